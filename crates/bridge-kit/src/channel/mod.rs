@@ -1,0 +1,1 @@
+//! Drives the signalling machines over the control room.

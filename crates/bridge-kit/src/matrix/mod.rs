@@ -1,0 +1,1 @@
+//! The Matrix end of a bridge.

@@ -1,0 +1,1 @@
+//! Runs media engines on threads of their own.

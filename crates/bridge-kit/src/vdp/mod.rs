@@ -1,0 +1,1 @@
+//! The UDP end of VDP.

@@ -1,0 +1,1 @@
+//! Takes part in Discord voice channels and carries their voice over VDP.

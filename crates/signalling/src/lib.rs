@@ -1,0 +1,1 @@
+//! Events and state machines by which two bridges agree on a VDP channel, without any I/O.

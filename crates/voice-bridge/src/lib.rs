@@ -1,0 +1,1 @@
+//! Takes part in Matrix calls and carries their voice over VDP.

@@ -1,0 +1,1 @@
+//! Opus packets, jitter buffer and the forward-or-mix engine, without any I/O.
