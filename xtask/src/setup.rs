@@ -1,0 +1,139 @@
+//! Installs what the tests and the demonstration need, once.
+//!
+//! Each step looks first whether its work is done, in the pinned version, so that a second run takes a moment.
+
+use crate::command::{output, root, run as execute, say, tools};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Debian packages, each with a command that succeeds where it is installed.
+const DEBIAN_PACKAGES: [(&str, &[&str]); 5] = [
+    // These two build libopus, which is bundled with its Rust crate.
+    ("cmake", &["cmake", "--version"]),
+    ("g++", &["c++", "--version"]),
+    // The browser of the end-to-end scenarios.
+    ("chromium", &["chromium", "--version"]),
+    // Makes the speech that goes through the bridge.
+    ("espeak-ng", &["espeak-ng", "--version"]),
+    ("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
+];
+
+/// Installs everything that is missing.
+pub(crate) fn run() -> Result<()> {
+    debian_packages()?;
+    python_environment().context("Python environment")?;
+    web_page().context("web page")
+}
+
+fn debian_packages() -> Result<()> {
+    let mut missing = Vec::new();
+    for (package, [program, arguments @ ..]) in DEBIAN_PACKAGES {
+        match output(Command::new(program).args(arguments)) {
+            Some(version) => say_present(package, version.lines().next().unwrap_or_default()),
+            None => missing.push(package),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("apt-get install --no-install-recommends {}", missing.join(" "));
+    if output(Command::new("id").arg("-u")).as_deref() != Some("0") {
+        bail!("missing: {}. As root, run: {by_hand}", missing.join(", "));
+    }
+    if output(Command::new("apt-get").arg("--version")).is_none() {
+        bail!(
+            "missing: {}. Install them with this system's package manager",
+            missing.join(", ")
+        );
+    }
+    say(&format!("setup: installing Debian packages: {}", missing.join(" ")));
+    execute(Command::new("apt-get").args(["update", "-q"]))?;
+    let install = ["install", "-q", "-y", "--no-install-recommends"];
+    execute(
+        Command::new("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(install)
+            .args(missing),
+    )
+}
+
+/// Synapse, and the packages of the independent ends that tests talk to, in an environment of their own.
+fn python_environment() -> Result<()> {
+    let requirements = root().join("testing/requirements.txt");
+    let environment = tools()?.join("venv");
+    if is_current(&environment, &requirements)? {
+        say_present("Python packages", &packages(&requirements)?);
+        return Ok(());
+    }
+    say(&format!(
+        "setup: installing Python packages: {}",
+        packages(&requirements)?
+    ));
+    fs::create_dir_all(tools()?)?;
+    execute(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&environment),
+    )?;
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--requirement",
+    ];
+    execute(
+        Command::new(environment.join("bin/python"))
+            .args(pip)
+            .arg(&requirements),
+    )?;
+    mark_current(&environment, &requirements)
+}
+
+/// The npm packages of the page, and the page itself.
+fn web_page() -> Result<()> {
+    let web = root().join("testing/web");
+    let lock = web.join("package-lock.json");
+    let modules = web.join("node_modules");
+    if is_current(&modules, &lock)? {
+        say_present("npm packages", "as in testing/web/package-lock.json");
+    } else {
+        say("setup: installing the npm packages of testing/web");
+        let install = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+        execute(Command::new("npm").args(install).current_dir(&web))
+            .context("npm is part of Node.js 20 or later, which has to be there already")?;
+        mark_current(&modules, &lock)?;
+    }
+    execute(Command::new("npm").args(["run", "--silent", "build"]).current_dir(&web))
+}
+
+fn say_present(what: &str, version: &str) {
+    say(&format!("setup: {what} is there ({version})"));
+}
+
+/// The lines of a requirements file that name a package.
+fn packages(requirements: &Path) -> Result<String> {
+    let text = fs::read_to_string(requirements)?;
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(lines.collect::<Vec<_>>().join(", "))
+}
+
+/// The copy of a list of packages that an installed folder was made from; written last, so that a set-up that was
+/// interrupted is done again.
+const MADE_FROM: &str = ".made-from";
+
+fn is_current(installed: &Path, list: &Path) -> Result<bool> {
+    let wanted = fs::read(list).with_context(|| list.display().to_string())?;
+    Ok(fs::read(installed.join(MADE_FROM)).is_ok_and(|made_from| made_from == wanted))
+}
+
+fn mark_current(installed: &Path, list: &Path) -> Result<()> {
+    fs::copy(list, installed.join(MADE_FROM))?;
+    Ok(())
+}
