@@ -1,0 +1,100 @@
+//! The base packet: what it means and what it may hold.
+
+use crate::voice::{self, VoiceFault};
+use crate::wire::{self, Parts};
+use crate::{DecodeError, EncodeError, Field, MAX_DATAGRAM, MAX_INDEX, MAX_ROOM_ID, SEALED_MARK};
+
+/// A base packet, `{"r": room id, "d": voice, "i": index}`, borrowing what it holds (requirement S1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Packet<'a> {
+    /// `r`: the Matrix room whose voice this is; 1 to [`MAX_ROOM_ID`] bytes. By it receivers tell rooms apart.
+    pub room: &'a str,
+    /// `d`: one Opus packet at 48 kHz of at most 120 ms, or nothing: then the packet is a keep-alive.
+    pub voice: &'a [u8],
+    /// `i`: counts the packets of this room in this direction, from 0 at the start of the epoch; at most
+    /// [`MAX_INDEX`].
+    pub index: u64,
+}
+
+impl<'a> Packet<'a> {
+    /// Whether this packet only says that its sender is there.
+    pub const fn is_keep_alive(&self) -> bool {
+        self.voice.is_empty()
+    }
+
+    /// Bytes of the encoded packet.
+    pub const fn encoded_len(&self) -> usize {
+        wire::encoded_len(self)
+    }
+
+    /// Writes the packet to the start of `buffer` and gives back its length in bytes.
+    pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        self.check()?;
+        let needed = self.encoded_len();
+        let available = buffer.len();
+        if needed > MAX_DATAGRAM {
+            return Err(EncodeError::TooLarge { length: needed });
+        }
+        let too_small = EncodeError::BufferTooSmall { needed, available };
+        let target = buffer.get_mut(..needed).ok_or(too_small)?;
+        wire::write(self, target).map_err(|_full| too_small)?;
+        Ok(needed)
+    }
+
+    fn check(&self) -> Result<(), EncodeError> {
+        match self.room.len() {
+            0 => return Err(EncodeError::RoomEmpty),
+            length if length > MAX_ROOM_ID => return Err(EncodeError::RoomTooLong { length }),
+            _ => {}
+        }
+        if self.index > MAX_INDEX {
+            return Err(EncodeError::IndexTooLarge { value: self.index });
+        }
+        voice::check(self.voice).map_err(|fault| match fault {
+            VoiceFault::Malformed => EncodeError::VoiceMalformed,
+            VoiceFault::TooLong { samples } => EncodeError::VoiceTooLong { samples },
+        })
+    }
+
+    /// Reads a packet from a whole datagram.
+    ///
+    /// Keys may come in any order, unknown ones are skipped, integers may have any width. A fault in the
+    /// structure of the datagram is reported before a fault in a field, and of several of those the first.
+    pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
+        if datagram.len() > MAX_DATAGRAM {
+            return Err(DecodeError::TooLarge { length: datagram.len() });
+        }
+        if datagram.first() == Some(&SEALED_MARK) {
+            return Err(DecodeError::Sealed);
+        }
+        let Parts { room, voice, index } = wire::read(datagram)?;
+        Ok(Self {
+            room: checked_room(room.ok_or(DecodeError::Missing { field: Field::Room })?)?,
+            voice: checked_voice(voice.ok_or(DecodeError::Missing { field: Field::Voice })?)?,
+            index: checked_index(index.ok_or(DecodeError::Missing { field: Field::Index })?)?,
+        })
+    }
+}
+
+fn checked_room(room: &str) -> Result<&str, DecodeError> {
+    match room.len() {
+        0 => Err(DecodeError::RoomEmpty),
+        length if length > MAX_ROOM_ID => Err(DecodeError::RoomTooLong { length }),
+        _ => Ok(room),
+    }
+}
+
+fn checked_voice(voice: &[u8]) -> Result<&[u8], DecodeError> {
+    match voice::check(voice) {
+        Ok(()) => Ok(voice),
+        Err(VoiceFault::Malformed) => Err(DecodeError::VoiceMalformed),
+        Err(VoiceFault::TooLong { samples }) => Err(DecodeError::VoiceTooLong { samples }),
+    }
+}
+
+const fn checked_index(index: u64) -> Result<u64, DecodeError> {
+    if index > MAX_INDEX {
+        return Err(DecodeError::IndexTooLarge { value: index });
+    }
+    Ok(index)
+}

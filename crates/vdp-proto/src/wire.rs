@@ -1,0 +1,272 @@
+//! The one module that sees MessagePack.
+
+use std::fmt;
+
+use rmp_serde::decode::{Error as ReadError, ReadRefReader};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::{DecodeError, Field, Found, MAX_NESTING, Packet, Place};
+
+/// Serialised in the order of its fields, which is the order in which packets are written.
+#[derive(Serialize)]
+struct Wire<'a> {
+    r: &'a str,
+    #[serde(with = "serde_bytes")]
+    d: &'a [u8],
+    i: u64,
+}
+
+/// Writes a packet; fails only if `buffer` is too small.
+pub(crate) fn write(packet: &Packet<'_>, mut buffer: &mut [u8]) -> Result<(), rmp_serde::encode::Error> {
+    let wire = Wire {
+        r: packet.room,
+        d: packet.voice,
+        i: packet.index,
+    };
+    wire.serialize(&mut rmp_serde::Serializer::new(&mut buffer).with_struct_map())
+}
+
+/// Bytes that [`write`] writes.
+pub(crate) const fn encoded_len(packet: &Packet<'_>) -> usize {
+    const MAP_AND_KEYS: usize = 1 + 3 * 2;
+    let room = match packet.room.len() {
+        length @ 0..=31 => 1 + length,
+        length @ 32..=0xff => 2 + length,
+        length => 3 + length,
+    };
+    let voice = match packet.voice.len() {
+        length @ 0..=0xff => 2 + length,
+        length => 3 + length,
+    };
+    let index = match packet.index {
+        0..=0x7f => 1,
+        0x80..=0xff => 2,
+        0x100..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    };
+    MAP_AND_KEYS + room + voice + index
+}
+
+/// The values of the known keys, each of the right type but not yet within its limits.
+#[derive(Debug, Default)]
+pub(crate) struct Parts<'a> {
+    pub(crate) room: Option<&'a str>,
+    pub(crate) voice: Option<&'a [u8]>,
+    pub(crate) index: Option<u64>,
+}
+
+/// Reads the one map of a datagram.
+pub(crate) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(datagram);
+    deserializer.set_max_depth(MAX_NESTING);
+    let mut place = Place::Map;
+    if !begins_map(datagram) {
+        let value = Value::deserialize(&mut deserializer).map_err(|error| structural(&error, place))?;
+        return Err(DecodeError::NotAMap { found: value.found() });
+    }
+    let parts = deserializer
+        .deserialize_map(PacketVisitor { place: &mut place })
+        .map_err(|error| structural(&error, place))?;
+    expect_end(&mut deserializer)?;
+    parts
+}
+
+fn begins_map(datagram: &[u8]) -> bool {
+    matches!(datagram.first(), Some(0x80..=0x8f | 0xde | 0xdf))
+}
+
+fn structural(error: &ReadError, place: Place) -> DecodeError {
+    match error {
+        ReadError::DepthLimitExceeded => DecodeError::TooDeep { place },
+        ReadError::TypeMismatch(_) => DecodeError::ReservedByte { place },
+        // The visitors below refuse nothing themselves, so what is left is a read past the end.
+        _ => DecodeError::Truncated { place },
+    }
+}
+
+/// The reader does not say how much it has left; that no further value begins does.
+fn expect_end(deserializer: &mut rmp_serde::Deserializer<ReadRefReader<'_, [u8]>>) -> Result<(), DecodeError> {
+    match Value::deserialize(deserializer) {
+        Err(ReadError::InvalidMarkerRead(_)) => Ok(()),
+        Ok(_) | Err(_) => Err(DecodeError::Trailing),
+    }
+}
+
+/// Reads the packet's map to its end. A fault in a field is carried in the value, since only a fault in the
+/// structure may stop the reader.
+struct PacketVisitor<'p> {
+    place: &'p mut Place,
+}
+
+impl<'de> Visitor<'de> for PacketVisitor<'_> {
+    type Value = Result<Parts<'de>, DecodeError>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the map of a packet")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut parts = Ok(Parts::default());
+        loop {
+            *self.place = Place::Key;
+            let Some(key) = map.next_key::<Value<'de>>()? else {
+                return Ok(parts);
+            };
+            if let Some(field) = key.as_field() {
+                *self.place = Place::Field(field);
+                let value = map.next_value()?;
+                parts = parts.and_then(|parts| parts.with(field, value));
+            } else {
+                *self.place = Place::Unknown;
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn with(mut self, field: Field, value: Value<'a>) -> Result<Self, DecodeError> {
+        let duplicate = match field {
+            Field::Room => self.room.replace(value.into_room()?).is_some(),
+            Field::Voice => self.voice.replace(value.into_voice()?).is_some(),
+            Field::Index => self.index.replace(value.into_index()?).is_some(),
+        };
+        if duplicate {
+            Err(DecodeError::Duplicate { field })
+        } else {
+            Ok(self)
+        }
+    }
+}
+
+/// Any MessagePack value. Of those that no known key can have, only the type is kept.
+#[derive(Debug, Clone, Copy)]
+enum Value<'a> {
+    Unsigned(u64),
+    Negative(i64),
+    String(&'a str),
+    /// Binary data, or a string that is no UTF-8: the reader does not tell them apart.
+    Bytes(&'a [u8]),
+    Other(Found),
+}
+
+impl<'a> Value<'a> {
+    /// Keys are strings; one of any other type is as unknown as any other word.
+    fn as_field(&self) -> Option<Field> {
+        let Self::String(key) = *self else {
+            return None;
+        };
+        [Field::Room, Field::Voice, Field::Index]
+            .into_iter()
+            .find(|field| field.key() == key)
+    }
+
+    fn found(self) -> Found {
+        match self {
+            Self::Unsigned(_) | Self::Negative(_) => Found::Integer,
+            Self::String(_) => Found::String,
+            Self::Bytes(_) => Found::Binary,
+            Self::Other(found) => found,
+        }
+    }
+
+    fn is_not(self, field: Field) -> DecodeError {
+        DecodeError::WrongType {
+            field,
+            found: self.found(),
+        }
+    }
+
+    fn into_room(self) -> Result<&'a str, DecodeError> {
+        match self {
+            Self::String(room) => Ok(room),
+            Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(_) => Err(self.is_not(Field::Room)),
+                Err(error) => Err(DecodeError::RoomNotUtf8 {
+                    valid_up_to: error.valid_up_to(),
+                }),
+            },
+            Self::Unsigned(_) | Self::Negative(_) | Self::Other(_) => Err(self.is_not(Field::Room)),
+        }
+    }
+
+    /// Strings are accepted, since encoders of MessagePack's first version have no binary type and write a
+    /// string that need not be UTF-8. Packets are never written so.
+    fn into_voice(self) -> Result<&'a [u8], DecodeError> {
+        match self {
+            Self::Bytes(voice) => Ok(voice),
+            Self::String(voice) => Ok(voice.as_bytes()),
+            Self::Unsigned(_) | Self::Negative(_) | Self::Other(_) => Err(self.is_not(Field::Voice)),
+        }
+    }
+
+    fn into_index(self) -> Result<u64, DecodeError> {
+        match self {
+            Self::Unsigned(index) => Ok(index),
+            Self::Negative(value) => Err(DecodeError::IndexNegative { value }),
+            Self::String(_) | Self::Bytes(_) | Self::Other(_) => Err(self.is_not(Field::Index)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+/// Takes whatever comes, and skips what is within arrays, maps and extension types.
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Value::Other(Found::Nil))
+    }
+
+    fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
+        Ok(Value::Other(Found::Boolean))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Value::Unsigned(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(u64::try_from(value).map_or(Value::Negative(value), Value::Unsigned))
+    }
+
+    fn visit_f64<E>(self, _value: f64) -> Result<Self::Value, E> {
+        Ok(Value::Other(Found::Float))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_borrowed_bytes<E>(self, value: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(Value::Bytes(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq)?;
+        Ok(Value::Other(Found::Array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(map)?;
+        Ok(Value::Other(Found::Map))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, extension: D) -> Result<Self::Value, D::Error> {
+        IgnoredAny.visit_newtype_struct(extension)?;
+        Ok(Value::Other(Found::Extension))
+    }
+}
