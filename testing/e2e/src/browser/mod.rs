@@ -1,0 +1,210 @@
+//! People in browsers: each a Chromium of its own, with a microphone that plays a file.
+//!
+//! A small Node.js program (`testing/web/driver.mjs`) drives Chromium through Playwright; this end speaks JSON lines with
+//! it. Every wait is bounded and says what it waited for. When a [`Browser`] is dropped, its program finds its standard
+//! input closed, ends Chromium and itself; the same happens when this process dies.
+
+mod driver;
+pub mod page;
+
+use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
+use driver::Driver;
+pub use page::{CallState, PageState};
+use serde::Deserialize;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a page may take to load, log in and synchronise.
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
+/// How often the page is asked while something is waited for.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Why a browser did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum BrowserError {
+    /// The driver program could not be started.
+    #[error("node {path}: {source} (`cargo xtask setup` installs what it needs)")]
+    Start {
+        /// The program.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The driver program ended, or said something that is no answer.
+    #[error("the browser's driver {0}")]
+    Driver(String),
+    /// The driver or the page refused.
+    #[error("the browser could not {what}: {reason}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Something did not come about in time, or can no more.
+    #[error("waited {waited:?} for {what}; the page is at {state}")]
+    Wait {
+        /// What was waited for.
+        what: String,
+        /// For how long.
+        waited: Duration,
+        /// What the page showed at last.
+        state: String,
+    },
+    /// A recording cannot be read.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+}
+
+/// How to start a browser.
+#[derive(Clone, Debug)]
+pub struct BrowserOptions {
+    /// The directory `testing/web`, with its packages installed.
+    pub web: PathBuf,
+    /// What the microphone hears: a WAV file that is longer than the run, since it is played in a loop.
+    pub microphone: PathBuf,
+    /// The size of the window, in CSS pixels.
+    pub viewport: (u32, u32),
+}
+
+impl BrowserOptions {
+    /// A desktop window.
+    pub fn new(web: impl Into<PathBuf>, microphone: impl Into<PathBuf>) -> Self {
+        Self { web: web.into(), microphone: microphone.into(), viewport: (1280, 800) }
+    }
+}
+
+/// What a page recorded of a call: both by one clock.
+#[derive(Clone, Debug)]
+pub struct Recordings {
+    /// What went into the microphone, as the browser sent it.
+    pub microphone: Recording,
+    /// What came from the other side.
+    pub remote: Recording,
+}
+
+/// One person's browser, with one page.
+#[derive(Debug)]
+pub struct Browser {
+    driver: Driver,
+}
+
+impl Browser {
+    /// Starts Chromium.
+    pub async fn launch(options: &BrowserOptions) -> Result<Self, BrowserError> {
+        let mut driver = Driver::start(&options.web)?;
+        let (width, height) = options.viewport;
+        let how = json!({ "microphone": options.microphone, "width": width, "height": height });
+        driver.ask("start Chromium", "launch", how).await?;
+        Ok(Self { driver })
+    }
+
+    /// Opens a page and waits until one can call from it. What the page itself shows as an error is the error.
+    pub async fn open(&mut self, url: &str) -> Result<(), BrowserError> {
+        self.driver.ask(&format!("open {url}"), "open", json!({ "url": url })).await?;
+        let settled = |page: &PageState| page.ready || page.error.is_some();
+        let page = self.wait_until("the page to be ready", OPEN_WITHIN, settled).await?;
+        let what = || format!("open {url}");
+        page.error.map_or(Ok(()), |reason| Err(BrowserError::Refused { what: what(), reason }))
+    }
+
+    /// Clicks Call.
+    pub async fn call(&mut self) -> Result<(), BrowserError> {
+        self.click("#call").await
+    }
+
+    /// Clicks Hang up.
+    pub async fn hang_up(&mut self) -> Result<(), BrowserError> {
+        self.click("#hang-up").await
+    }
+
+    /// Clicks Mute (or Unmute), unless it is so already.
+    pub async fn set_muted(&mut self, muted: bool) -> Result<(), BrowserError> {
+        if self.state().await?.muted == muted {
+            return Ok(());
+        }
+        self.click("#mute").await?;
+        let within = Duration::from_secs(5);
+        self.wait_until("the microphone to be switched", within, |page| page.muted == muted).await.map(drop)
+    }
+
+    /// Waits for a state of the call. Fails at once when the call has ended or failed instead.
+    pub async fn wait_for(&mut self, state: CallState, within: Duration) -> Result<(), BrowserError> {
+        let what = format!("the call to be {state:?}");
+        let settled = |page: &PageState| page.call == state || page.call.is_over();
+        let page = self.wait_until(&what, within, settled).await?;
+        if page.call == state { Ok(()) } else { Err(wait_error(&what, within, &page)) }
+    }
+
+    /// Waits until the page's state is as wanted, and gives that state. `what` completes "waited for …".
+    pub async fn wait_until(
+        &mut self,
+        what: &str,
+        within: Duration,
+        is_so: impl Fn(&PageState) -> bool,
+    ) -> Result<PageState, BrowserError> {
+        let started = Instant::now();
+        loop {
+            let page = self.state().await?;
+            if is_so(&page) {
+                return Ok(page);
+            }
+            if started.elapsed() >= within {
+                return Err(wait_error(what, within, &page));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// What the page shows, and hears, now.
+    pub async fn state(&mut self) -> Result<PageState, BrowserError> {
+        self.driver.ask_for("tell its state", "state", json!({})).await
+    }
+
+    /// What was recorded since Call was clicked. The page has to be opened with `record=1`.
+    pub async fn recordings(&mut self) -> Result<Recordings, BrowserError> {
+        let folder = tempfile::tempdir().map_err(|source| AudioError::File { path: std::env::temp_dir(), source })?;
+        let what = json!({ "folder": folder.path() });
+        let Recorded { anchors } = self.driver.ask_for("give its recordings", "recordings", what).await?;
+        let clock = Clock::from_anchors(anchors)?;
+        let load = |name: &str| Audio::load(&folder.path().join(name));
+        Ok(Recordings {
+            microphone: Recording::new(load("microphone.wav")?, clock.clone()),
+            remote: Recording::new(load("remote.wav")?, clock),
+        })
+    }
+
+    /// All text that is to be seen.
+    pub async fn text(&mut self) -> Result<String, BrowserError> {
+        self.driver.ask_for("tell its text", "text", json!({})).await
+    }
+
+    /// Saves a picture of the whole page (PNG).
+    pub async fn screenshot(&mut self, path: &Path) -> Result<(), BrowserError> {
+        self.driver.ask("take a picture", "screenshot", json!({ "path": path })).await.map(drop)
+    }
+
+    /// Errors that the browser's console has shown since the start, and exceptions that nobody caught.
+    pub async fn console_errors(&mut self) -> Result<Vec<String>, BrowserError> {
+        self.driver.ask_for("tell the console's errors", "console_errors", json!({})).await
+    }
+
+    /// Ends Chromium and its driver, and waits for that.
+    pub async fn close(self) -> Result<(), BrowserError> {
+        self.driver.close().await
+    }
+
+    async fn click(&mut self, selector: &str) -> Result<(), BrowserError> {
+        self.driver.ask(&format!("click {selector}"), "click", json!({ "selector": selector })).await.map(drop)
+    }
+}
+
+fn wait_error(what: &str, waited: Duration, page: &PageState) -> BrowserError {
+    BrowserError::Wait { what: what.to_owned(), waited, state: page.to_string() }
+}
+
+#[derive(Deserialize)]
+struct Recorded {
+    anchors: Vec<Anchor>,
+}

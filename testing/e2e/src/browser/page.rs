@@ -1,0 +1,178 @@
+//! What the page is told by the server that serves it, and what it tells of itself.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// `GET /api/config`: where the page is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageConfig {
+    /// The base URL of the homeserver's client API.
+    pub homeserver_url: String,
+    /// The bridged room.
+    pub room_id: String,
+    /// What the room is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_name: Option<String>,
+    /// Who may be named in the page's address. The first one is taken if none is named.
+    pub people: Vec<String>,
+    /// Whom calls are for. Nobody in particular if it is not given: then the call rings for all in the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invitee: Option<String>,
+}
+
+/// `GET /api/session?name=…`: who the page is. It has a token with its device, or a password to log in with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageSession {
+    /// The full user id.
+    pub user_id: String,
+    /// What the person is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The token of a login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<String>,
+    /// The device of that login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    /// The password, where there is no token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for PageSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageSession").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+/// `GET /api/status`: how the bridges are, asked for once a second.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageStatus {
+    /// The voice channel between the bridges for the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<PageChannel>,
+    /// The bridges.
+    #[serde(default)]
+    pub bridges: Vec<PageBridge>,
+    /// The Discord side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discord: Option<PageDiscord>,
+}
+
+/// The state of the channel between the bridges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageChannel {
+    /// One of `none`, `requested`, `open`, `broken`, `closed`.
+    pub state: String,
+    /// Anything more that is worth showing, in a few words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// The state of a bridge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageBridge {
+    /// Which bridge.
+    pub name: String,
+    /// One of `starting`, `running`, `failed`, `stopped`.
+    pub state: String,
+    /// Anything more that is worth showing, in a few words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// The Discord voice channel that the room is bridged to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageDiscord {
+    /// What it is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Who is in it.
+    #[serde(default)]
+    pub people: Vec<PageDiscordPerson>,
+}
+
+/// Somebody in the voice channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageDiscordPerson {
+    /// What he is called.
+    pub name: String,
+    /// Whether his ring is lit.
+    #[serde(default)]
+    pub speaking: bool,
+    /// Whether he is muted.
+    #[serde(default)]
+    pub muted: bool,
+    /// Whether it is a bot.
+    #[serde(default)]
+    pub bot: bool,
+}
+
+/// How far the page's call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// There has been no call yet.
+    Idle,
+    /// Asked for, and not answered yet.
+    Calling,
+    /// Answered; the media connection is being made.
+    Connecting,
+    /// Both sides can be heard.
+    Connected,
+    /// Ended as calls do: somebody hung up.
+    Ended,
+    /// Ended by an error.
+    Failed,
+}
+
+impl CallState {
+    /// Whether nothing comes after it.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Ended | Self::Failed)
+    }
+}
+
+/// What the page shows and hears.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageState {
+    /// Whether one can call: logged in and synchronised.
+    pub ready: bool,
+    /// Why one cannot, or what went wrong.
+    pub error: Option<String>,
+    /// The user id it is logged in with.
+    pub user: Option<String>,
+    /// How far the call is.
+    pub call: CallState,
+    /// Whether the microphone is muted.
+    pub muted: bool,
+    /// The loudest level (RMS, 0 to 1) of the microphone in the last second.
+    pub microphone_level: f64,
+    /// The loudest level (RMS, 0 to 1) from the other side in the last second; above 0.005 something is to be heard.
+    pub remote_level: f64,
+    /// The `call_id` of the call, or of the last one.
+    pub call_id: Option<String>,
+    /// The reason with which the last call ended, as in `m.call.hangup`.
+    pub end_reason: Option<String>,
+    /// How long the call has been connected.
+    pub seconds_connected: f64,
+    /// The state of the channel between the bridges, as shown.
+    pub channel: Option<String>,
+    /// What has happened, in the words that are shown, oldest first.
+    pub log: Vec<String>,
+}
+
+impl fmt::Display for PageState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call {:?}", self.call)?;
+        if let Some(reason) = &self.end_reason {
+            write!(f, " ({reason})")?;
+        }
+        if let Some(error) = &self.error {
+            write!(f, ", error: {error}")?;
+        }
+        let recent = self.log.iter().rev().take(6).rev().cloned().collect::<Vec<_>>();
+        write!(f, "; last events: {}", recent.join(" | "))
+    }
+}
