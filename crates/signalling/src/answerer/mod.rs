@@ -1,0 +1,315 @@
+//! The answering side of one room's channel: decides, offers, renegotiates.
+
+mod events;
+mod state;
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use self::state::{Admitting, Offered, Open, Session, State, Waiting};
+use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
+use crate::event::{Body, Broken, Channel, ChannelId, Close, Event, Header, Offer, Refusal};
+use crate::finished::Finished;
+use crate::machine::{Action, Ending, Input, Machine, Notice, Phase, Side, Status, Timer};
+use crate::timing::{Repeat, Timing, mix, next_attempt};
+
+/// The answering side of one room's channel, one transaction after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Answerer {
+    room_id: String,
+    /// What this side can do and may.
+    formats: Vec<Format>,
+    timing: Timing,
+    seed: u64,
+    /// The highest epoch that was begun.
+    epoch: u32,
+    /// Whether the control room's state says that a channel is open.
+    recorded: bool,
+    state: State,
+    finished: Finished,
+}
+
+impl Answerer {
+    /// A room without a channel. The seed makes this machine's channel ids and jitter: 64 random bits.
+    pub fn new(room_id: impl Into<String>, formats: Vec<Format>, timing: Timing, seed: u64) -> Self {
+        Self {
+            room_id: room_id.into(),
+            formats,
+            timing,
+            seed,
+            epoch: 0,
+            recorded: false,
+            state: State::Idle,
+            finished: Finished::default(),
+        }
+    }
+
+    /// Whether no channel is wanted, open or being negotiated.
+    ///
+    /// What is remembered of ended transactions is still of use then, to tell a late request from a new one.
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    fn on_admitted(&mut self, now: Instant) -> Vec<Action> {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Admitting(Admitting { mut session, .. }) => {
+                session.give_up = Some(now + self.timing.open_within);
+                self.reserve(session, 0)
+            }
+            other => {
+                self.state = other;
+                Vec::new()
+            }
+        }
+    }
+
+    fn on_refused(&mut self, refusal: Refusal) -> Vec<Action> {
+        let State::Admitting(Admitting { session, .. }) = &self.state else {
+            return Vec::new();
+        };
+        let header = header(&self.room_id, session);
+        self.state = State::Idle;
+        self.reject(header, refusal)
+    }
+
+    fn reject(&mut self, header: Header, refusal: Refusal) -> Vec<Action> {
+        let said = Event {
+            header,
+            body: Body::Reject(refusal.clone()),
+        };
+        self.finished.remember(said.clone());
+        vec![
+            Action::Send(said),
+            Action::Notify(Notice::Ended(Ending::Rejected(refusal))),
+        ]
+    }
+
+    /// Begins the next epoch.
+    fn reserve(&mut self, session: Session, after_epoch: u32) -> Vec<Action> {
+        self.epoch = self.epoch.max(after_epoch).saturating_add(1);
+        self.state = State::Reserving(session);
+        vec![Action::Reserve { epoch: self.epoch }]
+    }
+
+    fn on_reserved(&mut self, now: Instant, epoch: u32, address: SocketAddr) -> Vec<Action> {
+        let State::Reserving(session) = &self.state else {
+            return Vec::new();
+        };
+        if epoch != self.epoch {
+            return Vec::new();
+        }
+        // Distinct for every epoch of this machine, since the scatter is a bijection.
+        let id = ChannelId(mix(self.seed.wrapping_add(epoch.into())));
+        let offered = Offered {
+            session: session.clone(),
+            offer: Offer {
+                channel: Channel { id, epoch },
+                address,
+            },
+            repeat: Repeat::first(now, self.timing.repeat, self.seed),
+        };
+        let said = offer(&self.room_id, &offered);
+        self.state = State::Offered(offered);
+        vec![said]
+    }
+
+    fn on_failed(&mut self, epoch: u32, text: String) -> Vec<Action> {
+        match &self.state {
+            State::Reserving(_) | State::Offered(_) | State::Open(_) if epoch == self.epoch => {
+                self.end(CloseReason::InternalError, text, Side::Us)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn on_heard(&mut self, epoch: u32) {
+        if let State::Open(Open { session, channel }) = &mut self.state
+            && channel.epoch == epoch
+        {
+            session.give_up = None;
+            session.renegotiations = 0;
+        }
+    }
+
+    fn on_lost(&mut self, now: Instant, epoch: u32, reason: BrokenReason, text: String) -> Vec<Action> {
+        let State::Open(Open { session, channel }) = &self.state else {
+            return Vec::new();
+        };
+        if channel.epoch != epoch {
+            return Vec::new();
+        }
+        let broken = Broken {
+            channel: *channel,
+            reason: reason.clone(),
+            text: text.clone(),
+        };
+        let said = Event {
+            header: header(&self.room_id, session),
+            body: Body::Broken(broken),
+        };
+        let notice = Notice::Broken {
+            reason,
+            text,
+            by: Side::Us,
+        };
+        let mut actions = vec![Action::Send(said), Action::Notify(notice)];
+        actions.extend(self.renegotiate(now));
+        actions
+    }
+
+    /// Goes for the next epoch: at once the first time, then more and more slowly until packets arrive.
+    fn renegotiate(&mut self, now: Instant) -> Vec<Action> {
+        let Some(mut session) = self.state.session().cloned() else {
+            return Vec::new();
+        };
+        let give_up = *session.give_up.get_or_insert(now + self.timing.recover_within);
+        if give_up <= now && session.renegotiations > 0 {
+            return self.give_up();
+        }
+        let before = session.renegotiations;
+        session.renegotiations = next_attempt(before);
+        let Some(attempt) = before.checked_sub(1) else {
+            return self.reserve(session, 0);
+        };
+        let until = now + self.timing.renegotiate.delay(attempt, self.seed);
+        self.state = State::Waiting(Waiting { session, until });
+        Vec::new()
+    }
+
+    fn on_timeout(&mut self, now: Instant, timer: Timer) -> Vec<Action> {
+        match (timer, &mut self.state) {
+            (Timer::Admission, State::Admitting(_)) => {
+                let refusal = Refusal::new(RejectReason::InternalError, "the decision took too long");
+                let mut actions = vec![Action::Release];
+                actions.extend(self.on_refused(refusal));
+                actions
+            }
+            (Timer::OfferRepeat, State::Offered(offered)) => {
+                offered.repeat = offered.repeat.again(now, self.timing.repeat, self.seed);
+                vec![offer(&self.room_id, offered)]
+            }
+            (Timer::Renegotiate, State::Waiting(Waiting { session, .. })) => {
+                let session = session.clone();
+                self.reserve(session, 0)
+            }
+            (Timer::GiveUp, State::Reserving(_) | State::Offered(_) | State::Waiting(_)) => self.give_up(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn give_up(&mut self) -> Vec<Action> {
+        let renegotiated = self.state.session().is_some_and(|session| session.renegotiations > 0);
+        let (reason, text) = if renegotiated {
+            (CloseReason::GaveUp, "the channel could not be brought back")
+        } else {
+            (CloseReason::Timeout, "no answer to the offer")
+        };
+        self.end(reason, text.to_owned(), Side::Us)
+    }
+
+    /// Ends the transaction that is going on, if there is one; the peer is told unless it said so itself.
+    fn end(&mut self, reason: CloseReason, text: String, by: Side) -> Vec<Action> {
+        let Some(session) = self.state.session() else {
+            return Vec::new();
+        };
+        let channel = self.state.channel();
+        let close = Close {
+            channel,
+            reason: reason.clone(),
+            text: text.clone(),
+        };
+        let said = Event {
+            header: header(&self.room_id, session),
+            body: Body::Close(close),
+        };
+        self.finished.remember(said.clone());
+        self.state = State::Idle;
+        let mut actions = Vec::new();
+        if by == Side::Us {
+            actions.push(Action::Send(said));
+        }
+        if std::mem::take(&mut self.recorded) {
+            actions.push(Action::Record(None));
+        }
+        actions.push(Action::Release);
+        actions.push(Action::Notify(Notice::Ended(Ending::Closed { reason, text, by })));
+        actions
+    }
+
+    fn supersede(&mut self, session: &Session) {
+        let close = Close {
+            channel: None,
+            reason: CloseReason::Superseded,
+            text: String::new(),
+        };
+        self.finished.remember(Event {
+            header: header(&self.room_id, session),
+            body: Body::Close(close),
+        });
+    }
+}
+
+impl Machine for Answerer {
+    fn handle(&mut self, now: Instant, input: Input) -> Vec<Action> {
+        match input {
+            Input::Received(event) => self.on_event(now, event),
+            Input::Admitted => self.on_admitted(now),
+            Input::Refused(refusal) => self.on_refused(refusal),
+            Input::Reserved { epoch, address } => self.on_reserved(now, epoch, address),
+            Input::Failed { epoch, text } => self.on_failed(epoch, text),
+            Input::Heard { epoch } => {
+                self.on_heard(epoch);
+                Vec::new()
+            }
+            Input::Lost { epoch, reason, text } => self.on_lost(now, epoch, reason, text),
+            Input::End { reason, text } => self.end(reason, text, Side::Us),
+            Input::Timeout(timer) => self.on_timeout(now, timer),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        let own = match &self.state {
+            // The link watches over itself: what does not work comes in as lost.
+            State::Idle | State::Open(_) => return None,
+            State::Admitting(Admitting { until, .. }) => return Some((*until, Timer::Admission)),
+            State::Reserving(_) => None,
+            State::Offered(Offered { repeat, .. }) => Some((repeat.at, Timer::OfferRepeat)),
+            State::Waiting(Waiting { until, .. }) => Some((*until, Timer::Renegotiate)),
+        };
+        let give_up = self.state.session()?.give_up.map(|at| (at, Timer::GiveUp));
+        own.into_iter()
+            .chain(give_up)
+            .min_by_key(|(at, timer)| (*at, *timer != Timer::GiveUp))
+    }
+
+    fn status(&self) -> Status {
+        let renegotiating = self.state.session().is_some_and(|session| session.renegotiations > 0);
+        let phase = match &self.state {
+            State::Idle => Phase::Idle,
+            State::Open(_) => Phase::Open,
+            _ if renegotiating => Phase::Broken,
+            State::Admitting(_) => Phase::Requested,
+            State::Reserving(_) | State::Offered(_) | State::Waiting(_) => Phase::Offered,
+        };
+        Status {
+            phase,
+            epoch: self.epoch,
+        }
+    }
+}
+
+fn header(room_id: &str, session: &Session) -> Header {
+    Header {
+        room_id: room_id.to_owned(),
+        transaction_id: session.transaction_id.clone(),
+        format: session.format.clone(),
+    }
+}
+
+fn offer(room_id: &str, offered: &Offered) -> Action {
+    Action::Send(Event {
+        header: header(room_id, &offered.session),
+        body: Body::Offer(offered.offer),
+    })
+}

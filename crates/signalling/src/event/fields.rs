@@ -1,0 +1,217 @@
+//! Reads the fields of a JSON object, so that what is wrong with one is said with its path.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::error::Problem;
+use super::{Channel, ChannelId, MAX_ROOM_ID, TransactionId, VERSION};
+
+/// The longest code of a format or a reason, in bytes.
+const MAX_CODE: usize = 64;
+
+/// The longest text for people that is kept, in bytes; what is longer is cut, since it is only shown.
+const MAX_TEXT: usize = 1_000;
+
+type Read<T> = Result<T, Problem>;
+
+/// A JSON object and where it stands in the event.
+pub(super) struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    prefix: String,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of an event's content.
+    pub(super) fn of(content: &'a Value) -> Read<Self> {
+        let object = content.as_object().ok_or(Problem::NotAnObject)?;
+        Ok(Self {
+            object,
+            prefix: String::new(),
+        })
+    }
+
+    /// The fields of an object inside this one.
+    pub(super) fn object(&self, name: &str) -> Read<Self> {
+        let Some(object) = self.present(name)?.as_object() else {
+            return Err(self.wrong_type(name, "an object"));
+        };
+        Ok(Self {
+            object,
+            prefix: format!("{}.", self.path(name)),
+        })
+    }
+
+    /// Whether the object has no field at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.object.is_empty()
+    }
+
+    /// Checks that the event is of the version that is spoken here.
+    pub(super) fn version(&self) -> Read<()> {
+        let version = self.present("version")?;
+        if version.as_u64() == Some(VERSION) {
+            return Ok(());
+        }
+        if !version.is_number() && !version.is_string() {
+            return Err(self.wrong_type("version", "a number"));
+        }
+        let mut found = version.to_string();
+        cut(&mut found, MAX_CODE);
+        Err(Problem::Version { found })
+    }
+
+    pub(super) fn room_id(&self) -> Read<String> {
+        let room_id = self.string("room_id")?;
+        if !room_id.starts_with('!') || !(2..=MAX_ROOM_ID).contains(&room_id.len()) {
+            return Err(self.invalid("room_id", "a room id of at most 255 bytes"));
+        }
+        Ok(room_id.to_owned())
+    }
+
+    pub(super) fn transaction_id(&self) -> Read<TransactionId> {
+        TransactionId::new(self.string("transaction_id")?)
+            .ok_or_else(|| self.invalid("transaction_id", "1 to 128 bytes of visible ASCII"))
+    }
+
+    /// A code of a closed list that may grow.
+    pub(super) fn code<T>(&self, name: &str, from_code: fn(&str) -> T) -> Read<T> {
+        let code = self.string(name)?;
+        if !is_code(code) {
+            return Err(self.invalid(name, CODE));
+        }
+        Ok(from_code(code))
+    }
+
+    /// A list of codes; none where the field is absent.
+    pub(super) fn codes<T>(&self, name: &str, most: usize, from_code: fn(&str) -> T) -> Read<Option<Vec<T>>> {
+        let Some(list) = self.object.get(name) else {
+            return Ok(None);
+        };
+        let list = list.as_array().ok_or_else(|| self.wrong_type(name, "a list"))?;
+        if list.is_empty() || list.len() > most {
+            return Err(self.invalid(name, "a list of 1 to 16"));
+        }
+        let read = |(at, code): (usize, &Value)| {
+            let path = format!("{name}[{at}]");
+            let code = code.as_str().ok_or_else(|| self.wrong_type(&path, "a string"))?;
+            if is_code(code) {
+                Ok(from_code(code))
+            } else {
+                Err(self.invalid(&path, CODE))
+            }
+        };
+        list.iter().enumerate().map(read).collect::<Read<Vec<T>>>().map(Some)
+    }
+
+    /// A text for people: may be absent, and is cut where it is too long.
+    pub(super) fn text(&self) -> Read<String> {
+        if !self.object.contains_key("text") {
+            return Ok(String::new());
+        }
+        let mut text = self.string("text")?.to_owned();
+        cut(&mut text, MAX_TEXT);
+        Ok(text)
+    }
+
+    /// A whole number of seconds; none where the field is absent.
+    pub(super) fn seconds(&self, name: &str) -> Read<Option<Duration>> {
+        if !self.object.contains_key(name) {
+            return Ok(None);
+        }
+        let seconds = self.number(name)?;
+        Ok(Some(Duration::from_secs(seconds.into())))
+    }
+
+    /// The channel id and the epoch.
+    pub(super) fn channel(&self) -> Read<Channel> {
+        let id = ChannelId::parse(self.string("channel_id")?)
+            .ok_or_else(|| self.invalid("channel_id", "16 lower-case hexadecimal digits"))?;
+        let epoch = self.number("epoch")?;
+        if epoch == 0 {
+            return Err(self.invalid("epoch", "1 or more"));
+        }
+        Ok(Channel { id, epoch })
+    }
+
+    /// The channel where one is named; a part of it alone is an error.
+    pub(super) fn optional_channel(&self) -> Read<Option<Channel>> {
+        if self.object.contains_key("channel_id") || self.object.contains_key("epoch") {
+            return self.channel().map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The epoch that the next one must be above; 0 where the field is absent.
+    pub(super) fn after_epoch(&self) -> Read<u32> {
+        if self.object.contains_key("after_epoch") {
+            self.number("after_epoch")
+        } else {
+            Ok(0)
+        }
+    }
+
+    /// An IP address and a port to which packets can be sent.
+    pub(super) fn address(&self) -> Read<SocketAddr> {
+        const ADDRESS: &str = "the IP address of one host";
+        let ip: IpAddr = self
+            .string("address")?
+            .parse()
+            .map_err(|_not_an_address| self.invalid("address", ADDRESS))?;
+        let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+        if ip.is_unspecified() || ip.is_multicast() || broadcast {
+            return Err(self.invalid("address", ADDRESS));
+        }
+        match u16::try_from(self.number("port")?) {
+            Ok(port) if port > 0 => Ok(SocketAddr::new(ip, port)),
+            _ => Err(self.invalid("port", "a number from 1 to 65535")),
+        }
+    }
+
+    pub(super) fn string(&self, name: &str) -> Read<&'a str> {
+        self.present(name)?
+            .as_str()
+            .ok_or_else(|| self.wrong_type(name, "a string"))
+    }
+
+    fn number(&self, name: &str) -> Read<u32> {
+        let number = self.present(name)?;
+        let whole = number.as_u64().ok_or_else(|| self.wrong_type(name, "a whole number"))?;
+        u32::try_from(whole).map_err(|_too_large| self.invalid(name, "a number below 2^32"))
+    }
+
+    fn present(&self, name: &str) -> Read<&'a Value> {
+        self.object
+            .get(name)
+            .ok_or_else(|| Problem::Missing { path: self.path(name) })
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn wrong_type(&self, name: &str, expected: &'static str) -> Problem {
+        Problem::WrongType {
+            path: self.path(name),
+            expected,
+        }
+    }
+
+    fn invalid(&self, name: &str, expected: &'static str) -> Problem {
+        Problem::Invalid {
+            path: self.path(name),
+            expected,
+        }
+    }
+}
+
+const CODE: &str = "a name of 1 to 64 bytes of visible ASCII";
+
+fn is_code(code: &str) -> bool {
+    (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn cut(text: &mut String, most: usize) {
+    text.truncate(text.floor_char_boundary(most));
+}
