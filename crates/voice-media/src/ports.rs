@@ -1,0 +1,201 @@
+//! What goes into an engine and what comes out of it.
+
+use std::time::Instant;
+
+/// Names a source within one engine. The engine's owner chooses the numbers and never uses one twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(u64);
+
+impl SourceId {
+    /// The source with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// Names a sink within one engine. The engine's owner chooses the numbers and never uses one twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SinkId(u64);
+
+impl SinkId {
+    /// The sink with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// Somebody (or a stream of many) who may speak.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceSpec {
+    /// What logs call it. Not sent anywhere.
+    pub name: String,
+    /// A set of sources that a sink can leave out as a whole, with [`Except::Group`]; the empty group is no set.
+    pub group: &'static str,
+}
+
+impl SourceSpec {
+    /// A source in no group.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            group: "",
+        }
+    }
+
+    /// The same source, as a member of `group`.
+    #[must_use]
+    pub fn group(mut self, group: &'static str) -> Self {
+        self.group = group;
+        self
+    }
+}
+
+/// Somebody (or a stream towards many) who listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SinkSpec {
+    /// What logs call it. Not sent anywhere.
+    pub name: String,
+    /// Whom it does not hear, so that nobody hears himself.
+    pub except: Except,
+    /// Channels of a mix for this sink. Forwarded packets keep the channels they have.
+    pub channels: Channels,
+    /// Who says when a packet is played.
+    pub clock: SinkClock,
+    /// Whether forwarded packets that arrive out of order are passed on, with [`OutPacket::late`] set. Without it
+    /// they are dropped and counted.
+    pub late_packets: bool,
+}
+
+impl SinkSpec {
+    /// A sink that hears everybody, in stereo, by packets, without late ones.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            except: Except::Nobody,
+            channels: Channels::Stereo,
+            clock: SinkClock::Packets,
+            late_packets: false,
+        }
+    }
+
+    /// The same sink, not hearing `except`.
+    #[must_use]
+    pub fn except(mut self, except: impl Into<Except>) -> Self {
+        self.except = except.into();
+        self
+    }
+
+    /// The same sink, its mixes having `channels`.
+    #[must_use]
+    pub fn channels(mut self, channels: Channels) -> Self {
+        self.channels = channels;
+        self
+    }
+
+    /// The same sink, played by `clock`.
+    #[must_use]
+    pub fn clock(mut self, clock: SinkClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The same sink, taking packets that arrive out of order.
+    #[must_use]
+    pub fn late_packets(mut self) -> Self {
+        self.late_packets = true;
+        self
+    }
+}
+
+/// Whom a sink does not hear (mix-minus).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Except {
+    /// It hears everybody.
+    #[default]
+    Nobody,
+    /// It does not hear this source.
+    Source(SourceId),
+    /// It hears no source of this group, those included that join later.
+    Group(&'static str),
+}
+
+impl From<SourceId> for Except {
+    fn from(source: SourceId) -> Self {
+        Self::Source(source)
+    }
+}
+
+/// Channels of a mix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Channels {
+    /// One channel.
+    Mono,
+    /// Left and right.
+    #[default]
+    Stereo,
+}
+
+impl Channels {
+    /// How many there are.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::Mono => 1,
+            Self::Stereo => 2,
+        }
+    }
+}
+
+/// Who says when a packet of a sink is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SinkClock {
+    /// The far end has a jitter buffer and plays by [`OutPacket::media_time`] (WebRTC, VDP).
+    #[default]
+    Packets,
+    /// The far end takes one packet every 20 ms of its own clock (Discord). Packets are handed over as they come, as
+    /// for [`Packets`](Self::Packets); whoever has that clock keeps the short queue before it.
+    Ticks,
+}
+
+/// One Opus packet of a source.
+#[derive(Debug, Clone, Copy)]
+pub struct InPacket<'a> {
+    /// The packet, RFC 6716 §3. Empty where a number was used for something else than voice, such as a keep-alive:
+    /// then nothing was lost and nothing is played.
+    pub opus: &'a [u8],
+    /// Extended sequence number: one up for each packet that was sent, so that a gap is loss and a lower one came
+    /// late. Any start.
+    pub sequence: u64,
+    /// Extended RTP timestamp, in samples at 48 kHz; `None` where the transport has none.
+    pub media_time: Option<u64>,
+    /// Level that the sender measured, −dBov (RFC 6464); `None` where the transport has none.
+    pub level: Option<u8>,
+    /// When the packet reached this machine.
+    pub received: Instant,
+}
+
+/// One Opus packet for a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutPacket<'a> {
+    /// The packet, RFC 6716 §3, never empty.
+    pub opus: &'a [u8],
+    /// How long it plays, in samples at 48 kHz: always [`FRAME_SAMPLES`](crate::FRAME_SAMPLES).
+    pub samples: u32,
+    /// When it plays, in samples at 48 kHz since the sink was made. Packets never overlap, and but for late ones the
+    /// time only grows. Fit for RTP when cut to 32 bits and moved by a random offset.
+    pub media_time: u64,
+    /// Number of this packet in the sink's stream, from 0: one up for each packet and for each that the source lost.
+    /// Fit for RTP when cut to 16 bits and moved by a random offset.
+    pub sequence: u64,
+    /// First of a talk spurt (RFC 3551 §4.1).
+    pub marker: bool,
+    /// Packets that the source lost just before this one.
+    pub lost_before: u32,
+    /// It belongs before packets that were already sent: `sequence` and `media_time` are those reserved for it.
+    /// Only for sinks that asked for it.
+    pub late: bool,
+    /// Who is heard; `None` for a mix or for the silence after one.
+    pub source: Option<SourceId>,
+}
