@@ -280,7 +280,7 @@ impl Asker {
 
     fn ended(&mut self, ending: Ending) -> Vec<Action> {
         self.state = State::Ended;
-        vec![Action::Release, Action::Notify(Notice::Ended(ending))]
+        vec![Action::Finish(ending)]
     }
 
     fn channel(&self) -> Option<Channel> {

@@ -94,10 +94,11 @@ pub enum Action {
     Connect(Connection),
     /// Answering side: remember the open channel in the control room's state, or that there is none.
     Record(Option<Box<ChannelRecord>>),
-    /// It is over: end reservation and link, and leave the voice channel if it was or is being entered.
-    Release,
     /// Tell the program.
     Notify(Notice),
+    /// It is over: end reservation and link, leave the voice channel if it was or is being entered, and tell the
+    /// program.
+    Finish(Ending),
 }
 
 /// Both ends of an epoch are known: packets may flow.
@@ -125,8 +126,6 @@ pub enum Notice {
         /// Who noticed.
         by: Side,
     },
-    /// It is over, and nothing more comes.
-    Ended(Ending),
 }
 
 /// How the negotiation or the channel ended.

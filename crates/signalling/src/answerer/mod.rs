@@ -79,10 +79,7 @@ impl Answerer {
             body: Body::Reject(refusal.clone()),
         };
         self.finished.remember(said.clone());
-        vec![
-            Action::Send(said),
-            Action::Notify(Notice::Ended(Ending::Rejected(refusal))),
-        ]
+        vec![Action::Send(said), Action::Finish(Ending::Rejected(refusal))]
     }
 
     /// Begins the next epoch.
@@ -181,9 +178,7 @@ impl Answerer {
         match (timer, &mut self.state) {
             (Timer::Admission, State::Admitting(_)) => {
                 let refusal = Refusal::new(RejectReason::InternalError, "the decision took too long");
-                let mut actions = vec![Action::Release];
-                actions.extend(self.on_refused(refusal));
-                actions
+                self.on_refused(refusal)
             }
             (Timer::OfferRepeat, State::Offered(offered)) => {
                 offered.repeat = offered.repeat.again(now, self.timing.repeat, self.seed);
@@ -232,8 +227,7 @@ impl Answerer {
         if std::mem::take(&mut self.recorded) {
             actions.push(Action::Record(None));
         }
-        actions.push(Action::Release);
-        actions.push(Action::Notify(Notice::Ended(Ending::Closed { reason, text, by })));
+        actions.push(Action::Finish(Ending::Closed { reason, text, by }));
         actions
     }
 
