@@ -4,6 +4,13 @@
 //! neither Discord nor WebRTC.
 
 pub mod channel;
+pub mod cli;
+pub mod config;
+pub mod health;
+pub mod lifecycle;
 pub mod matrix;
 pub mod media;
+mod program;
+pub mod supervise;
+pub mod telemetry;
 pub mod vdp;

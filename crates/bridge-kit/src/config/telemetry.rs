@@ -1,0 +1,54 @@
+//! `[telemetry]`
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+use super::{ConfigError, Program, Reader};
+
+/// Logs, metrics and health.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// Where `/live`, `/ready`, `/metrics` and `/status` are served.
+    pub listen: SocketAddr,
+    /// What is logged, as in `RUST_LOG`.
+    pub log: String,
+    /// How it is logged.
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen: Option<SocketAddr>,
+    log: Option<String>,
+    #[serde(default)]
+    format: LogFormat,
+}
+
+impl Telemetry {
+    pub(super) fn read(reader: &Reader) -> Result<Self, ConfigError> {
+        let Raw { listen, log, format } = reader.section("telemetry")?;
+        let log = log.unwrap_or_else(|| "info".to_owned());
+        EnvFilter::try_new(&log).map_err(|error| {
+            ConfigError::invalid(
+                "telemetry.log",
+                format!("`{log}` is no filter ({error}); write \"info\" or \"info,ruma=warn\""),
+            )
+        })?;
+        let listen = listen.unwrap_or_else(|| Program::loopback(reader.program().telemetry_port));
+        Ok(Self { listen, log, format })
+    }
+}
