@@ -86,9 +86,10 @@ fn structural(error: &ReadError, place: Place) -> DecodeError {
     }
 }
 
-/// The reader does not say how much it has left; that no further value begins does.
+/// The reader does not say how much it has left; that it finds no further first byte does. A number is asked for,
+/// since that is the one kind of value of which the reader looks at no second first byte.
 fn expect_end(deserializer: &mut rmp_serde::Deserializer<ReadRefReader<'_, [u8]>>) -> Result<(), DecodeError> {
-    match Value::deserialize(deserializer) {
+    match deserializer.deserialize_u8(ValueVisitor) {
         Err(ReadError::InvalidMarkerRead(_)) => Ok(()),
         Ok(_) | Err(_) => Err(DecodeError::Trailing),
     }
