@@ -13,6 +13,9 @@ mod speech;
 mod speech_check;
 mod tracking;
 
+#[cfg(test)]
+mod tests;
+
 pub use mix_check::{MixCheck, MixGain, MixSource};
 pub use recording::{Anchor, Clock, Recording, unix_ms};
 pub use sound::{Audio, SAMPLE_RATE};

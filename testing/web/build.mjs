@@ -1,0 +1,25 @@
+// Bundles the page into dist/, which any static file server can serve.
+
+import { cp, mkdir, rm } from "node:fs/promises";
+import { build } from "esbuild";
+
+const folder = (path) => new URL(path, import.meta.url).pathname;
+
+await rm(folder("dist"), { recursive: true, force: true });
+await mkdir(folder("dist"));
+await build({
+    absWorkingDir: folder("."),
+    entryPoints: { app: "src/main.js", "recorder-worklet": "src/recorder-worklet.js" },
+    outdir: "dist",
+    bundle: true,
+    minify: true,
+    sourcemap: true,
+    format: "esm",
+    target: "chrome120",
+    // The SDK uses it only where encryption is set up, which this page never does.
+    alias: { "@matrix-org/matrix-sdk-crypto-wasm": "./src/no-encryption.cjs" },
+    logLevel: "warning",
+});
+for (const file of ["index.html", "style.css"]) {
+    await cp(folder(`src/${file}`), folder(`dist/${file}`));
+}

@@ -1,0 +1,190 @@
+// A Matrix user who can call: matrix-js-sdk does the work, this tells the page how far it is.
+
+import { CallEvent, CallFeedEvent, ClientEvent, createClient, createNewMatrixCall, SyncState } from "matrix-js-sdk";
+import { logger } from "matrix-js-sdk/lib/logger.js";
+import { CallErrorCode, CallState } from "matrix-js-sdk/lib/webrtc/call.js";
+import { CallEventHandlerEvent } from "matrix-js-sdk/lib/webrtc/callEventHandler.js";
+
+/** The states of the SDK, in the fewer words of the page. */
+const STATES = {
+    [CallState.Fledgling]: "calling",
+    [CallState.WaitLocalMedia]: "calling",
+    [CallState.CreateOffer]: "calling",
+    [CallState.InviteSent]: "calling",
+    [CallState.Ringing]: "calling",
+    [CallState.CreateAnswer]: "connecting",
+    [CallState.Connecting]: "connecting",
+    [CallState.Connected]: "connected",
+};
+
+/** Reasons with which calls end that work. */
+const GOOD_ENDS = [CallErrorCode.UserHangup, CallErrorCode.Replaced, CallErrorCode.AnsweredElsewhere];
+
+/**
+ * Emits "state" (of the call), "stream" ({kind, stream}: there is sound from "microphone" or "remote") and "note" (text).
+ */
+export class Caller extends EventTarget {
+    #client;
+    #roomId;
+    #invitee;
+    #call;
+    #feeds = new WeakSet();
+    #error;
+    state = "idle";
+    endReason;
+    callId;
+
+    /** Logs in and waits until the room is known. */
+    static async start(config, session, { raw, answer }) {
+        logger.setLevel?.("warn");
+        const credentials = session.access_token ? session : await logIn(config.homeserver_url, session);
+        const client = createClient({
+            baseUrl: config.homeserver_url,
+            userId: credentials.user_id,
+            accessToken: credentials.access_token,
+            deviceId: credentials.device_id,
+        });
+        if (raw) {
+            const off = { autoGainControl: false, echoCancellation: false, noiseSuppression: false };
+            await client.getMediaHandler().setAudioSettings(off);
+        }
+        const caller = new Caller(client, config);
+        await caller.#synchronise();
+        if (answer) {
+            client.on(CallEventHandlerEvent.Incoming, (call) => caller.#answer(call));
+        }
+        return caller;
+    }
+
+    constructor(client, config) {
+        super();
+        this.#client = client;
+        this.#roomId = config.room_id;
+        this.#invitee = config.invitee;
+    }
+
+    async #synchronise() {
+        const synchronised = new Promise((resolve, reject) => {
+            this.#client.on(ClientEvent.Sync, (state, before, data) => {
+                if (state === SyncState.Prepared) {
+                    resolve();
+                } else if (state === SyncState.Error) {
+                    reject(new Error(`synchronisation with the homeserver failed: ${data?.error?.message}`));
+                }
+                this.#tellConnection(state, before);
+            });
+        });
+        await this.#client.startClient({ initialSyncLimit: 1, lazyLoadMembers: true, disablePresence: true });
+        await synchronised;
+        if (this.#client.getRoom(this.#roomId)?.getMyMembership() !== "join") {
+            throw new Error(`${this.#client.getUserId()} is not in the room ${this.#roomId}`);
+        }
+    }
+
+    #tellConnection(state, before) {
+        const lost = [SyncState.Reconnecting, SyncState.Error];
+        if (lost.includes(state) && !lost.includes(before)) {
+            this.#emit("note", "The homeserver does not answer");
+        } else if (lost.includes(before) && !lost.includes(state)) {
+            this.#emit("note", "The homeserver answers again");
+        }
+    }
+
+    /** Places a voice call in the room. */
+    async call() {
+        const call = createNewMatrixCall(this.#client, this.#roomId, { invitee: this.#invitee });
+        if (!call) {
+            throw new Error("this browser cannot make calls");
+        }
+        this.#take(call);
+        await call.placeVoiceCall();
+    }
+
+    async #answer(call) {
+        if (this.#call) {
+            return;
+        }
+        this.#take(call);
+        await call.answer(true, false);
+    }
+
+    #take(call) {
+        this.#call = call;
+        this.#error = undefined;
+        this.endReason = undefined;
+        this.callId = call.callId;
+        call.on(CallEvent.State, (state) => this.#follow(call, state));
+        call.on(CallEvent.Hangup, () => this.#follow(call, CallState.Ended));
+        call.on(CallEvent.Error, (error) => this.#fail(error));
+        call.on(CallEvent.FeedsChanged, (feeds) => feeds.forEach((feed) => this.#listen(feed)));
+        this.#move("calling");
+    }
+
+    #fail(error) {
+        this.#error = error;
+        this.#emit("note", error.message);
+    }
+
+    #listen(feed) {
+        const kind = feed.isLocal() ? "microphone" : "remote";
+        const tell = () => feed.stream.getAudioTracks().length > 0 && this.#emit("stream", { kind, stream: feed.stream });
+        if (!this.#feeds.has(feed)) {
+            this.#feeds.add(feed);
+            feed.on(CallFeedEvent.NewStream, tell);
+            if (kind === "remote") {
+                const words = (muted) => (muted ? "The other side is muted" : "The other side is not muted any more");
+                feed.on(CallFeedEvent.MuteStateChanged, (muted) => this.#emit("note", words(muted)));
+            }
+        }
+        tell();
+    }
+
+    #follow(call, state) {
+        if (call !== this.#call) {
+            return;
+        }
+        if (state !== CallState.Ended) {
+            this.#move(STATES[state] ?? this.state);
+            return;
+        }
+        this.#call = undefined;
+        this.endReason = this.#error?.code ?? call.hangupReason ?? CallErrorCode.UserHangup;
+        this.#move(GOOD_ENDS.includes(this.endReason) ? "ended" : "failed");
+    }
+
+    #move(state) {
+        if (state !== this.state) {
+            this.state = state;
+            this.#emit("state", state);
+        }
+    }
+
+    /** Ends the call. */
+    hangUp() {
+        this.#call?.hangup(CallErrorCode.UserHangup, false);
+    }
+
+    /** Switches the microphone; gives what it is then. */
+    async setMuted(muted) {
+        return this.#call ? this.#call.setMicrophoneMuted(muted) : false;
+    }
+
+    /** Takes another microphone, also in the middle of a call. */
+    async useMicrophone(deviceId) {
+        await this.#client.getMediaHandler().setAudioInput(deviceId);
+    }
+
+    #emit(name, detail) {
+        this.dispatchEvent(new CustomEvent(name, { detail }));
+    }
+}
+
+async function logIn(baseUrl, session) {
+    const client = createClient({ baseUrl });
+    return client.loginRequest({
+        type: "m.login.password",
+        identifier: { type: "m.id.user", user: session.user_id },
+        password: session.password,
+        initial_device_display_name: "VDP page",
+    });
+}

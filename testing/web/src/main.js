@@ -1,0 +1,201 @@
+// The page: one path for a person who clicks and for a scenario whose driver does.
+//
+// Parameters of its address: `name` (who calls), `raw=1` (the microphone as it is, without echo cancellation, noise
+// suppression and gain control), `record=1` (keep what is said and heard), `answer=1` (answer whoever calls).
+
+import { Caller } from "./call.js";
+import * as server from "./server.js";
+import { Sound } from "./sound.js";
+import * as view from "./view.js";
+
+const DRAW_MS = 100;
+const STATUS_MS = 1000;
+
+const parameters = new URLSearchParams(location.search);
+const wants = (name) => parameters.get(name) === "1";
+
+const sound = new Sound();
+const log = [];
+let caller;
+let user;
+let error;
+let muted = false;
+let status;
+let statusProblem;
+let connectedAt;
+let secondsConnected = 0;
+
+function tell(text) {
+    const event = { at: new Date(), text };
+    log.push(event);
+    view.showEvent(event);
+}
+
+function fail(what, reason) {
+    error = `${what}: ${reason.message ?? reason}`;
+    tell(error);
+    view.showError(error);
+}
+
+async function start() {
+    const config = await server.config();
+    const name = parameters.get("name") ?? config.people?.[0] ?? "";
+    view.showPeople(config.people?.length > 0 ? config.people : [name], name);
+    view.showRoom(config.room_name ?? config.room_id);
+    const session = await server.session(name);
+    user = session.user_id;
+    view.showRoom(config.room_name ?? config.room_id, user);
+    if (wants("answer")) {
+        await sound.start({ record: wants("record") });
+    }
+    const started = await Caller.start(config, session, { raw: wants("raw"), answer: wants("answer") });
+    started.addEventListener("state", ({ detail }) => follow(detail));
+    started.addEventListener("stream", ({ detail }) => listen(detail));
+    started.addEventListener("note", ({ detail }) => tell(detail));
+    caller = started;
+    tell(`Signed in as ${session.display_name ?? user}`);
+}
+
+function follow(state) {
+    if (state === "connected") {
+        connectedAt ??= performance.now();
+        showMicrophones();
+    }
+    if (state === "ended" || state === "failed") {
+        secondsConnected = seconds();
+        connectedAt = undefined;
+        muted = false;
+        sound.forget("microphone");
+        sound.forget("remote");
+    }
+    const words = {
+        calling: "Calling",
+        connecting: "Answered, connecting",
+        connected: "Connected",
+        ended: `Call ended (${caller.endReason})`,
+        failed: `The call failed (${caller.endReason})`,
+    };
+    tell(words[state]);
+    draw();
+}
+
+function seconds() {
+    return connectedAt === undefined ? secondsConnected : (performance.now() - connectedAt) / 1000;
+}
+
+function listen({ kind, stream }) {
+    sound.listen(kind, stream);
+    if (kind === "remote") {
+        view.play(stream).catch((reason) => fail("The other side cannot be played", reason));
+    }
+}
+
+async function call() {
+    secondsConnected = 0;
+    await sound.start({ record: wants("record") });
+    await caller.call();
+}
+
+async function mute() {
+    muted = await caller.setMuted(!muted);
+    tell(muted ? "You muted yourself" : "You unmuted yourself");
+    draw();
+}
+
+async function showMicrophones(chosen) {
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    const microphones = devices.filter((device) => device.kind === "audioinput" && device.deviceId);
+    view.showMicrophones(microphones, chosen);
+}
+
+/** Runs something that a click asked for; what goes wrong is shown. */
+const guarded = (what, action) => async (argument) => {
+    try {
+        await action(argument);
+    } catch (reason) {
+        fail(what, reason);
+    }
+};
+
+async function pollStatus() {
+    try {
+        const now = await server.status();
+        tellChanges(status, now);
+        status = now;
+        statusProblem = undefined;
+    } catch (reason) {
+        statusProblem = reason.message;
+    }
+    setTimeout(pollStatus, STATUS_MS);
+}
+
+function tellChanges(before, now) {
+    if (!before) {
+        return;
+    }
+    if (before.channel?.state !== now.channel?.state) {
+        tell(`VDP channel: ${now.channel?.state ?? "none"}`);
+    }
+    for (const bridge of now.bridges ?? []) {
+        if (before.bridges?.find((one) => one.name === bridge.name)?.state !== bridge.state) {
+            tell(`${bridge.name}: ${bridge.state}`);
+        }
+    }
+    const names = (status) => (status.discord?.people ?? []).map((person) => person.name);
+    const missingIn = (some, others) => some.filter((name) => !others.includes(name));
+    missingIn(names(now), names(before)).forEach((name) => tell(`${name} joined on Discord`));
+    missingIn(names(before), names(now)).forEach((name) => tell(`${name} left on Discord`));
+}
+
+function draw() {
+    const state = caller?.state ?? "idle";
+    view.showCall({
+        ready: caller !== undefined,
+        call: state,
+        muted,
+        seconds: seconds(),
+        endReason: caller?.endReason,
+        error,
+        discord: status?.discord,
+    });
+    view.showLevels({ microphone: sound.level("microphone").now, remote: sound.level("remote").now });
+    view.showRoute(state, status, statusProblem);
+    view.showDiscord(status?.discord);
+}
+
+/** What a driver may ask. The shape of `state` is that of `e2e::browser::PageState`. */
+window.page = {
+    state: () => ({
+        ready: caller !== undefined,
+        error,
+        user,
+        call: caller?.state ?? "idle",
+        muted,
+        microphoneLevel: sound.level("microphone").peak,
+        remoteLevel: sound.level("remote").peak,
+        callId: caller?.callId,
+        endReason: caller?.endReason,
+        secondsConnected: seconds(),
+        channel: status?.channel?.state,
+        log: log.map(({ text }) => text),
+    }),
+    recording: async () => ({
+        anchors: sound.recording.anchors(),
+        microphone: await sound.recording.wav(0),
+        remote: await sound.recording.wav(1),
+    }),
+};
+
+view.onClick({
+    call: guarded("The call could not be placed", call),
+    mute: guarded("The microphone could not be switched", mute),
+    hangUp: guarded("The call could not be ended", () => caller.hangUp()),
+    microphone: guarded("The microphone could not be changed", (id) => caller.useMicrophone(id)),
+});
+setInterval(draw, DRAW_MS);
+// A tab that is closed should not leave the others waiting for the connection to time out.
+window.addEventListener("pagehide", () => caller?.hangUp());
+navigator.mediaDevices?.addEventListener("devicechange", () => showMicrophones());
+guarded("The microphones could not be listed", showMicrophones)();
+guarded("This page cannot call", start)().finally(draw);
+pollStatus();

@@ -1,0 +1,3 @@
+// Stands where the SDK would load several megabytes of encryption.
+
+module.exports = {};

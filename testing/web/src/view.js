@@ -1,0 +1,198 @@
+// Draws the page's state. Nothing here knows how it came about.
+
+const byId = (id) => document.getElementById(id);
+
+/** Speech is between about 0.003 and 0.3; people hear, and read a meter, by the logarithm. */
+const meterValue = (level) => Math.max(0, Math.min(1, 1 + Math.log10(Math.max(level, 1e-6) / 0.3) / 2.2));
+
+const TONES = {
+    open: "good",
+    running: "good",
+    connected: "good",
+    requested: "busy",
+    starting: "busy",
+    calling: "busy",
+    connecting: "busy",
+    broken: "bad",
+    failed: "bad",
+    stopped: "bad",
+};
+
+const HEADLINES = {
+    calling: "Calling…",
+    connecting: "Connecting…",
+    ended: "Call ended",
+    failed: "The call failed",
+};
+
+/** How long, as minutes and seconds. */
+function duration(seconds) {
+    const whole = Math.floor(seconds);
+    return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+/** An element with text and children. */
+function element(name, { text, className, tone, children = [] } = {}) {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    if (className) made.className = className;
+    if (tone) made.dataset.tone = tone;
+    made.append(...children);
+    return made;
+}
+
+/** Replaces the children only where they differ, so that nothing flickers and screen readers stay calm. */
+function fill(parent, children) {
+    const wanted = children.map((child) => child.outerHTML).join("");
+    if (parent.dataset.drawn !== wanted) {
+        parent.dataset.drawn = wanted;
+        parent.replaceChildren(...children);
+    }
+}
+
+/** Who may call from here, the one who does marked. */
+export function showPeople(people, current) {
+    const links = people.map((name) => {
+        const link = element("a", { text: name });
+        link.href = `?name=${encodeURIComponent(name)}`;
+        if (name === current) link.setAttribute("aria-current", "page");
+        return link;
+    });
+    byId("people").replaceChildren(...links);
+    byId("avatar").textContent = current.slice(0, 1);
+}
+
+/** The room, and as whom one is in it. */
+export function showRoom(room, user) {
+    byId("room").textContent = [room, user].filter(Boolean).join(" · ");
+}
+
+/** What went wrong; nothing takes it away again. */
+export function showError(text) {
+    byId("error").textContent = text ?? "";
+    byId("error").hidden = !text;
+}
+
+/** How far the call is, with the buttons that fit. */
+export function showCall({ ready, call, muted, seconds, endReason, error, discord }) {
+    const active = ["calling", "connecting", "connected"].includes(call);
+    byId("call-card").dataset.call = call;
+    const idle = error && !ready ? "Cannot call" : ready ? "Ready to call" : "Signing in…";
+    const headline = call === "connected" ? `In call · ${duration(seconds)}` : (HEADLINES[call] ?? idle);
+    text("state", headline);
+    text("explanation", explanation({ call, muted, endReason, seconds, channel: discord?.channel, ready }));
+    byId("call").hidden = active;
+    byId("call").disabled = !ready;
+    byId("mute").hidden = call !== "connected";
+    byId("hang-up").hidden = !active;
+    byId("mute").setAttribute("aria-pressed", String(muted));
+    text("mute-text", muted ? "Unmute" : "Mute");
+}
+
+function explanation({ call, muted, endReason, seconds, channel, ready }) {
+    const there = channel ? `#${channel} on Discord` : "Discord";
+    switch (call) {
+        case "calling":
+            return `Waiting for ${there} to answer`;
+        case "connecting":
+            return "Answered; finding a way for the sound";
+        case "connected":
+            return muted ? "Your microphone is muted" : `You and ${there} hear each other`;
+        case "ended":
+            return `It lasted ${duration(seconds)}`;
+        case "failed":
+            return `Reason: ${endReason}`;
+        default:
+            return ready ? `Talk with ${there}` : "\u00a0";
+    }
+}
+
+function text(id, wanted) {
+    if (byId(id).textContent !== wanted) {
+        byId(id).textContent = wanted;
+    }
+}
+
+/** Both levels (RMS, 0 to 1). */
+export function showLevels({ microphone, remote }) {
+    byId("microphone-meter").value = meterValue(microphone);
+    byId("remote-meter").value = meterValue(remote);
+    const voice = Math.max(meterValue(microphone), meterValue(remote));
+    document.querySelector(".orb").style.setProperty("--voice", voice.toFixed(2));
+}
+
+/** The stops between the browser and the voice channel. */
+export function showRoute(call, status, problem) {
+    const bridge = (name) => status?.bridges?.find((one) => one.name === name) ?? { name, state: "unknown" };
+    const [voice, discord] = [bridge("voice-bridge"), bridge("discord-bridge")];
+    const channel = status?.channel ?? { state: "none" };
+    const botIsThere = status?.discord?.people?.some((person) => person.bot) ?? false;
+    const open = channel.state === "open";
+    const place = status?.discord?.channel;
+    fill(byId("route"), [
+        stop("Your browser", call, call === "connected"),
+        stop(voice.name, voice.state, open, voice.detail),
+        stop("VDP channel", channel.state, open, channel.detail),
+        stop(discord.name, discord.state, open && botIsThere, discord.detail),
+        stop(place ? `#${place}` : "Discord", botIsThere ? "connected" : "idle", false),
+    ]);
+    byId("status-error").hidden = !problem;
+    byId("status-error").textContent = problem ? `The state of the bridges is not known: ${problem}` : "";
+}
+
+function stop(name, state, flows, detail) {
+    const children = [element("span", { text: name }), element("span", { text: state, className: "badge" })];
+    if (detail) children.push(element("small", { text: detail }));
+    return element("li", { tone: TONES[state], className: flows ? "flows" : "", children });
+}
+
+/** Who is in the voice channel. */
+export function showDiscord(discord) {
+    const people = discord?.people ?? [];
+    text("discord-title", discord?.channel ? `On Discord · #${discord.channel}` : "On Discord");
+    fill(
+        byId("discord"),
+        people.map((person) => {
+            const face = element("b", { text: person.name.slice(0, 1) });
+            const remark = person.muted ? "muted" : person.bot ? "bot" : undefined;
+            const children = [face, element("span", { text: person.name })];
+            if (remark) children.push(element("small", { text: remark }));
+            return element("li", { className: person.speaking ? "speaking" : "", children });
+        }),
+    );
+    byId("discord-empty").hidden = people.length > 0;
+}
+
+/** Adds a line to the log. */
+export function showEvent({ at, text }) {
+    const time = element("time", { text: at.toLocaleTimeString("en-GB") });
+    byId("log").prepend(element("li", { children: [time, element("span", { text })] }));
+}
+
+/** The microphones to choose from. Browsers tell their names only once one of them was allowed. */
+export function showMicrophones(devices, chosen) {
+    const options = devices.map((device, index) => {
+        const option = element("option", { text: device.label || `Microphone ${index + 1}` });
+        option.value = device.deviceId;
+        option.selected = device.deviceId === chosen;
+        return option;
+    });
+    const fallback = element("option", { text: "The browser's choice" });
+    fallback.value = "";
+    byId("microphone").replaceChildren(...(options.length > 0 ? options : [fallback]));
+}
+
+/** Connects the buttons. */
+export function onClick({ call, mute, hangUp, microphone }) {
+    byId("call").addEventListener("click", call);
+    byId("mute").addEventListener("click", mute);
+    byId("hang-up").addEventListener("click", hangUp);
+    byId("microphone").addEventListener("change", ({ target }) => microphone(target.value));
+}
+
+/** Plays the other side. */
+export function play(stream) {
+    const audio = byId("remote");
+    audio.srcObject = stream;
+    return audio.play();
+}
