@@ -60,7 +60,8 @@ pub(crate) struct Parts<'a> {
 /// Reads the one map of a datagram.
 pub(crate) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(datagram);
-    deserializer.set_max_depth(MAX_NESTING);
+    // The reader refuses the level at which its count reaches zero.
+    deserializer.set_max_depth(MAX_NESTING + 1);
     let mut place = Place::Map;
     if !begins_map(datagram) {
         let value = Value::deserialize(&mut deserializer).map_err(|error| structural(&error, place))?;
