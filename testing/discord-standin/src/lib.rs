@@ -1,1 +1,27 @@
 //! A local Discord for tests and demonstrations: REST, gateway, voice gateway and UDP voice.
+//!
+//! Real clients (serenity with songbird, discord.js, discord.py) log in and talk as they would to Discord; the people
+//! they meet are played through a control interface, which also tells what everyone said and heard. What of Discord's
+//! protocol is there is listed in `docs/discord-standin.md`.
+
+mod clock;
+mod config;
+mod control;
+mod counters;
+mod gateway;
+mod guild;
+mod people;
+mod rest;
+mod server;
+mod snowflake;
+mod standin;
+mod voice;
+mod world;
+
+pub use config::{Config, Info};
+pub use control::{
+    client::{ControlClient, ControlError},
+    types,
+};
+pub use standin::{Standin, StartError};
+pub use voice::tls::TlsError;

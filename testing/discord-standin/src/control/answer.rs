@@ -1,0 +1,78 @@
+//! How the control interface answers, and whom a path names.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::{control::types::AccountKind, guild::Guild, server::Server, snowflake::Snowflake};
+
+/// A request that cannot be fulfilled.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(json!({"error": self.to_string()}))).into_response()
+    }
+}
+
+/// An answer of the control interface.
+pub(super) type Answer<T> = Result<Json<T>, Refusal>;
+
+/// An answer without content.
+pub(super) fn done() -> Json<Value> {
+    Json(json!({}))
+}
+
+pub(super) async fn unknown() -> Refusal {
+    Refusal::NotFound("no such route".to_owned())
+}
+
+/// The user that a path names by id or name.
+pub(super) fn user(server: &Server, who: &str) -> Result<Snowflake, Refusal> {
+    let world = server.world.lock();
+    world
+        .guild
+        .find_account(who)
+        .map(|account| account.id)
+        .ok_or_else(|| Refusal::NotFound(format!("nobody is called {who}")))
+}
+
+/// The person that a path names; a bot moves itself.
+pub(super) fn person(server: &Server, who: &str) -> Result<Snowflake, Refusal> {
+    let user = user(server, who)?;
+    let kind = {
+        let world = server.world.lock();
+        world.guild.accounts.get(&user).map(|account| account.kind)
+    };
+    match kind {
+        Some(AccountKind::Person) => Ok(user),
+        _ => Err(Refusal::Conflict(format!("{who} is a bot and acts by itself"))),
+    }
+}
+
+/// A channel that exists.
+pub(super) fn channel(guild: &Guild, id: &str) -> Result<Snowflake, Refusal> {
+    id.parse()
+        .ok()
+        .filter(|id| guild.channels.contains_key(id))
+        .ok_or_else(|| Refusal::NotFound(format!("no channel has the id {id}")))
+}

@@ -1,0 +1,155 @@
+//! Changes of the guild: accounts, channels, permissions.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde_json::{Value, json};
+
+use super::{
+    answer::{self, Answer, Refusal, done},
+    types::{Account, Channel, ChannelChange, NewBot, NewChannel, NewPerson, Overwrite, RolePermissions},
+    view,
+};
+use crate::{
+    gateway::intents,
+    guild::{GUILD, json as object, permissions::Permissions},
+    server::Server,
+};
+
+/// Discord's limit of a user name.
+const LONGEST_NAME: usize = 32;
+
+pub(super) async fn create_person(State(server): State<Arc<Server>>, Json(person): Json<NewPerson>) -> Answer<Account> {
+    create(&server, &person.name, None)
+}
+
+pub(super) async fn create_bot(State(server): State<Arc<Server>>, Json(bot): Json<NewBot>) -> Answer<Account> {
+    if server.world.lock().guild.bot_by_token(&bot.token).is_some() {
+        return Err(Refusal::Conflict("the token is taken".to_owned()));
+    }
+    create(&server, &bot.name, Some(bot.token))
+}
+
+fn create(server: &Server, name: &str, token: Option<String>) -> Answer<Account> {
+    let fits = (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.contains('/');
+    if !fits {
+        return Err(Refusal::Invalid(format!(
+            "{name:?} is no name: 1 to {LONGEST_NAME} characters without a slash"
+        )));
+    }
+    let mut world = server.world.lock();
+    if world.guild.find_account(name).is_some() {
+        return Err(Refusal::Conflict(format!("the name {name} is taken")));
+    }
+    let id = world.guild.add_account(name, token);
+    let Some(account) = world.guild.accounts.get(&id).cloned() else {
+        return Err(Refusal::Internal("the account is gone".to_owned()));
+    };
+    let mut member = object::member(&account, None);
+    if let Some(fields) = member.as_object_mut() {
+        fields.insert("guild_id".into(), json!(GUILD));
+    }
+    world.broadcast(intents::GUILD_MEMBERS, "GUILD_MEMBER_ADD", &member);
+    Ok(Json(view::account(&account)))
+}
+
+pub(super) async fn remove(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+    server.remove_from_guild(answer::user(&server, &who)?);
+    Ok(done())
+}
+
+pub(super) async fn create_channel(State(server): State<Arc<Server>>, Json(new): Json<NewChannel>) -> Answer<Channel> {
+    let mut world = server.world.lock();
+    let id = world.guild.add_channel(&new.name, new.kind, new.user_limit);
+    world.broadcast_channel("CHANNEL_CREATE", id);
+    show(&world.guild, &id.to_string())
+}
+
+pub(super) async fn change_channel(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<String>,
+    Json(change): Json<ChannelChange>,
+) -> Answer<Channel> {
+    let mut world = server.world.lock();
+    let channel = answer::channel(&world.guild, &id)?;
+    if let Some(known) = world.guild.channels.get_mut(&channel) {
+        known.user_limit = change.user_limit.unwrap_or(known.user_limit);
+        if let Some(name) = change.name {
+            known.name = name;
+        }
+    }
+    world.broadcast_channel("CHANNEL_UPDATE", channel);
+    show(&world.guild, &id)
+}
+
+pub(super) async fn delete_channel(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Value> {
+    let channel = answer::channel(&server.world.lock().guild, &id)?;
+    server.delete_channel(channel);
+    Ok(done())
+}
+
+pub(super) async fn set_overwrite(
+    State(server): State<Arc<Server>>,
+    Path((id, who)): Path<(String, String)>,
+    Json(overwrite): Json<Overwrite>,
+) -> Answer<Value> {
+    let allow = permissions(&overwrite.allow)?;
+    let deny = permissions(&overwrite.deny)?;
+    change_overwrite(&server, &id, &who, Some((allow, deny)))
+}
+
+pub(super) async fn clear_overwrite(
+    State(server): State<Arc<Server>>,
+    Path((id, who)): Path<(String, String)>,
+) -> Answer<Value> {
+    change_overwrite(&server, &id, &who, None)
+}
+
+fn change_overwrite(server: &Server, id: &str, who: &str, change: Option<(Permissions, Permissions)>) -> Answer<Value> {
+    let user = answer::user(server, who)?;
+    let mut world = server.world.lock();
+    let channel = answer::channel(&world.guild, id)?;
+    world.guild.set_overwrite(channel, user, change);
+    server.permissions_changed(&mut world, &[channel]);
+    Ok(done())
+}
+
+pub(super) async fn set_role(
+    State(server): State<Arc<Server>>,
+    Path(role): Path<String>,
+    Json(body): Json<RolePermissions>,
+) -> Answer<Value> {
+    let granted = permissions(&body.permissions)?;
+    let mut world = server.world.lock();
+    let index = match role.as_str() {
+        "everyone" => {
+            world.guild.everyone = granted;
+            0
+        }
+        "bots" => {
+            world.guild.bots = granted;
+            1
+        }
+        _ => return Err(Refusal::NotFound("the roles are everyone and bots".to_owned())),
+    };
+    let data = json!({"guild_id": GUILD, "role": world.guild.roles_json().get(index)});
+    world.broadcast(intents::GUILDS, "GUILD_ROLE_UPDATE", &data);
+    server.permissions_changed(&mut world, &[]);
+    Ok(done())
+}
+
+fn permissions(names: &[String]) -> Result<Permissions, Refusal> {
+    Permissions::from_names(names).map_err(|name| Refusal::Invalid(format!("{name} is no permission")))
+}
+
+fn show(guild: &crate::guild::Guild, id: &str) -> Answer<Channel> {
+    let id = answer::channel(guild, id)?;
+    guild
+        .channels
+        .get(&id)
+        .map(|channel| Json(view::channel(guild, channel)))
+        .ok_or_else(|| Refusal::Internal("the channel is gone".to_owned()))
+}

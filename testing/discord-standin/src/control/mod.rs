@@ -1,0 +1,63 @@
+//! The control interface: makes things happen and tells what was seen.
+
+mod answer;
+mod bots;
+pub(crate) mod client;
+mod guild;
+mod people;
+pub mod types;
+mod view;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{get, post, put},
+};
+
+use crate::server::Server;
+
+/// The routes of the control interface.
+pub(crate) fn router(server: Arc<Server>) -> Router {
+    Router::new()
+        .route("/health", get(view::health))
+        .route("/info", get(view::info))
+        .route("/state", get(view::state))
+        .route("/counters", get(view::counters))
+        .route("/people", post(guild::create_person))
+        .route("/bots", post(guild::create_bot))
+        .route("/people/{who}", axum::routing::delete(guild::remove))
+        .route("/people/{who}/join", post(people::join))
+        .route("/people/{who}/leave", post(people::leave))
+        .route("/people/{who}/voice_state", post(people::set_voice))
+        .route("/people/{who}/play", post(people::play))
+        .route("/people/{who}/stop", post(people::stop))
+        .route("/people/{who}/playback", get(people::playback))
+        .route("/people/{who}/record", post(people::record))
+        .route("/people/{who}/record/stop", post(people::stop_recording))
+        .route("/people/{who}/recording", get(people::recording))
+        .route("/people/{who}/recording.wav", get(people::recording_wav))
+        .route("/people/{who}/frames", get(people::frames))
+        .route("/people/{who}/sent", get(people::sent))
+        .route("/people/{who}/say", post(people::say))
+        .route("/people/{who}/kick_voice", post(bots::kick_voice))
+        .route("/people/{who}/move", post(bots::move_member))
+        .route("/people/{who}/close_voice", post(bots::close_voice))
+        .route("/people/{who}/close_gateway", post(bots::close_gateway))
+        .route("/people/{who}/reconnect_gateway", post(bots::reconnect_gateway))
+        .route("/people/{who}/invalidate_gateway", post(bots::invalidate_gateway))
+        .route("/people/{who}/kick_guild", post(guild::remove))
+        .route("/channels", post(guild::create_channel))
+        .route(
+            "/channels/{channel}",
+            axum::routing::patch(guild::change_channel).delete(guild::delete_channel),
+        )
+        .route("/channels/{channel}/messages", get(view::messages))
+        .route(
+            "/channels/{channel}/overwrites/{who}",
+            put(guild::set_overwrite).delete(guild::clear_overwrite),
+        )
+        .route("/roles/{role}", put(guild::set_role))
+        .fallback(answer::unknown)
+        .with_state(server)
+}

@@ -1,0 +1,428 @@
+//! The JSON of the control interface, shared by its server and its client.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// A person that the control interface plays, or a bot that logs in by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Played by the control interface.
+    Person,
+    /// A real client.
+    Bot,
+}
+
+/// What a channel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelKind {
+    /// Text only.
+    Text,
+    /// Voice with its own text.
+    Voice,
+    /// A stage: newcomers are in the audience.
+    Stage,
+}
+
+/// A user of the guild.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// User id.
+    pub id: String,
+    /// User name, unique.
+    pub name: String,
+    /// Who moves it.
+    pub kind: AccountKind,
+}
+
+/// A channel of the guild.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Channel {
+    /// Channel id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: ChannelKind,
+    /// Greatest number of voice members; 0 is no limit.
+    pub user_limit: u32,
+    /// Ids of the users whose voice is here.
+    pub members: Vec<String>,
+}
+
+/// One text message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// Message id.
+    pub id: String,
+    /// Where it was posted.
+    pub channel_id: String,
+    /// Who posted it.
+    pub author_id: String,
+    /// His name.
+    pub author: String,
+    /// Its text.
+    pub content: String,
+    /// When, in UNIX nanoseconds.
+    pub at_ns: u64,
+}
+
+/// One stretch of a lit speaking ring, by packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingStretch {
+    /// When it was lit, in UNIX nanoseconds.
+    pub on_ns: u64,
+    /// When it went out; `None` while lit.
+    pub off_ns: Option<u64>,
+}
+
+/// The network side of a bot's voice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VoiceConnection {
+    /// Voice gateway version.
+    pub version: u8,
+    /// Transport encryption, once chosen.
+    pub mode: Option<String>,
+    /// DAVE version of the call.
+    pub dave_protocol_version: u16,
+    /// Where its voice comes from, once known.
+    pub address: Option<SocketAddr>,
+    /// Whether its websocket is up.
+    pub websocket: bool,
+}
+
+/// A member of a voice channel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "Discord's voice state is made of them")]
+pub struct VoiceMember {
+    /// User id.
+    pub user_id: String,
+    /// User name.
+    pub name: String,
+    /// Who moves it.
+    pub kind: AccountKind,
+    /// Where the user is.
+    pub channel_id: String,
+    /// Voice session.
+    pub session_id: String,
+    /// Muted by himself.
+    pub self_mute: bool,
+    /// Deafened by himself.
+    pub self_deaf: bool,
+    /// Muted by the server.
+    pub mute: bool,
+    /// Deafened by the server.
+    pub deaf: bool,
+    /// May not speak (a stage's audience, or no SPEAK permission).
+    pub suppress: bool,
+    /// RTP source.
+    pub ssrc: u32,
+    /// Whether the ring is lit now.
+    pub speaking: bool,
+    /// The ring's history since the user joined.
+    pub rings: Vec<RingStretch>,
+    /// A bot's connection; `None` for people and before a bot has connected.
+    pub connection: Option<VoiceConnection>,
+    /// Voice frames accepted from this member.
+    pub frames_sent: u64,
+    /// Opus bytes of those.
+    pub bytes_sent: u64,
+    /// Silence frames (`f8 ff fe`) among them.
+    pub silence_sent: u64,
+    /// One-byte frames among them.
+    pub toc_only_sent: u64,
+    /// Frames delivered to this member.
+    pub frames_heard: u64,
+    /// Frames of this member that were refused.
+    pub dropped: u64,
+}
+
+/// A gateway session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GatewaySession {
+    /// Session id.
+    pub session_id: String,
+    /// Whose it is.
+    pub user_id: String,
+    /// Intents of its identify.
+    pub intents: u64,
+    /// Whether its websocket is up.
+    pub connected: bool,
+    /// Last sequence number sent.
+    pub sequence: u64,
+    /// How often it was resumed.
+    pub resumes: u64,
+}
+
+/// Name and id of the guild.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GuildName {
+    /// Guild id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+}
+
+/// Everything, as `GET /state` answers it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct State {
+    /// The guild.
+    pub guild: GuildName,
+    /// Its users.
+    pub accounts: Vec<Account>,
+    /// Its channels.
+    pub channels: Vec<Channel>,
+    /// Everyone in a voice channel.
+    pub voice: Vec<VoiceMember>,
+    /// Gateway sessions that live or can be resumed.
+    pub gateway: Vec<GatewaySession>,
+    /// Text messages, oldest first.
+    pub messages: Vec<Message>,
+    /// Counters above zero.
+    pub counters: BTreeMap<String, u64>,
+}
+
+impl State {
+    /// The voice of the user with this id or name.
+    pub fn voice_of(&self, who: &str) -> Option<&VoiceMember> {
+        self.voice
+            .iter()
+            .find(|member| member.user_id == who || member.name == who)
+    }
+}
+
+/// Asks for a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewPerson {
+    /// Unique name.
+    pub name: String,
+}
+
+/// Asks for another bot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewBot {
+    /// Unique name.
+    pub name: String,
+    /// The token that it logs in with.
+    pub token: String,
+}
+
+/// Asks for a channel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewChannel {
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: ChannelKind,
+    /// Greatest number of voice members; 0 is no limit.
+    #[serde(default)]
+    pub user_limit: u32,
+}
+
+/// Changes a channel.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ChannelChange {
+    /// New name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// New limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_limit: Option<u32>,
+}
+
+/// Names a channel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InChannel {
+    /// Channel id.
+    pub channel_id: String,
+}
+
+/// Posts a text message as a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Say {
+    /// Where.
+    pub channel_id: String,
+    /// What.
+    pub content: String,
+}
+
+/// Changes mute and deaf; what is absent stays.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct VoiceFlags {
+    /// Muted by himself (people only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_mute: Option<bool>,
+    /// Deafened by himself (people only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_deaf: Option<bool>,
+    /// Muted by the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute: Option<bool>,
+    /// Deafened by the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deaf: Option<bool>,
+    /// Kept in a stage's audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppress: Option<bool>,
+}
+
+/// Permission names, as Discord's, given and taken.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Overwrite {
+    /// Given.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Taken.
+    #[serde(default)]
+    pub deny: Vec<String>,
+}
+
+/// The permissions of a role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RolePermissions {
+    /// Permission names.
+    pub permissions: Vec<String>,
+}
+
+/// Closes a websocket.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct CloseWith {
+    /// Close code; 0 cuts the TCP connection without a close frame.
+    pub code: u16,
+}
+
+/// Invalidates a gateway session.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Invalidate {
+    /// Whether the client may resume.
+    #[serde(default)]
+    pub resumable: bool,
+}
+
+/// Plays a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Play {
+    /// Absolute path of a WAV or Ogg/Opus file.
+    pub file: PathBuf,
+    /// Start again at the end.
+    #[serde(default, rename = "loop")]
+    pub looping: bool,
+}
+
+/// What a person plays or played last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Playback {
+    /// Whether frames are still leaving.
+    pub playing: bool,
+    /// When frame 0 left, in UNIX nanoseconds; frame n follows n · 20 ms later.
+    pub started_at_ns: u64,
+    /// Frames of the file.
+    pub frames: u64,
+    /// Length of the file.
+    pub duration_ns: u64,
+    /// Whether it starts again at the end.
+    pub looping: bool,
+    /// Voice frames that have left (none leave while muted).
+    pub sent: u64,
+    /// How often the file has started again.
+    pub loops: u64,
+    /// When the last voice frame had left.
+    pub finished_at_ns: Option<u64>,
+}
+
+/// What kind of Opus packet a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameKind {
+    /// Sound.
+    Voice,
+    /// The silence frame `f8 ff fe`.
+    Silence,
+    /// One byte: nothing but the TOC, which a decoder conceals.
+    TocOnly,
+}
+
+/// One frame of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Position in the log, counted from its start.
+    pub index: u64,
+    /// When it arrived, in UNIX nanoseconds.
+    pub at_ns: u64,
+    /// RTP source.
+    pub ssrc: u32,
+    /// Who sent it.
+    pub user_id: String,
+    /// RTP sequence number.
+    pub sequence: u16,
+    /// RTP timestamp (48 kHz).
+    pub timestamp: u32,
+    /// Opus bytes.
+    pub size: usize,
+    /// What it holds.
+    pub kind: FrameKind,
+    /// Sequence numbers missing before it, inside its talk spurt.
+    pub lost_before: u32,
+    /// Whether a talk spurt starts with it.
+    pub spurt_start: bool,
+    /// FNV-1a of its bytes in 16 hexadecimal digits: equal bytes, equal digest.
+    pub digest: String,
+}
+
+/// A part of a frame log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Frames {
+    /// The frames.
+    pub frames: Vec<Frame>,
+    /// Pass as `since` to read on.
+    pub next: u64,
+}
+
+/// A recording has begun.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RecordingStarted {
+    /// The time of sample zero, in UNIX nanoseconds.
+    pub started_at_ns: u64,
+}
+
+/// What is known of a recording without its sound.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recording {
+    /// The time of sample zero, in UNIX nanoseconds.
+    pub started_at_ns: u64,
+    /// When it was stopped.
+    pub stopped_at_ns: Option<u64>,
+    /// Always 48,000.
+    pub sample_rate: u32,
+    /// Samples until the end, or until now.
+    pub samples: u64,
+    /// Everyone who was heard.
+    pub sources: Vec<RecordedSource>,
+    /// Whether the log was full and later frames are missing.
+    pub truncated: bool,
+}
+
+/// One sender in a recording.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordedSource {
+    /// Who.
+    pub user_id: String,
+    /// RTP source.
+    pub ssrc: u32,
+    /// Frames heard.
+    pub frames: u64,
+    /// Sequence numbers missing inside talk spurts.
+    pub lost: u64,
+    /// Silence frames.
+    pub silence: u64,
+    /// One-byte frames.
+    pub toc_only: u64,
+    /// Talk spurts.
+    pub spurts: u64,
+    /// First frame, in UNIX nanoseconds.
+    pub first_arrival_ns: u64,
+    /// Last frame, in UNIX nanoseconds.
+    pub last_arrival_ns: u64,
+}

@@ -1,0 +1,152 @@
+//! What the control interface shows.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde_json::{Value, json};
+
+use super::{
+    answer::{self, Answer, Refusal},
+    types::{self, Account, Channel, GatewaySession, GuildName, Message, VoiceMember},
+};
+use crate::{
+    config::Info,
+    guild::{self, GUILD, Guild},
+    server::Server,
+    snowflake::Snowflake,
+    world::World,
+};
+
+pub(super) async fn health() -> Json<Value> {
+    Json(json!({"ok": true}))
+}
+
+pub(super) async fn info(State(server): State<Arc<Server>>) -> Json<Info> {
+    Json(server.info.clone())
+}
+
+pub(super) async fn counters(State(server): State<Arc<Server>>) -> Json<BTreeMap<String, u64>> {
+    Json(server.counters.snapshot())
+}
+
+pub(super) async fn messages(State(server): State<Arc<Server>>, Path(channel): Path<String>) -> Answer<Value> {
+    let world = server.world.lock();
+    let channel = answer::channel(&world.guild, &channel)?;
+    let messages: Vec<_> = world
+        .guild
+        .messages
+        .iter()
+        .filter(|known| known.channel == channel)
+        .map(message)
+        .collect();
+    Ok(Json(json!({"messages": messages})))
+}
+
+pub(super) async fn state(State(server): State<Arc<Server>>) -> Json<types::State> {
+    let world = server.world.lock();
+    let guild = &world.guild;
+    Json(types::State {
+        guild: GuildName {
+            id: GUILD.to_string(),
+            name: guild.name.clone(),
+        },
+        accounts: guild
+            .accounts
+            .values()
+            .filter(|known| known.in_guild)
+            .map(account)
+            .collect(),
+        channels: guild.channels.values().map(|known| channel(guild, known)).collect(),
+        voice: guild
+            .voice
+            .keys()
+            .filter_map(|user| voice_member(&server, guild, *user).ok())
+            .collect(),
+        gateway: gateway_sessions(&world),
+        messages: guild.messages.iter().map(message).collect(),
+        counters: server.counters.snapshot(),
+    })
+}
+
+pub(super) fn account(account: &guild::Account) -> Account {
+    Account {
+        id: account.id.to_string(),
+        name: account.name.clone(),
+        kind: account.kind,
+    }
+}
+
+pub(super) fn channel(guild: &Guild, channel: &guild::Channel) -> Channel {
+    let members = guild
+        .voice
+        .iter()
+        .filter(|(_, state)| state.channel == channel.id)
+        .map(|(user, _)| user.to_string())
+        .collect();
+    Channel {
+        id: channel.id.to_string(),
+        name: channel.name.clone(),
+        kind: channel.kind,
+        user_limit: channel.user_limit,
+        members,
+    }
+}
+
+pub(super) fn message(message: &guild::Message) -> Message {
+    Message {
+        id: message.id.to_string(),
+        channel_id: message.channel.to_string(),
+        author_id: message.author.to_string(),
+        author: message.author_name.clone(),
+        content: message.content.clone(),
+        at_ns: message.at_ns,
+    }
+}
+
+/// A user's voice; a refusal when he is in none.
+pub(super) fn voice_member(server: &Server, guild: &Guild, user: Snowflake) -> Result<VoiceMember, Refusal> {
+    let not_there = || Refusal::Conflict(format!("{} is not in voice", guild.name_of(user)));
+    let state = guild.voice.get(&user).ok_or_else(not_there)?;
+    let account = guild.accounts.get(&user).ok_or_else(not_there)?;
+    let view = server.voice.view(user).ok_or_else(not_there)?;
+    Ok(VoiceMember {
+        user_id: user.to_string(),
+        name: account.name.clone(),
+        kind: account.kind,
+        channel_id: state.channel.to_string(),
+        session_id: state.session_id.clone(),
+        self_mute: state.self_mute,
+        self_deaf: state.self_deaf,
+        mute: state.mute,
+        deaf: state.deaf,
+        suppress: state.suppress,
+        ssrc: view.ssrc,
+        speaking: view.speaking,
+        rings: view.rings,
+        connection: view.connection,
+        frames_sent: view.counts.frames_sent,
+        bytes_sent: view.counts.bytes_sent,
+        silence_sent: view.counts.silence_sent,
+        toc_only_sent: view.counts.toc_only_sent,
+        frames_heard: view.counts.frames_heard,
+        dropped: view.counts.dropped,
+    })
+}
+
+fn gateway_sessions(world: &World) -> Vec<GatewaySession> {
+    world
+        .sessions
+        .iter()
+        .map(|(id, session)| GatewaySession {
+            session_id: id.clone(),
+            user_id: session.user.to_string(),
+            intents: session.intents,
+            connected: session.attachment.is_some(),
+            sequence: session.sequence,
+            resumes: session.resumes,
+        })
+        .collect()
+}

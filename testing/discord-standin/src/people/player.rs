@@ -1,0 +1,207 @@
+//! Plays files as people: every frame leaves on an absolute 20 ms clock, from one thread of its own.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::sound::{FRAME, Frames};
+use crate::{
+    clock::Clock,
+    control::types::Playback,
+    snowflake::Snowflake,
+    voice::{Voice, frames::SILENCE},
+};
+
+/// One frame.
+const TICK: Duration = Duration::from_millis(20);
+const TICK_NS: u64 = 20_000_000;
+/// A clock that is this far behind starts anew instead of sending everything at once.
+const LATEST: Duration = Duration::from_secs(1);
+/// Silence frames at the end of speech.
+const SILENCES: u8 = 5;
+/// The microphone flag of op 5.
+const MICROPHONE: u32 = 1;
+
+/// The way to the playing thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Player {
+    clock: Clock,
+    mouths: Arc<Mutex<HashMap<Snowflake, Mouth>>>,
+}
+
+/// One person's mouth: the present or last file, and RTP counters that go on from file to file.
+#[derive(Debug)]
+struct Mouth {
+    frames: Frames,
+    next: usize,
+    looping: bool,
+    started_ns: Option<u64>,
+    finished_ns: Option<u64>,
+    announce: Option<oneshot::Sender<()>>,
+    sent: u64,
+    loops: u64,
+    sequence: u16,
+    timestamp_origin: u32,
+    /// Silence frames that are still to follow; all of them while speaking.
+    silences_left: u8,
+}
+
+impl Mouth {
+    fn new() -> Self {
+        Self {
+            frames: Arc::new([]),
+            next: 0,
+            looping: false,
+            started_ns: None,
+            finished_ns: None,
+            announce: None,
+            sent: 0,
+            loops: 0,
+            sequence: rand::random(),
+            timestamp_origin: rand::random(),
+            silences_left: 0,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.finished_ns.is_some() && self.silences_left == 0
+    }
+
+    /// The frame of the file that is due now.
+    fn take_frame(&mut self) -> Option<Arc<[u8]>> {
+        if self.next >= self.frames.len() && self.looping && !self.frames.is_empty() {
+            self.next = 0;
+            self.loops += 1;
+        }
+        let frame = self.frames.get(self.next).cloned()?;
+        self.next += 1;
+        Some(frame)
+    }
+}
+
+impl Player {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            mouths: Arc::default(),
+        }
+    }
+
+    /// Starts the thread.
+    pub(crate) fn spawn(&self, voice: Arc<Voice>, stop: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> {
+        let player = self.clone();
+        std::thread::Builder::new()
+            .name("people".to_owned())
+            .spawn(move || player.run(&voice, &stop))
+    }
+
+    /// Plays a file as a person; the receiver hears when the first frame has left.
+    pub(crate) fn play(&self, user: Snowflake, frames: Frames, looping: bool) -> oneshot::Receiver<()> {
+        let (announce, announced) = oneshot::channel();
+        let mut mouths = self.mouths.lock();
+        let mouth = mouths.entry(user).or_insert_with(Mouth::new);
+        mouth.frames = frames;
+        mouth.next = 0;
+        mouth.looping = looping;
+        mouth.started_ns = None;
+        mouth.finished_ns = None;
+        mouth.announce = Some(announce);
+        mouth.sent = 0;
+        mouth.loops = 0;
+        announced
+    }
+
+    /// Ends a playback; silence frames follow.
+    pub(crate) fn stop(&self, user: Snowflake) {
+        if let Some(mouth) = self.mouths.lock().get_mut(&user) {
+            mouth.looping = false;
+            mouth.next = mouth.frames.len();
+        }
+    }
+
+    /// What a person plays or played last.
+    pub(crate) fn playback(&self, user: Snowflake) -> Option<Playback> {
+        let mouths = self.mouths.lock();
+        let mouth = mouths.get(&user)?;
+        let frames = mouth.frames.len() as u64;
+        Some(Playback {
+            playing: mouth.finished_ns.is_none(),
+            started_at_ns: mouth.started_ns.unwrap_or_default(),
+            frames,
+            duration_ns: frames * TICK_NS,
+            looping: mouth.looping,
+            sent: mouth.sent,
+            loops: mouth.loops,
+            finished_at_ns: mouth.finished_ns,
+        })
+    }
+
+    fn run(&self, voice: &Voice, stop: &AtomicBool) {
+        let mut due = Instant::now();
+        let mut tick: u32 = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            if now.saturating_duration_since(due) > LATEST {
+                due = now;
+            }
+            std::thread::sleep(due.saturating_duration_since(now));
+            self.tick(voice, tick);
+            due += TICK;
+            tick = tick.wrapping_add(1);
+        }
+    }
+
+    fn tick(&self, voice: &Voice, tick: u32) {
+        let mut mouths = self.mouths.lock();
+        for (user, mouth) in mouths.iter_mut() {
+            if !mouth.is_idle() {
+                self.advance(voice, *user, mouth, tick);
+            }
+        }
+    }
+
+    fn advance(&self, voice: &Voice, user: Snowflake, mouth: &mut Mouth, tick: u32) {
+        mouth.started_ns.get_or_insert_with(|| self.clock.now_ns());
+        let frame = mouth.take_frame();
+        if frame.is_none() {
+            mouth.finished_ns.get_or_insert_with(|| self.clock.now_ns());
+        }
+        // While muted the file runs on unheard, as speech into a muted microphone does.
+        let audible = frame.filter(|_| voice.may_be_heard(user));
+        if let Some(opus) = &audible {
+            if !voice.is_speaking(user) {
+                voice.set_speaking(user, MICROPHONE);
+            }
+            say(voice, user, mouth, tick, opus);
+            mouth.sent += 1;
+            mouth.silences_left = SILENCES;
+        } else if mouth.silences_left > 0 {
+            say(voice, user, mouth, tick, &Arc::from(SILENCE));
+            mouth.silences_left -= 1;
+            if mouth.silences_left == 0 {
+                voice.set_speaking(user, 0);
+            }
+        }
+        if let Some(announce) = mouth.announce.take() {
+            // Whoever asked may have gone away meanwhile, which changes nothing.
+            let _gone = announce.send(());
+        }
+    }
+}
+
+fn say(voice: &Voice, user: Snowflake, mouth: &mut Mouth, tick: u32, opus: &Arc<[u8]>) {
+    let frame = u32::try_from(FRAME).unwrap_or_default();
+    let timestamp = mouth.timestamp_origin.wrapping_add(tick.wrapping_mul(frame));
+    voice.speak(user, mouth.sequence, timestamp, opus);
+    mouth.sequence = mouth.sequence.wrapping_add(1);
+}

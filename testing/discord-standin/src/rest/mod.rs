@@ -1,0 +1,93 @@
+//! The REST interface under `/api/v10` (and `/api/v9`, `/api`), as far as voice bots use it.
+
+mod answer;
+mod channels;
+mod guild;
+mod users;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{Method, Uri},
+    response::Response,
+    routing::{get, patch, post},
+};
+use serde_json::json;
+
+use crate::{gateway, server::Server};
+use answer::{Bot, Refusal, ok};
+
+/// REST and gateway of one stand-in.
+pub(crate) fn router(server: Arc<Server>) -> Router {
+    let api = Router::new()
+        .route("/gateway", get(gateway_url))
+        .route("/gateway/bot", get(gateway_bot))
+        .route("/users/@me", get(users::me))
+        .route("/users/@me/guilds", get(users::my_guilds))
+        .route("/users/{user}", get(users::user))
+        .route("/oauth2/applications/@me", get(users::application))
+        .route("/applications/@me", get(users::application))
+        .route("/voice/regions", get(guild::regions))
+        .route("/guilds/{guild}", get(guild::guild))
+        .route("/guilds/{guild}/channels", get(guild::channels))
+        .route("/guilds/{guild}/roles", get(guild::roles))
+        .route("/guilds/{guild}/members", get(guild::members))
+        .route("/guilds/{guild}/members/@me", patch(guild::change_own_nick))
+        .route(
+            "/guilds/{guild}/members/{user}",
+            get(guild::member).patch(guild::change_member),
+        )
+        .route(
+            "/guilds/{guild}/voice-states/@me",
+            get(guild::own_voice_state).patch(guild::change_own_voice_state),
+        )
+        .route("/guilds/{guild}/voice-states/{user}", get(guild::voice_state))
+        .route("/channels/{channel}", get(channels::channel))
+        .route("/channels/{channel}/typing", post(channels::typing))
+        .route(
+            "/channels/{channel}/messages",
+            get(channels::messages).post(channels::post_message),
+        )
+        .route(
+            "/channels/{channel}/messages/{message}",
+            get(channels::message)
+                .patch(channels::edit_message)
+                .delete(channels::delete_message),
+        )
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed);
+    Router::new()
+        .nest("/api/v10", api.clone())
+        .nest("/api/v9", api.clone())
+        .nest("/api", api)
+        .route("/gateway", get(gateway::upgrade))
+        .route("/gateway/", get(gateway::upgrade))
+        .fallback(unknown)
+        .with_state(server)
+}
+
+/// Needs no token, and must answer from the first moment: serenity falls back to the real Discord without it.
+async fn gateway_url(State(server): State<Arc<Server>>) -> Response {
+    ok(&json!({"url": server.info.gateway}))
+}
+
+async fn gateway_bot(State(server): State<Arc<Server>>, _bot: Bot) -> Response {
+    ok(&json!({
+        "url": server.info.gateway, "shards": 1,
+        "session_start_limit": {"total": 1_000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1},
+    }))
+}
+
+async fn unknown(State(server): State<Arc<Server>>, method: Method, uri: Uri) -> Refusal {
+    tracing::debug!(%method, path = uri.path(), "a route that is not there");
+    server.counters.count("rest_unknown_routes");
+    Refusal::NotFound
+}
+
+async fn not_allowed(State(server): State<Arc<Server>>, method: Method, uri: Uri) -> Refusal {
+    tracing::debug!(%method, path = uri.path(), "a method that is not there");
+    server.counters.count("rest_unknown_routes");
+    Refusal::MethodNotAllowed
+}

@@ -1,0 +1,218 @@
+//! Voice packets in and out: every packet goes to every other member of the channel.
+
+use std::{net::SocketAddr, ops::Range, sync::Arc};
+
+use super::{
+    Calls, SENT_KEPT, Voice,
+    crypto::OpenError,
+    frames::{Arrival, FrameLog, kind_of},
+    rtp::{self, Header},
+};
+use crate::{control::types::FrameKind, snowflake::Snowflake};
+
+/// Largest datagram that is looked at; Discord's packets are far smaller.
+pub(crate) const LARGEST: usize = 2_048;
+
+const DISCOVERY_LEN: usize = 74;
+const DISCOVERY_REQUEST: [u8; 4] = [0, 1, 0, 70];
+const DISCOVERY_RESPONSE: [u8; 4] = [0, 2, 0, 70];
+
+/// A decrypted packet.
+struct Plain<'a> {
+    header: &'a [u8],
+    body: &'a [u8],
+    opus: Range<usize>,
+    arrival: Arrival,
+}
+
+impl Voice {
+    /// Takes a datagram from the network. Whatever it holds, the worst that happens is that it is counted.
+    pub(crate) fn handle_datagram(&self, datagram: &[u8], from: SocketAddr) {
+        let now = self.clock.now_ns();
+        match datagram {
+            [0 | 1, ..] if datagram.len() == DISCOVERY_LEN => self.discover(datagram, from),
+            [_, _, _, _] => self.counters.count("udp_keepalives"),
+            [_, _, _, _, _, _, _, _] => self.echo_keepalive(datagram, from),
+            [first, second, ..] if first >> 6 == 2 && (192..=223).contains(second) => {
+                self.counters.count("udp_rtcp");
+            }
+            [first, ..] if first >> 6 == 2 => {
+                if let Err(reason) = self.receive(datagram, from, now) {
+                    self.counters.count(reason);
+                }
+            }
+            _ => self.counters.count("udp_garbage"),
+        }
+    }
+
+    /// IP discovery: tells a client the address that its packets come from.
+    fn discover(&self, request: &[u8], from: SocketAddr) {
+        let (Some(kind), Some(ssrc)) = (request.first_chunk::<4>(), request.get(4..8)) else {
+            return;
+        };
+        if *kind != DISCOVERY_REQUEST {
+            self.counters.count("udp_garbage");
+            return;
+        }
+        let mut calls = self.calls.lock();
+        let client = calls
+            .members
+            .values_mut()
+            .find(|member| member.ssrc.to_be_bytes() == *ssrc)
+            .and_then(|member| member.client.as_mut());
+        let Some(client) = client else {
+            self.counters.count("udp_discovery_unknown_ssrc");
+            return;
+        };
+        client.address = Some(from);
+        let mut response = Vec::with_capacity(DISCOVERY_LEN);
+        response.extend_from_slice(&DISCOVERY_RESPONSE);
+        response.extend_from_slice(ssrc);
+        response.extend_from_slice(from.ip().to_string().as_bytes());
+        response.resize(DISCOVERY_LEN - 2, 0);
+        response.extend_from_slice(&from.port().to_be_bytes());
+        self.counters.count("udp_discoveries");
+        self.transmit(&response, from);
+    }
+
+    /// Some clients count their keep-alives in eight bytes and measure the time until they come back.
+    fn echo_keepalive(&self, datagram: &[u8], to: SocketAddr) {
+        self.counters.count("udp_keepalives");
+        let known = self
+            .calls
+            .lock()
+            .members
+            .values()
+            .any(|member| member.client.as_ref().is_some_and(|client| client.address == Some(to)));
+        if known {
+            self.transmit(datagram, to);
+        }
+    }
+
+    /// Opens a client's voice packet and passes it on; an error names the counter of its reason.
+    fn receive(&self, packet: &[u8], from: SocketAddr, at_ns: u64) -> Result<(), &'static str> {
+        let header = Header::parse(packet).ok_or("udp_garbage")?;
+        let mut calls = self.calls.lock();
+        let (user, member) = calls
+            .members
+            .iter_mut()
+            .find(|(_, member)| member.ssrc == header.ssrc && !member.person)
+            .ok_or("voice_unknown_ssrc")?;
+        let user = *user;
+        if header.payload_type != rtp::OPUS {
+            member.counts.dropped += 1;
+            return Err("voice_wrong_payload_type");
+        }
+        let client = member.client.as_mut().ok_or("voice_before_session")?;
+        let transport = client.transport.as_mut().ok_or("voice_before_session")?;
+        let body = transport.open(packet, header.len).map_err(|error| match error {
+            OpenError::TooShort => "udp_garbage",
+            OpenError::Forged => "voice_not_decrypted",
+            OpenError::NonceReused => "voice_nonce_reused",
+        })?;
+        client.address = Some(from);
+        let Some(opus) = header.opus(&body) else {
+            member.counts.dropped += 1;
+            return Err("voice_malformed_body");
+        };
+        if member.speaking.is_none() {
+            member.counts.dropped += 1;
+            return Err("voice_before_speaking");
+        }
+        let arrival = Arrival {
+            at_ns,
+            user,
+            ssrc: header.ssrc,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            opus: body.get(opus.clone()).unwrap_or_default().into(),
+        };
+        let plain = Plain {
+            header: packet.get(..header.len).unwrap_or_default(),
+            body: &body,
+            opus,
+            arrival,
+        };
+        self.pass_on(&mut calls, user, &plain)
+    }
+
+    /// A person says one frame.
+    pub(crate) fn speak(&self, user: Snowflake, sequence: u16, timestamp: u32, opus: &Arc<[u8]>) {
+        let at_ns = self.clock.now_ns();
+        let mut calls = self.calls.lock();
+        let Some(ssrc) = calls.members.get(&user).map(|member| member.ssrc) else {
+            return;
+        };
+        let (header, body) = rtp::client_packet(sequence, timestamp, ssrc, opus);
+        let arrival = Arrival {
+            at_ns,
+            user,
+            ssrc,
+            sequence,
+            timestamp,
+            opus: Arc::clone(opus),
+        };
+        let plain = Plain {
+            opus: body.len() - opus.len()..body.len(),
+            header: &header,
+            body: &body,
+            arrival,
+        };
+        if let Err(reason) = self.pass_on(&mut calls, user, &plain) {
+            self.counters.count(reason);
+        }
+    }
+
+    fn pass_on(&self, calls: &mut Calls, sender: Snowflake, plain: &Plain<'_>) -> Result<(), &'static str> {
+        let Calls {
+            members, mouths, ears, ..
+        } = calls;
+        let member = members.get_mut(&sender).ok_or("voice_unknown_ssrc")?;
+        if !member.may_be_heard {
+            member.counts.dropped += 1;
+            return Err("voice_while_muted");
+        }
+        let kind = kind_of(plain.body.get(plain.opus.clone()).unwrap_or_default());
+        member.ring.packet(plain.arrival.at_ns, kind == FrameKind::Silence);
+        member.counts.frames_sent += 1;
+        member.counts.bytes_sent += plain.opus.len() as u64;
+        member.counts.silence_sent += u64::from(kind == FrameKind::Silence);
+        member.counts.toc_only_sent += u64::from(kind == FrameKind::TocOnly);
+        let channel = member.channel;
+        mouths
+            .entry(sender)
+            .or_insert_with(|| FrameLog::new(SENT_KEPT))
+            .push(plain.arrival.clone());
+
+        let listeners = members
+            .iter_mut()
+            .filter(|(user, other)| **user != sender && other.channel == channel && other.hears);
+        for (user, listener) in listeners {
+            let delivered = if listener.person {
+                if let Some(ear) = ears.get_mut(user).filter(|ear| ear.is_running()) {
+                    ear.log_mut().push(plain.arrival.clone());
+                }
+                true
+            } else {
+                listener.client.as_mut().is_some_and(|client| {
+                    let (Some(transport), Some(to)) = (&mut client.transport, client.address) else {
+                        return false;
+                    };
+                    transport
+                        .seal(plain.header, plain.body)
+                        .is_some_and(|packet| self.transmit(&packet, to))
+                })
+            };
+            listener.counts.frames_heard += u64::from(delivered);
+        }
+        Ok(())
+    }
+
+    fn transmit(&self, datagram: &[u8], to: SocketAddr) -> bool {
+        let sent = self.socket.send_to(datagram, to).is_ok();
+        if !sent {
+            self.counters.count("udp_send_errors");
+        }
+        sent
+    }
+}

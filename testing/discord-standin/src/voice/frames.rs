@@ -1,0 +1,277 @@
+//! Logs of voice frames: what a member sent, what a person heard.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    control::types::{Frame, FrameKind},
+    snowflake::Snowflake,
+};
+
+/// The frame that Discord's clients send five times at the end of speech.
+pub(crate) const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+
+/// A pause this long ends a talk spurt.
+const SPURT_PAUSE_NS: u64 = 200_000_000;
+/// Media time and arrival may differ by this much inside a spurt: 100 ms in samples.
+const SPURT_SLACK: i64 = 4_800;
+/// Silence frames that end a talk spurt.
+const SPURT_SILENCES: u8 = 5;
+
+/// One frame as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) at_ns: u64,
+    pub(crate) user: Snowflake,
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) opus: Arc<[u8]>,
+}
+
+impl Arrival {
+    pub(crate) fn kind(&self) -> FrameKind {
+        kind_of(&self.opus)
+    }
+}
+
+/// What kind of packet this is.
+pub(crate) fn kind_of(opus: &[u8]) -> FrameKind {
+    match opus {
+        [_] => FrameKind::TocOnly,
+        bytes if *bytes == SILENCE => FrameKind::Silence,
+        _ => FrameKind::Voice,
+    }
+}
+
+/// A frame with its place in its talk spurt.
+#[derive(Clone, Debug)]
+pub(crate) struct LoggedFrame {
+    pub(crate) arrival: Arrival,
+    pub(crate) lost_before: u32,
+    pub(crate) spurt_start: bool,
+    /// Came after a frame with a higher sequence number, or twice.
+    pub(crate) late: bool,
+}
+
+/// A bounded log.
+#[derive(Debug)]
+pub(crate) struct FrameLog {
+    frames: VecDeque<LoggedFrame>,
+    first_index: u64,
+    limit: usize,
+    sources: HashMap<u32, Source>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    sequence: u16,
+    timestamp: u32,
+    at_ns: u64,
+    silences: u8,
+}
+
+impl FrameLog {
+    /// A log that forgets its oldest frames beyond `limit`.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            frames: VecDeque::new(),
+            first_index: 0,
+            limit,
+            sources: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, arrival: Arrival) {
+        let kind = arrival.kind();
+        let before = self.sources.get(&arrival.ssrc).copied();
+        let spurt_start = before.is_none_or(|source| source.spurt_ended(&arrival, kind));
+        let step = before.map_or(1, |source| arrival.sequence.wrapping_sub(source.sequence).cast_signed());
+        let late = step <= 0;
+        let lost_before = if spurt_start || late {
+            0
+        } else {
+            u32::from((step - 1).cast_unsigned())
+        };
+        if !late {
+            self.sources.insert(
+                arrival.ssrc,
+                Source {
+                    sequence: arrival.sequence,
+                    timestamp: arrival.timestamp,
+                    at_ns: arrival.at_ns,
+                    silences: match kind {
+                        FrameKind::Silence => before.map_or(1, |source| source.silences.saturating_add(1)),
+                        FrameKind::Voice | FrameKind::TocOnly => 0,
+                    },
+                },
+            );
+        }
+        if self.frames.len() == self.limit {
+            self.frames.pop_front();
+            self.first_index += 1;
+        }
+        self.frames.push_back(LoggedFrame {
+            arrival,
+            lost_before,
+            spurt_start: spurt_start && !late,
+            late,
+        });
+    }
+
+    /// The frames that are kept, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LoggedFrame> {
+        self.frames.iter()
+    }
+
+    /// Whether frames have been forgotten.
+    pub(crate) const fn truncated(&self) -> bool {
+        self.first_index > 0
+    }
+
+    /// At most `most` frames from index `since` on, and the index after them.
+    pub(crate) fn since(&self, since: u64, most: usize) -> (Vec<Frame>, u64) {
+        let skip = usize::try_from(since.saturating_sub(self.first_index)).unwrap_or(usize::MAX);
+        let frames: Vec<_> = self
+            .frames
+            .iter()
+            .zip(self.first_index..)
+            .skip(skip)
+            .take(most)
+            .map(|(frame, index)| frame.describe(index))
+            .collect();
+        let next = frames
+            .last()
+            .map_or(since.max(self.first_index), |frame| frame.index + 1);
+        (frames, next)
+    }
+}
+
+impl Source {
+    fn spurt_ended(&self, arrival: &Arrival, kind: FrameKind) -> bool {
+        let paused = arrival.at_ns.saturating_sub(self.at_ns) > SPURT_PAUSE_NS;
+        let spoke_again = self.silences >= SPURT_SILENCES && kind != FrameKind::Silence;
+        let media = i64::from(arrival.timestamp.wrapping_sub(self.timestamp).cast_signed());
+        let real = samples(arrival.at_ns.saturating_sub(self.at_ns)).cast_signed();
+        // A burst after a stall is one spurt as long as media time is ahead of arrival by a little only.
+        let jumped = (media - real).abs() > SPURT_SLACK;
+        paused || spoke_again || jumped
+    }
+}
+
+impl LoggedFrame {
+    fn describe(&self, index: u64) -> Frame {
+        let arrival = &self.arrival;
+        Frame {
+            index,
+            at_ns: arrival.at_ns,
+            ssrc: arrival.ssrc,
+            user_id: arrival.user.to_string(),
+            sequence: arrival.sequence,
+            timestamp: arrival.timestamp,
+            size: arrival.opus.len(),
+            kind: arrival.kind(),
+            lost_before: self.lost_before,
+            spurt_start: self.spurt_start,
+            digest: format!("{:016x}", fnv1a(&arrival.opus)),
+        }
+    }
+}
+
+/// Nanoseconds in samples at 48 kHz.
+pub(crate) const fn samples(nanoseconds: u64) -> u64 {
+    // In this order it neither overflows within years nor loses a sample.
+    nanoseconds / 1_000_000 * 48 + nanoseconds % 1_000_000 * 48 / 1_000_000
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn frame(at_ms: u64, sequence: u16, timestamp: u32, opus: &[u8]) -> Arrival {
+        Arrival {
+            at_ns: at_ms * MS,
+            user: Snowflake(1),
+            ssrc: 7,
+            sequence,
+            timestamp,
+            opus: opus.into(),
+        }
+    }
+
+    fn log(frames: &[Arrival]) -> Vec<(bool, u32, bool)> {
+        let mut log = FrameLog::new(100);
+        for frame in frames {
+            log.push(frame.clone());
+        }
+        log.iter().map(|f| (f.spurt_start, f.lost_before, f.late)).collect()
+    }
+
+    #[test]
+    fn a_gap_inside_a_spurt_is_loss() {
+        let seen = log(&[
+            frame(0, 10, 0, b"aa"),
+            frame(20, 11, 960, b"aa"),
+            frame(60, 13, 2_880, b"aa"),
+        ]);
+        assert_eq!(seen, [(true, 0, false), (false, 0, false), (false, 1, false)]);
+    }
+
+    #[test]
+    fn a_pause_or_five_silence_frames_end_a_spurt_and_hide_no_loss() {
+        let seen = log(&[frame(0, 10, 0, b"aa"), frame(300, 25, 14_400, b"aa")]);
+        assert_eq!(seen[1], (true, 0, false));
+
+        let mut frames = vec![frame(0, 0, 0, b"aa")];
+        for n in 1..=5_u16 {
+            frames.push(frame(u64::from(n) * 20, n, u32::from(n) * 960, &SILENCE));
+        }
+        frames.push(frame(120, 6, 5_760, b"aa"));
+        let seen = log(&frames);
+        assert!(seen[1..6].iter().all(|frame| !frame.0));
+        assert!(seen[6].0);
+    }
+
+    #[test]
+    fn a_late_frame_and_a_duplicate_are_marked_and_change_nothing() {
+        let seen = log(&[
+            frame(0, 65_535, 0, b"aa"),
+            frame(40, 1, 1_920, b"aa"),
+            frame(41, 0, 960, b"aa"),
+            frame(42, 1, 1_920, b"aa"),
+            frame(60, 2, 2_880, b"aa"),
+        ]);
+        assert_eq!(seen[1], (false, 1, false), "the sequence wraps");
+        assert!(seen[2].2 && seen[3].2);
+        assert_eq!(seen[4], (false, 0, false));
+    }
+
+    #[test]
+    fn the_log_is_bounded_and_indices_stay() {
+        let mut log = FrameLog::new(2);
+        for n in 0..5_u16 {
+            log.push(frame(u64::from(n) * 20, n, u32::from(n) * 960, b"aa"));
+        }
+        let (frames, next) = log.since(0, 10);
+        assert_eq!(frames.iter().map(|f| f.index).collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(next, 5);
+        assert!(log.truncated());
+        assert!(log.since(5, 10).0.is_empty());
+    }
+
+    #[test]
+    fn samples_of_nanoseconds() {
+        assert_eq!(samples(20 * MS), 960);
+        assert_eq!(samples(1_800_000_000_000_000_000), 86_400_000_000_000);
+    }
+}

@@ -1,0 +1,93 @@
+//! One member of a voice channel, as the voice server knows him.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::{
+    crypto::Transport,
+    protocol::{Framing, Op},
+    ring::Ring,
+};
+use crate::{gateway::sessions::ToClient, guild::VoiceState, snowflake::Snowflake};
+
+/// A member; people have no client.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) channel: Snowflake,
+    pub(crate) person: bool,
+    pub(crate) session_id: String,
+    /// What a bot identifies with.
+    pub(crate) token: String,
+    pub(crate) ssrc: u32,
+    /// Flags of his last op 5; `None` before the first.
+    pub(crate) speaking: Option<u32>,
+    pub(crate) may_be_heard: bool,
+    pub(crate) hears: bool,
+    pub(crate) client: Option<Client>,
+    pub(crate) ring: Ring,
+    pub(crate) counts: Counts,
+}
+
+/// Frames of one member.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) frames_sent: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) silence_sent: u64,
+    pub(crate) toc_only_sent: u64,
+    pub(crate) frames_heard: u64,
+    pub(crate) dropped: u64,
+}
+
+/// A bot's voice session.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Number of the websocket that carries it, or carried it last.
+    pub(crate) connection: u64,
+    pub(crate) framing: Framing,
+    pub(crate) out: Option<mpsc::Sender<ToClient>>,
+    /// Where its packets come from and go to.
+    pub(crate) address: Option<SocketAddr>,
+    /// Set by select protocol.
+    pub(crate) transport: Option<Transport>,
+}
+
+impl Client {
+    /// Sends a message, or keeps it for a resume while there is no websocket.
+    pub(crate) fn send(&mut self, op: Op, data: &Value) {
+        let text = self.framing.encode(op, data);
+        self.hand_over(ToClient::Text(text));
+    }
+
+    /// Gives something to the websocket task; a client that does not read loses its websocket.
+    pub(crate) fn hand_over(&mut self, message: ToClient) {
+        if self.out.as_ref().is_some_and(|out| out.try_send(message).is_err()) {
+            self.out = None;
+        }
+    }
+}
+
+impl Member {
+    pub(crate) fn new(person: bool, channel: Snowflake, session_id: &str, ssrc: u32, state: &VoiceState) -> Self {
+        Self {
+            channel,
+            person,
+            session_id: session_id.to_owned(),
+            token: format!("{:016x}", rand::random::<u64>()),
+            ssrc,
+            speaking: None,
+            may_be_heard: state.may_be_heard(),
+            hears: state.hears(),
+            client: None,
+            ring: Ring::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Whether he takes part: a person always, a bot once its session is described.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.person || self.client.as_ref().is_some_and(|client| client.transport.is_some())
+    }
+}

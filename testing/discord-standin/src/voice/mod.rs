@@ -1,0 +1,149 @@
+//! The voice server: sessions, calls, and the forwarding of voice.
+
+mod calls;
+pub(crate) mod crypto;
+mod dave;
+mod forward;
+pub(crate) mod frames;
+pub(crate) mod gateway;
+mod member;
+pub(crate) mod protocol;
+pub(crate) mod recording;
+mod ring;
+pub(crate) mod rtp;
+mod sessions;
+pub(crate) mod tls;
+pub(crate) mod udp;
+
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    clock::Clock,
+    control::types::{Frames, RingStretch, VoiceConnection},
+    counters::Counters,
+    snowflake::Snowflake,
+};
+use dave::Group;
+use frames::FrameLog;
+use member::{Counts, Member};
+use recording::Recording;
+
+/// Frames kept of what each member sent.
+const SENT_KEPT: usize = 100_000;
+/// Frames that one answer of the control interface holds.
+const FRAMES_ANSWERED: usize = 20_000;
+
+/// The voice server. All methods may be called from any thread and none blocks for long.
+#[derive(Debug)]
+pub(crate) struct Voice {
+    clock: Clock,
+    counters: Arc<Counters>,
+    socket: UdpSocket,
+    address: SocketAddr,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    members: HashMap<Snowflake, Member>,
+    groups: HashMap<Snowflake, Group>,
+    /// What each member sent; outlives his stay in a channel.
+    mouths: HashMap<Snowflake, FrameLog>,
+    /// What people hear while they record.
+    ears: HashMap<Snowflake, Recording>,
+    last_ssrc: u32,
+}
+
+/// What the control interface shows of a member.
+#[derive(Debug)]
+pub(crate) struct MemberView {
+    pub(crate) ssrc: u32,
+    pub(crate) speaking: bool,
+    pub(crate) rings: Vec<RingStretch>,
+    pub(crate) connection: Option<VoiceConnection>,
+    pub(crate) counts: Counts,
+}
+
+impl Voice {
+    /// A voice server that sends from `socket`; [`udp::spawn`] receives on it.
+    pub(crate) fn new(socket: UdpSocket, clock: Clock, counters: Arc<Counters>) -> std::io::Result<Self> {
+        Ok(Self {
+            clock,
+            counters,
+            address: socket.local_addr()?,
+            socket,
+            calls: Mutex::default(),
+        })
+    }
+
+    /// What the control interface shows of a member.
+    pub(crate) fn view(&self, user: Snowflake) -> Option<MemberView> {
+        let now = self.clock.now_ns();
+        let mut calls = self.calls.lock();
+        let Calls { members, groups, .. } = &mut *calls;
+        let member = members.get_mut(&user)?;
+        member.ring.settle(now);
+        let version = groups.get(&member.channel).map_or(0, Group::protocol_version);
+        let connection = member.client.as_ref().map(|client| VoiceConnection {
+            version: client.framing.version().number(),
+            mode: client
+                .transport
+                .as_ref()
+                .map(|transport| transport.mode().name().to_owned()),
+            dave_protocol_version: version,
+            address: client.address,
+            websocket: client.out.is_some(),
+        });
+        Some(MemberView {
+            ssrc: member.ssrc,
+            speaking: member.ring.is_lit(),
+            rings: member.ring.history(),
+            connection,
+            counts: member.counts,
+        })
+    }
+
+    /// Frames that a member sent.
+    pub(crate) fn sent(&self, user: Snowflake, since: u64) -> Frames {
+        let calls = self.calls.lock();
+        let (frames, next) = calls
+            .mouths
+            .get(&user)
+            .map_or_else(|| (Vec::new(), since), |log| log.since(since, FRAMES_ANSWERED));
+        Frames { frames, next }
+    }
+
+    /// Begins to record what a person hears; returns the time of sample zero.
+    pub(crate) fn record(&self, user: Snowflake) -> u64 {
+        let now = self.clock.now_ns();
+        self.calls.lock().ears.insert(user, Recording::start(now));
+        now
+    }
+
+    /// Reads, or with `f` changes, a person's recording; `None` when there is none.
+    pub(crate) fn recording<T>(&self, user: Snowflake, f: impl FnOnce(&mut Recording, u64) -> T) -> Option<T> {
+        let now = self.clock.now_ns();
+        self.calls.lock().ears.get_mut(&user).map(|recording| f(recording, now))
+    }
+
+    /// Frames that a person heard since his recording began.
+    pub(crate) fn heard(&self, user: Snowflake, since: u64) -> Option<Frames> {
+        self.recording(user, |recording, _| {
+            let (frames, next) = recording.log().since(since, FRAMES_ANSWERED);
+            Frames { frames, next }
+        })
+    }
+
+    /// Forgets everything of a user who left the guild.
+    pub(crate) fn forget(&self, user: Snowflake) {
+        let mut calls = self.calls.lock();
+        calls.mouths.remove(&user);
+        calls.ears.remove(&user);
+    }
+}

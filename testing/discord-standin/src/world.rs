@@ -1,0 +1,131 @@
+//! The guild and the gateway sessions that watch it, changed together under one lock.
+
+use serde_json::{Value, json};
+
+use crate::{
+    gateway::{
+        intents,
+        sessions::{Session, Sessions},
+    },
+    guild::{GUILD, Guild, Message, json as object, permissions::Permissions},
+    snowflake::Snowflake,
+};
+
+/// Guild and sessions.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) guild: Guild,
+    pub(crate) sessions: Sessions,
+}
+
+impl World {
+    /// Sends an event to every session of a member of the guild that asked for `intent`.
+    pub(crate) fn broadcast(&mut self, intent: u64, name: &str, data: &Value) {
+        let Self { guild, sessions } = self;
+        for session in sessions.iter_mut().filter(|session| watches(guild, session, intent)) {
+            session.dispatch(name, data);
+        }
+    }
+
+    /// Sends a channel event to everyone who may see the channel.
+    pub(crate) fn broadcast_channel(&mut self, name: &str, channel: Snowflake) {
+        let Some(data) = self
+            .guild
+            .channels
+            .get(&channel)
+            .map(|known| self.guild.channel_json(known))
+        else {
+            return;
+        };
+        let Self { guild, sessions } = self;
+        for session in sessions
+            .iter_mut()
+            .filter(|session| watches(guild, session, intents::GUILDS) && sees(guild, session, channel))
+        {
+            session.dispatch(name, &data);
+        }
+    }
+
+    /// Sends `MESSAGE_CREATE`; the text only to its author and to those who asked for it.
+    pub(crate) fn broadcast_message(&mut self, message: &Message) {
+        let Self { guild, sessions } = self;
+        let author = guild.accounts.get(&message.author);
+        let mut data = object::message(message, author);
+        if let (Some(fields), Some(author)) = (data.as_object_mut(), author) {
+            let mut member = object::member(author, guild.voice.get(&author.id));
+            if let Some(member) = member.as_object_mut() {
+                member.remove("user");
+            }
+            fields.insert("guild_id".into(), json!(GUILD));
+            fields.insert("member".into(), member);
+        }
+        let mut without_text = data.clone();
+        if let Some(fields) = without_text.as_object_mut() {
+            fields.insert("content".into(), json!(""));
+        }
+        for session in sessions
+            .iter_mut()
+            .filter(|session| watches(guild, session, intents::GUILD_MESSAGES) && sees(guild, session, message.channel))
+        {
+            let may_read = session.intents & intents::MESSAGE_CONTENT != 0 || session.user == message.author;
+            session.dispatch("MESSAGE_CREATE", if may_read { &data } else { &without_text });
+        }
+    }
+
+    /// Sends `VOICE_STATE_UPDATE` with a member's present state.
+    pub(crate) fn broadcast_voice_state(&mut self, user: Snowflake) {
+        let Some(data) = self
+            .guild
+            .voice
+            .get(&user)
+            .map(|state| self.guild.voice_state_json(user, state))
+        else {
+            return;
+        };
+        self.broadcast(intents::GUILD_VOICE_STATES, "VOICE_STATE_UPDATE", &data);
+    }
+
+    /// Sends the events of a session's beginning.
+    pub(crate) fn greet(&mut self, session_id: &str, gateway_url: &str) {
+        let Self { guild, sessions } = self;
+        let Some(session) = sessions.get_mut(session_id) else {
+            return;
+        };
+        let Some(account) = guild.accounts.get(&session.user) else {
+            return;
+        };
+        let guilds: Vec<_> = account
+            .in_guild
+            .then(|| json!({"id": GUILD, "unavailable": true}))
+            .into_iter()
+            .collect();
+        let in_guild = account.in_guild;
+        let ready = json!({
+            "v": 10, "user": object::own_user(account), "guilds": guilds, "session_id": session_id,
+            "resume_gateway_url": gateway_url, "session_type": "normal", "private_channels": [], "presences": [],
+            "relationships": [], "user_settings": {}, "geo_ordered_rtc_regions": [], "guild_join_requests": [],
+            "shard": [0, 1], "application": {"id": account.id, "flags": 0}, "_trace": [],
+        });
+        session.dispatch("READY", &ready);
+        if in_guild && session.intents & intents::GUILDS != 0 {
+            let with_voice = session.intents & intents::GUILD_VOICE_STATES != 0;
+            let all_members = session.intents & intents::GUILD_MEMBERS != 0;
+            let guild = guild.create_json(session.user, with_voice, all_members);
+            session.dispatch("GUILD_CREATE", &guild);
+        }
+    }
+}
+
+fn watches(guild: &Guild, session: &Session, intent: u64) -> bool {
+    let member = guild
+        .accounts
+        .get(&session.user)
+        .is_some_and(|account| account.in_guild);
+    member && session.intents & intent != 0
+}
+
+fn sees(guild: &Guild, session: &Session, channel: Snowflake) -> bool {
+    guild
+        .permissions(session.user, channel)
+        .contains(Permissions::VIEW_CHANNEL)
+}
