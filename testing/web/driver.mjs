@@ -82,7 +82,8 @@ async function serve(line) {
         answer({ id, value: (await commands[command](parameters)) ?? null });
     } catch (error) {
         // The first line says what is wrong; Playwright adds a log of all it tried.
-        answer({ id, error: String(error.message).split("\n", 2).join(" ") });
+        const [reason] = String(error.message).split("\n");
+        answer({ id, error: reason });
     }
 }
 

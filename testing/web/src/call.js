@@ -1,6 +1,15 @@
 // A Matrix user who can call: matrix-js-sdk does the work, this tells the page how far it is.
 
-import { CallEvent, CallFeedEvent, ClientEvent, createClient, createNewMatrixCall, SyncState } from "matrix-js-sdk";
+import {
+    CallEvent,
+    CallFeedEvent,
+    ClientEvent,
+    createClient,
+    createNewMatrixCall,
+    MsgType,
+    RoomEvent,
+    SyncState,
+} from "matrix-js-sdk";
 import { logger } from "matrix-js-sdk/lib/logger.js";
 import { CallErrorCode, CallState } from "matrix-js-sdk/lib/webrtc/call.js";
 import { CallEventHandlerEvent } from "matrix-js-sdk/lib/webrtc/callEventHandler.js";
@@ -35,32 +44,40 @@ export class Caller extends EventTarget {
     callId;
 
     /** Logs in and waits until the room is known. */
-    static async start(config, session, { raw, answer }) {
+    static async start(session, { homeserver, room, invitee, raw, answer }) {
         logger.setLevel?.("warn");
-        const credentials = session.access_token ? session : await logIn(config.homeserver_url, session);
+        const credentials = session.access_token ? session : await logIn(homeserver, session);
         const client = createClient({
-            baseUrl: config.homeserver_url,
+            baseUrl: homeserver,
             userId: credentials.user_id,
             accessToken: credentials.access_token,
             deviceId: credentials.device_id,
         });
+        // The SDK asks every homeserver for its LiveKit servers, which these calls do not use; one without them would leave
+        // an error in the browser's console.
+        client._unstable_getRTCTransports = async () => [];
         if (raw) {
             const off = { autoGainControl: false, echoCancellation: false, noiseSuppression: false };
             await client.getMediaHandler().setAudioSettings(off);
         }
-        const caller = new Caller(client, config);
+        const caller = new Caller(client, room, invitee);
         await caller.#synchronise();
+        client.on(RoomEvent.Timeline, (event, _room, _toStart, _removed, { liveEvent }) => {
+            if (liveEvent && event.getRoomId() === room) {
+                caller.#read(event);
+            }
+        });
         if (answer) {
             client.on(CallEventHandlerEvent.Incoming, (call) => caller.#answer(call));
         }
         return caller;
     }
 
-    constructor(client, config) {
+    constructor(client, roomId, invitee) {
         super();
         this.#client = client;
-        this.#roomId = config.room_id;
-        this.#invitee = config.invitee;
+        this.#roomId = roomId;
+        this.#invitee = invitee;
     }
 
     async #synchronise() {
@@ -87,6 +104,14 @@ export class Caller extends EventTarget {
             this.#emit("note", "The homeserver does not answer");
         } else if (lost.includes(before) && !lost.includes(state)) {
             this.#emit("note", "The homeserver answers again");
+        }
+    }
+
+    /** Bridges say in notices why a call cannot be. */
+    #read(event) {
+        const { msgtype, body } = event.getContent();
+        if (msgtype === MsgType.Notice) {
+            this.#emit("note", `${event.sender?.name ?? event.getSender()}: ${body}`);
         }
     }
 

@@ -1,7 +1,8 @@
 // The page: one path for a person who clicks and for a scenario whose driver does.
 //
 // Parameters of its address: `name` (who calls), `raw=1` (the microphone as it is, without echo cancellation, noise
-// suppression and gain control), `record=1` (keep what is said and heard), `answer=1` (answer whoever calls).
+// suppression and gain control), `record=1` (keep what is said and heard), `answer=1` (answer whoever calls), `invitee`
+// (the user id of whom to call, in place of the one that the server names).
 
 import { Caller } from "./call.js";
 import * as server from "./server.js";
@@ -48,7 +49,13 @@ async function start() {
     if (wants("answer")) {
         await sound.start({ record: wants("record") });
     }
-    const started = await Caller.start(config, session, { raw: wants("raw"), answer: wants("answer") });
+    const started = await Caller.start(session, {
+        homeserver: config.homeserver_url,
+        room: config.room_id,
+        invitee: parameters.get("invitee") ?? config.invitee,
+        raw: wants("raw"),
+        answer: wants("answer"),
+    });
     started.addEventListener("state", ({ detail }) => follow(detail));
     started.addEventListener("stream", ({ detail }) => listen(detail));
     started.addEventListener("note", ({ detail }) => tell(detail));
@@ -58,7 +65,7 @@ async function start() {
 
 function follow(state) {
     if (state === "connected") {
-        connectedAt ??= performance.now();
+        connectedAt ??= Date.now();
         showMicrophones();
     }
     if (state === "ended" || state === "failed") {
@@ -80,7 +87,7 @@ function follow(state) {
 }
 
 function seconds() {
-    return connectedAt === undefined ? secondsConnected : (performance.now() - connectedAt) / 1000;
+    return connectedAt === undefined ? secondsConnected : (Date.now() - connectedAt) / 1000;
 }
 
 function listen({ kind, stream }) {
@@ -176,6 +183,7 @@ window.page = {
         callId: caller?.callId,
         endReason: caller?.endReason,
         secondsConnected: seconds(),
+        connectedAt,
         channel: status?.channel?.state,
         log: log.map(({ text }) => text),
     }),

@@ -115,10 +115,15 @@ function text(id, wanted) {
 
 /** Both levels (RMS, 0 to 1). */
 export function showLevels({ microphone, remote }) {
-    byId("microphone-meter").value = meterValue(microphone);
-    byId("remote-meter").value = meterValue(remote);
+    showMeter(byId("microphone-meter"), meterValue(microphone));
+    showMeter(byId("remote-meter"), meterValue(remote));
     const voice = Math.max(meterValue(microphone), meterValue(remote));
     document.querySelector(".orb").style.setProperty("--voice", voice.toFixed(2));
+}
+
+function showMeter(meter, value) {
+    meter.style.setProperty("--level", value.toFixed(3));
+    meter.setAttribute("aria-valuenow", value.toFixed(1));
 }
 
 /** The stops between the browser and the voice channel. */

@@ -1,4 +1,4 @@
-//! MIX_CHECK: who is in the mix, and how loud?
+//! `MIX_CHECK`: who is in the mix, and how loud?
 
 use super::recording::Recording;
 use super::resample::Kernel;
@@ -75,13 +75,19 @@ impl MixCheck {
         }
         for gain in expected().filter(|gain| gain.gain_db < loudest - MOST_SPREAD_DB) {
             let behind = loudest - gain.gain_db;
-            failures.push(format!("{} is {behind:.1} dB below the loudest, at most {MOST_SPREAD_DB} allowed", gain.name));
+            failures.push(format!(
+                "{} is {behind:.1} dB below the loudest, at most {MOST_SPREAD_DB} allowed",
+                gain.name
+            ));
         }
         let reference = if loudest > MOST_UNEXPECTED_DB { loudest } else { 0.0 };
         for gain in self.gains.iter().filter(|gain| !gain.expected) {
             let relative = gain.gain_db - reference;
             if relative > MOST_UNEXPECTED_DB {
-                failures.push(format!("{} is there with {relative:.1} dB, at most {MOST_UNEXPECTED_DB} allowed", gain.name));
+                failures.push(format!(
+                    "{} is there with {relative:.1} dB, at most {MOST_UNEXPECTED_DB} allowed",
+                    gain.name
+                ));
             }
         }
         failures
@@ -110,7 +116,11 @@ fn place_all(heard: &Signal, sources: &[Signal], is_expected: &[bool]) -> Vec<Ve
     let present = place_those(true, heard);
     let remainder = heard.with_samples(remainder(&heard.samples, present.iter().flatten()));
     let others = place_those(false, &remainder);
-    present.into_iter().zip(others).filter_map(|(present, other)| present.or(other)).collect()
+    present
+        .into_iter()
+        .zip(others)
+        .filter_map(|(present, other)| present.or(other))
+        .collect()
 }
 
 /// The source as it would sound at the place of the listener if nothing but its lag had changed.
@@ -154,7 +164,13 @@ fn remainder<'a>(heard: &[f32], voices: impl Iterator<Item = &'a Vec<f32>>) -> V
 fn least_squares(heard: &[f32], voices: &[Vec<f32>]) -> Vec<f64> {
     let equations: Vec<Vec<f64>> = voices
         .iter()
-        .map(|row| voices.iter().map(|column| product(row, column)).chain([product(row, heard)]).collect())
+        .map(|row| {
+            voices
+                .iter()
+                .map(|column| product(row, column))
+                .chain([product(row, heard)])
+                .collect()
+        })
         .collect();
     solve(equations)
 }
@@ -166,23 +182,39 @@ fn product(a: &[f32], b: &[f32]) -> f64 {
 /// Gauss–Jordan elimination of symmetric positive equations, each with its right side last. An unknown that nothing
 /// determines becomes 0.
 fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
-    let scale = rows.iter().enumerate().filter_map(|(i, row)| row.get(i).copied()).fold(0.0, f64::max);
+    let scale = rows
+        .iter()
+        .enumerate()
+        .filter_map(|(i, row)| row.get(i).copied())
+        .fold(0.0, f64::max);
     for column in 0..rows.len() {
-        let Some(pivot_row) = rows.get(column).cloned() else { break };
+        let Some(pivot_row) = rows.get(column).cloned() else {
+            break;
+        };
         let pivot = pivot_row.get(column).copied().unwrap_or(0.0);
         if pivot <= scale * 1e-9 {
-            rows.iter_mut().filter_map(|row| row.get_mut(column)).for_each(|value| *value = 0.0);
+            rows.iter_mut()
+                .filter_map(|row| row.get_mut(column))
+                .for_each(|value| *value = 0.0);
             continue;
         }
         for (index, row) in rows.iter_mut().enumerate() {
             let own = index == column;
-            let factor = row.get(column).map_or(0.0, |value| if own { (value - 1.0) / pivot } else { value / pivot });
-            row.iter_mut().zip(&pivot_row).for_each(|(value, pivot)| *value -= factor * pivot);
+            let factor = row
+                .get(column)
+                .map_or(0.0, |value| if own { (value - 1.0) / pivot } else { value / pivot });
+            row.iter_mut()
+                .zip(&pivot_row)
+                .for_each(|(value, pivot)| *value -= factor * pivot);
         }
     }
     let determined = |(index, row): (usize, Vec<f64>)| {
         let is_determined = row.get(index).is_some_and(|&value| value != 0.0);
-        if is_determined { row.last().copied().unwrap_or(0.0) } else { 0.0 }
+        if is_determined {
+            row.last().copied().unwrap_or(0.0)
+        } else {
+            0.0
+        }
     };
     rows.into_iter().enumerate().map(determined).collect()
 }
@@ -198,7 +230,10 @@ mod tests {
     #[test]
     fn equations_are_solved() {
         let gains = solve(vec![vec![2.0, 1.0, 4.0], vec![1.0, 3.0, 7.0]]);
-        assert!((gains[0] - 1.0).abs() < 1e-9 && (gains[1] - 2.0).abs() < 1e-9, "{gains:?}");
+        assert!(
+            (gains[0] - 1.0).abs() < 1e-9 && (gains[1] - 2.0).abs() < 1e-9,
+            "{gains:?}"
+        );
     }
 
     #[test]
@@ -209,6 +244,6 @@ mod tests {
         let twice = least_squares(&voice, &[voice.clone(), voice.clone()]);
         assert!((twice.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{twice:?}");
         assert!(least_squares(&voice, &[]).is_empty());
-        assert_eq!(decibels(0.0), FLOOR_DB);
+        assert!(decibels(0.0) <= FLOOR_DB);
     }
 }

@@ -4,6 +4,13 @@
 //! what was heard with what was said. Everything is 48 kHz mono outside of this module; the checks work at a third of
 //! that, which holds the whole band that speech needs and makes them cheap.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers of samples and their places are far below 2^52, and places are kept within the signal"
+)]
+
 mod correlation;
 mod mix_check;
 mod recording;

@@ -10,7 +10,11 @@ const SAMPLES_A_MS: f64 = SAMPLE_RATE as f64 / 1_000.0;
 
 /// Now, in milliseconds since the UNIX epoch: the clock of all anchors.
 pub fn unix_ms() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1_000.0
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+        * 1_000.0
 }
 
 /// A sample whose time is known.
@@ -31,12 +35,16 @@ pub struct Clock {
 impl Clock {
     /// A clock that never deviates from [`SAMPLE_RATE`].
     pub fn starting_at(unix_ms: f64) -> Self {
-        Self { anchors: vec![Anchor { sample: 0, unix_ms }] }
+        Self {
+            anchors: vec![Anchor { sample: 0, unix_ms }],
+        }
     }
 
     /// A clock through the given points.
     pub fn from_anchors(anchors: Vec<Anchor>) -> Result<Self, AudioError> {
-        let ascending = anchors.windows(2).all(|pair| matches!(pair, [a, b] if a.sample < b.sample && a.unix_ms < b.unix_ms));
+        let ascending = anchors
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if a.sample < b.sample && a.unix_ms < b.unix_ms));
         if anchors.is_empty() || !ascending || anchors.iter().any(|anchor| !anchor.unix_ms.is_finite()) {
             return Err(AudioError::Clock);
         }
@@ -63,17 +71,31 @@ impl Clock {
         match (before, self.anchors.get(after)) {
             (Some(a), Some(b)) => (*a, (b.sample - a.sample) as f64 / (b.unix_ms - a.unix_ms)),
             (Some(only), None) | (None, Some(only)) => (*only, SAMPLES_A_MS),
-            (None, None) => (Anchor { sample: 0, unix_ms: 0.0 }, SAMPLES_A_MS),
+            (None, None) => (
+                Anchor {
+                    sample: 0,
+                    unix_ms: 0.0,
+                },
+                SAMPLES_A_MS,
+            ),
         }
     }
 
     /// The clock of what remains when the first samples are cut off.
     fn without_first(&self, samples: usize) -> Self {
         let cut = samples as u64;
-        let start = Anchor { sample: 0, unix_ms: self.time_of(samples as f64) };
+        let start = Anchor {
+            sample: 0,
+            unix_ms: self.time_of(samples as f64),
+        };
         let later = self.anchors.iter().filter(|anchor| anchor.sample > cut);
-        let shifted = later.map(|anchor| Anchor { sample: anchor.sample - cut, unix_ms: anchor.unix_ms });
-        Self { anchors: std::iter::once(start).chain(shifted).collect() }
+        let shifted = later.map(|anchor| Anchor {
+            sample: anchor.sample - cut,
+            unix_ms: anchor.unix_ms,
+        });
+        Self {
+            anchors: std::iter::once(start).chain(shifted).collect(),
+        }
     }
 }
 
@@ -89,7 +111,10 @@ pub struct Recording {
 impl Recording {
     /// Audio with its clock.
     pub fn new(audio: Audio, clock: Clock) -> Self {
-        Self { audio, clock: Some(clock) }
+        Self {
+            audio,
+            clock: Some(clock),
+        }
     }
 
     /// Audio of which nobody knows when it was.
@@ -97,7 +122,14 @@ impl Recording {
         Self { audio, clock: None }
     }
 
+    /// The part from a time on (milliseconds since the UNIX epoch); unchanged where there is no clock.
+    #[must_use]
+    pub fn since(&self, unix_ms: f64) -> Self {
+        self.between(unix_ms, f64::INFINITY)
+    }
+
     /// The part between two times (milliseconds since the UNIX epoch); unchanged where there is no clock.
+    #[must_use]
     pub fn between(&self, from_unix_ms: f64, to_unix_ms: f64) -> Self {
         let Some(clock) = &self.clock else {
             return self.clone();
@@ -115,13 +147,24 @@ mod tests {
     use super::*;
 
     fn clock(points: &[(u64, f64)]) -> Result<Clock, AudioError> {
-        Clock::from_anchors(points.iter().map(|&(sample, unix_ms)| Anchor { sample, unix_ms }).collect())
+        Clock::from_anchors(
+            points
+                .iter()
+                .map(|&(sample, unix_ms)| Anchor { sample, unix_ms })
+                .collect(),
+        )
     }
 
     #[test]
     fn a_clock_goes_through_its_anchors() {
         let clock = clock(&[(48_000, 1_000.0), (96_000, 2_010.0)]).unwrap();
-        for (sample, time) in [(0.0, 0.0), (48_000.0, 1_000.0), (72_000.0, 1_505.0), (96_000.0, 2_010.0), (144_000.0, 3_010.0)] {
+        for (sample, time) in [
+            (0.0, 0.0),
+            (48_000.0, 1_000.0),
+            (72_000.0, 1_505.0),
+            (96_000.0, 2_010.0),
+            (144_000.0, 3_010.0),
+        ] {
             assert!((clock.time_of(sample) - time).abs() < 1e-6, "{sample}");
             assert!((clock.sample_at(time) - sample).abs() < 1e-6, "{time}");
         }
@@ -144,5 +187,6 @@ mod tests {
         assert_eq!(part.audio.samples().len(), 48_000);
         assert_eq!(part.clock.as_ref().map(|clock| clock.time_of(0.0)), Some(10_500.0));
         assert!(whole.between(20_000.0, 30_000.0).audio.is_empty());
+        assert_eq!(whole.since(11_500.0).audio.samples().len(), 24_000);
     }
 }

@@ -15,7 +15,9 @@ pub(super) fn resample(samples: &[f32], from: f64, to: f64) -> Vec<f32> {
     let step = from / to;
     let length = (samples.len() as f64 / step).round() as usize;
     let kernel = Kernel::new((to / from).min(1.0));
-    (0..length).map(|index| kernel.at(samples, index as f64 * step)).collect()
+    (0..length)
+        .map(|index| kernel.at(samples, index as f64 * step))
+        .collect()
 }
 
 /// Every `factor`-th sample of what the lower rate can hold. The first one keeps its place.
@@ -25,7 +27,11 @@ pub(super) fn decimate(samples: &[f32], factor: usize) -> Vec<f32> {
     let mut padded = vec![0.0; margin];
     padded.extend_from_slice(samples);
     padded.resize(samples.len() + 2 * margin, 0.0);
-    padded.windows(taps.len()).step_by(factor).map(|window| dot(window, &taps)).collect()
+    padded
+        .windows(taps.len())
+        .step_by(factor)
+        .map(|window| dot(window, &taps))
+        .collect()
 }
 
 /// The sum of products, in eight lanes because a single sum waits for itself.
@@ -53,7 +59,9 @@ impl Kernel {
     /// A kernel that keeps what is below `cutoff` (0 to 1) of the input's half rate.
     pub(super) fn new(cutoff: f64) -> Self {
         let reach = CROSSINGS as f64 / cutoff;
-        let table = (0..=CROSSINGS * STEPS + 1).map(|entry| tap(entry as f64 / STEPS as f64) as f32).collect();
+        let table = (0..=CROSSINGS * STEPS + 1)
+            .map(|entry| tap(entry as f64 / STEPS as f64) as f32)
+            .collect();
         Self { table, cutoff, reach }
     }
 
@@ -74,7 +82,9 @@ impl Kernel {
     fn taps(&self) -> Vec<f32> {
         let reach = self.reach.floor() as i32;
         let scale = (self.cutoff * STEPS as f64) as f32;
-        (-reach..=reach).map(|tap| self.weight(tap.unsigned_abs() as f32 * scale) * self.cutoff as f32).collect()
+        (-reach..=reach)
+            .map(|tap| self.weight(tap.unsigned_abs() as f32 * scale) * self.cutoff as f32)
+            .collect()
     }
 
     fn weight(&self, place: f32) -> f32 {
@@ -102,13 +112,20 @@ mod tests {
     use super::*;
 
     fn tone(frequency: f64, rate: f64, seconds: f64) -> Vec<f32> {
-        (0..(rate * seconds) as usize).map(|i| (2.0 * PI * frequency * i as f64 / rate).sin() as f32).collect()
+        (0..(rate * seconds) as usize)
+            .map(|i| (2.0 * PI * frequency * i as f64 / rate).sin() as f32)
+            .collect()
     }
 
     /// The largest difference, leaving out the ends where the kernel reaches over the edge.
     fn difference(a: &[f32], b: &[f32]) -> f32 {
         let inner = a.len().min(b.len()) - 200;
-        a.iter().zip(b).skip(200).take(inner - 200).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        a.iter()
+            .zip(b)
+            .skip(200)
+            .take(inner - 200)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max)
     }
 
     #[test]
@@ -123,7 +140,10 @@ mod tests {
 
     #[test]
     fn what_the_lower_rate_cannot_hold_is_taken_out() {
-        for down in [decimate(&tone(12_000.0, 48_000.0, 0.5), 3), resample(&tone(12_000.0, 48_000.0, 0.5), 48_000.0, 16_000.0)] {
+        for down in [
+            decimate(&tone(12_000.0, 48_000.0, 0.5), 3),
+            resample(&tone(12_000.0, 48_000.0, 0.5), 48_000.0, 16_000.0),
+        ] {
             assert!(down.iter().skip(100).take(7_800).all(|sample| sample.abs() < 1e-3));
         }
     }

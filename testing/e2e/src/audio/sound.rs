@@ -30,7 +30,11 @@ impl Audio {
     pub fn from_interleaved(samples: &[i16], channels: usize) -> Self {
         let channels = channels.max(1);
         let frames = samples.chunks_exact(channels);
-        Self::new(frames.map(|frame| mean(frame.iter().map(|&sample| f32::from(sample) / 32_768.0))).collect())
+        Self::new(
+            frames
+                .map(|frame| mean(frame.iter().map(|&sample| f32::from(sample) / 32_768.0)))
+                .collect(),
+        )
     }
 
     /// Sound from samples at another rate (in Hz).
@@ -40,12 +44,18 @@ impl Audio {
 
     /// Reads a WAV file of any rate and number of channels.
     pub fn load(path: &Path) -> Result<Self, AudioError> {
-        read(path).map_err(|source| AudioError::Wav { path: path.to_owned(), source })
+        read(path).map_err(|source| AudioError::Wav {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// Writes a WAV file, 16 bits a sample. What is beyond full scale is clipped.
     pub fn save(&self, path: &Path) -> Result<(), AudioError> {
-        write(path, &self.samples).map_err(|source| AudioError::Wav { path: path.to_owned(), source })
+        write(path, &self.samples).map_err(|source| AudioError::Wav {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// The samples.
@@ -74,6 +84,7 @@ impl Audio {
     }
 
     /// The part between two moments, as much of it as there is.
+    #[must_use]
     pub fn slice(&self, from: Duration, to: Duration) -> Self {
         let end = samples_in(to).min(self.samples.len());
         let start = samples_in(from).min(end);
@@ -81,14 +92,20 @@ impl Audio {
     }
 
     /// The same, louder or (below zero) quieter.
+    #[must_use]
     pub fn gain_db(&self, db: f32) -> Self {
         let factor = 10_f32.powf(db / 20.0);
         Self::new(self.samples.iter().map(|sample| sample * factor).collect())
     }
 
     /// Both at once, as long as the longer one.
+    #[must_use]
     pub fn mixed_with(&self, other: &Self) -> Self {
-        let (long, short) = if self.samples.len() < other.samples.len() { (other, self) } else { (self, other) };
+        let (long, short) = if self.samples.len() < other.samples.len() {
+            (other, self)
+        } else {
+            (self, other)
+        };
         let mut mixed = long.samples.clone();
         for (sample, added) in mixed.iter_mut().zip(&short.samples) {
             *sample += added;
@@ -123,16 +140,27 @@ fn read(path: &Path) -> Result<Audio, hound::Error> {
         SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>()?,
         SampleFormat::Int => {
             let scale = 1.0 / 2_f32.powi(i32::from(spec.bits_per_sample) - 1);
-            reader.samples::<i32>().map(|sample| sample.map(|value| value as f32 * scale)).collect::<Result<_, _>>()?
+            reader
+                .samples::<i32>()
+                .map(|sample| sample.map(|value| value as f32 * scale))
+                .collect::<Result<_, _>>()?
         }
     };
     let channels = usize::from(spec.channels.max(1));
-    let mono: Vec<f32> = interleaved.chunks_exact(channels).map(|frame| mean(frame.iter().copied())).collect();
+    let mono: Vec<f32> = interleaved
+        .chunks_exact(channels)
+        .map(|frame| mean(frame.iter().copied()))
+        .collect();
     Ok(Audio::from_rate(&mono, spec.sample_rate))
 }
 
 fn write(path: &Path, samples: &[f32]) -> Result<(), hound::Error> {
-    let spec = WavSpec { channels: 1, sample_rate: SAMPLE_RATE, bits_per_sample: 16, sample_format: SampleFormat::Int };
+    let spec = WavSpec {
+        channels: 1,
+        sample_rate: SAMPLE_RATE,
+        bits_per_sample: 16,
+        sample_format: SampleFormat::Int,
+    };
     let mut writer = WavWriter::create(path, spec)?;
     for &sample in samples {
         writer.write_sample((sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)?;
@@ -152,14 +180,25 @@ mod tests {
         audio.save(&path).unwrap();
         let loaded = Audio::load(&path).unwrap();
         assert_eq!(loaded.samples().len(), 4_800);
-        let worst = loaded.samples().iter().zip(audio.samples()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = loaded
+            .samples()
+            .iter()
+            .zip(audio.samples())
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(worst < 1.0 / 32_000.0, "worst difference {worst}");
     }
 
     #[test]
     fn channels_are_averaged_and_rates_converted() {
-        assert_eq!(Audio::from_interleaved(&[16_384, 0, -16_384, -16_384, 1], 2).samples(), [0.25, -0.5]);
-        assert_eq!(Audio::from_rate(&[0.0; 441], 44_100).duration(), Duration::from_millis(10));
+        assert_eq!(
+            Audio::from_interleaved(&[16_384, 0, -16_384, -16_384, 1], 2).samples(),
+            [0.25, -0.5]
+        );
+        assert_eq!(
+            Audio::from_rate(&[0.0; 441], 44_100).duration(),
+            Duration::from_millis(10)
+        );
     }
 
     #[test]
@@ -171,7 +210,12 @@ mod tests {
     #[test]
     fn slices_stay_within_the_sound() {
         let audio = Audio::silence(Duration::from_secs(1));
-        assert_eq!(audio.slice(Duration::from_millis(900), Duration::from_secs(9)).duration(), Duration::from_millis(100));
+        assert_eq!(
+            audio
+                .slice(Duration::from_millis(900), Duration::from_secs(9))
+                .duration(),
+            Duration::from_millis(100)
+        );
         assert!(audio.slice(Duration::from_secs(3), Duration::from_secs(4)).is_empty());
     }
 }

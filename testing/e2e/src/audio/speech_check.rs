@@ -1,4 +1,4 @@
-//! SPEECH_CHECK: is what was heard what was said?
+//! `SPEECH_CHECK`: is what was heard what was said?
 
 use super::recording::Recording;
 use super::sound::{Audio, SAMPLE_RATE};
@@ -64,7 +64,10 @@ impl SpeechCheck {
     /// early (clocks differ) to three seconds late. Otherwise it is searched anywhere.
     pub fn run(reference: &Recording, heard: &Recording) -> Self {
         let (reference, heard) = (Signal::new(reference), Signal::new(heard));
-        Self { windows: track(&reference, &heard), clocked: are_clocked(&reference, &heard) }
+        Self {
+            windows: track(&reference, &heard),
+            clocked: are_clocked(&reference, &heard),
+        }
     }
 
     /// Whether what was heard is what was said.
@@ -75,15 +78,35 @@ impl SpeechCheck {
     /// What is not as it must be: each with its figure and its limit. Empty if the check passes.
     pub fn failures(&self, path: VoicePath) -> Vec<String> {
         let mut failures = Vec::new();
-        let mut require = |holds: bool, text: String| if !holds { failures.push(text) };
+        let mut require = |holds: bool, text: String| {
+            if !holds {
+                failures.push(text);
+            }
+        };
         let (count, median, p10) = (self.windows.len(), self.median(), self.p10());
-        require(count >= LEAST_WINDOWS, format!("{count} windows of speech, at least {LEAST_WINDOWS} needed"));
-        require(median >= path.least_median(), format!("median {median:.2}, at least {} needed", path.least_median()));
+        require(
+            count >= LEAST_WINDOWS,
+            format!("{count} windows of speech, at least {LEAST_WINDOWS} needed"),
+        );
+        require(
+            median >= path.least_median(),
+            format!("median {median:.2}, at least {} needed", path.least_median()),
+        );
         require(p10 >= LEAST_P10, format!("p10 {p10:.2}, at least {LEAST_P10} needed"));
         let share = self.share_matched();
-        require(share >= LEAST_MATCHED, format!("{:.1} % matched, at least {:.0} % needed", share * 100.0, LEAST_MATCHED * 100.0));
+        require(
+            share >= LEAST_MATCHED,
+            format!(
+                "{:.1} % matched, at least {:.0} % needed",
+                share * 100.0,
+                LEAST_MATCHED * 100.0
+            ),
+        );
         let drift = self.drift_ms();
-        require(drift <= MOST_DRIFT_MS, format!("the lag drifts by {drift:.0} ms, at most {MOST_DRIFT_MS} allowed"));
+        require(
+            drift <= MOST_DRIFT_MS,
+            format!("the lag drifts by {drift:.0} ms, at most {MOST_DRIFT_MS} allowed"),
+        );
         failures
     }
 
@@ -119,7 +142,10 @@ impl SpeechCheck {
             return None;
         }
         let at = |share| percentile(self.matched().map(|window| window.tracked_ms), share);
-        Some(Delay { median_ms: at(0.5), p95_ms: at(0.95) })
+        Some(Delay {
+            median_ms: at(0.5),
+            p95_ms: at(0.95),
+        })
     }
 
     /// The longest stretch in which the source spoke and no window matched, its pauses included.
@@ -132,7 +158,7 @@ impl SpeechCheck {
                 continue;
             }
             let end = window.at + Duration::from_millis(WINDOW_MS as u64);
-            longest = longest.max(end - *since.get_or_insert(window.at));
+            longest = longest.max(end.saturating_sub(*since.get_or_insert(window.at)));
         }
         longest
     }
@@ -169,7 +195,10 @@ pub fn muted(heard: &Recording) -> Recording {
     for stretch in samples.chunks_mut(9 * window) {
         stretch.iter_mut().take(4 * window).for_each(|sample| *sample = 0.0);
     }
-    Recording { audio: Audio::new(samples), clock: heard.clock.clone() }
+    Recording {
+        audio: Audio::new(samples),
+        clock: heard.clock.clone(),
+    }
 }
 
 /// The value below which the given share of all values lies; 0 if there are none.

@@ -48,7 +48,10 @@ fn assert_passes(check: &SpeechCheck, path: VoicePath) {
 fn the_same_is_the_same() {
     let said = said(Voice::Alice);
     let check = SpeechCheck::run(&said, &said);
-    assert!(check.median() > 0.999 && check.p10() > 0.999 && check.drift_ms() < 0.1, "{check}");
+    assert!(
+        check.median() > 0.999 && check.p10() > 0.999 && check.drift_ms() < 0.1,
+        "{check}"
+    );
     assert_eq!(check.voice_away(), Duration::ZERO);
     assert_passes(&check, VoicePath::Forwarded);
 }
@@ -59,7 +62,10 @@ fn a_delay_is_found_and_named() {
     for ms in [0.0, 12.3, 180.0, 2_345.6] {
         let check = SpeechCheck::run(&said, &later(&said, ms));
         let delay = check.delay().unwrap();
-        assert!((delay.median_ms - ms).abs() < 0.1 && (delay.p95_ms - ms).abs() < 0.1, "{ms}: {check}");
+        assert!(
+            (delay.median_ms - ms).abs() < 0.1 && (delay.p95_ms - ms).abs() < 0.1,
+            "{ms}: {check}"
+        );
         assert_passes(&check, VoicePath::Forwarded);
     }
 }
@@ -71,7 +77,13 @@ fn without_clocks_it_is_found_anywhere() {
     samples.extend_from_slice(said.audio.samples());
     let check = SpeechCheck::run(&said, &Recording::without_clock(Audio::new(samples)));
     assert_passes(&check, VoicePath::Forwarded);
-    assert!(check.windows().iter().all(|window| (window.tracked_ms - 17_250.0).abs() < 0.1), "{check}");
+    assert!(
+        check
+            .windows()
+            .iter()
+            .all(|window| (window.tracked_ms - 17_250.0).abs() < 0.1),
+        "{check}"
+    );
     assert_eq!(check.delay(), None);
 }
 
@@ -80,9 +92,15 @@ fn a_clock_that_runs_fast_is_followed() {
     let said = said(Voice::Carol);
     let rate = f64::from(SAMPLE_RATE);
     let stretched = resample(said.audio.samples(), rate, rate * 1.000_05);
-    let check = SpeechCheck::run(&said, &Recording::new(Audio::new(stretched), Clock::starting_at(1_000_080.0)));
+    let check = SpeechCheck::run(
+        &said,
+        &Recording::new(Audio::new(stretched), Clock::starting_at(1_000_080.0)),
+    );
     assert_passes(&check, VoicePath::Forwarded);
-    assert!(check.median() > 0.99 && (1.0..2.0).contains(&check.drift_ms()), "{check}");
+    assert!(
+        check.median() > 0.99 && (1.0..2.0).contains(&check.drift_ms()),
+        "{check}"
+    );
 }
 
 #[test]
@@ -96,12 +114,18 @@ fn anchors_take_the_drift_out() {
     });
     let heard = Recording::new(Audio::new(stretched), Clock::from_anchors(anchors.collect()).unwrap());
     let check = SpeechCheck::run(&said, &heard);
-    assert!(check.drift_ms() < 0.2 && (check.delay().unwrap().median_ms - 80.0).abs() < 0.2, "{check}");
+    assert!(
+        check.drift_ms() < 0.2 && (check.delay().unwrap().median_ms - 80.0).abs() < 0.2,
+        "{check}"
+    );
 }
 
 #[test]
 fn coded_speech_passes_in_each_voice() {
-    for (voice, rate) in Voice::ALL.into_iter().zip([32_000, 48_000, 64_000, 32_000, 48_000, 64_000]) {
+    for (voice, rate) in Voice::ALL
+        .into_iter()
+        .zip([32_000, 48_000, 64_000, 32_000, 48_000, 64_000])
+    {
         let said = said(voice);
         let heard = Recording::new(through_opus(&said.audio, rate), Clock::starting_at(1_000_100.0));
         let check = SpeechCheck::run(&said, &heard);
@@ -117,7 +141,10 @@ fn muted_windows_fail_and_tell_how_long_the_voice_was_away() {
     let said = said(Voice::Alice);
     let heard = Recording::new(through_opus(&said.audio, 48_000), Clock::starting_at(1_000_100.0));
     let check = SpeechCheck::run(&said, &muted(&heard));
-    assert!(!check.passes(VoicePath::Forwarded) && !check.passes(VoicePath::Transcoded), "{check}");
+    assert!(
+        !check.passes(VoicePath::Forwarded) && !check.passes(VoicePath::Transcoded),
+        "{check}"
+    );
     let away = check.voice_away().as_secs_f64();
     assert!((1.3..2.5).contains(&away), "1.6 s are muted, {away} s found");
 }
@@ -125,10 +152,18 @@ fn muted_windows_fail_and_tell_how_long_the_voice_was_away() {
 #[test]
 fn other_speech_is_unrelated() {
     for voice in Voice::ALL {
-        let heard = Recording::new(through_opus(&said(voice).audio, 48_000), Clock::starting_at(1_000_100.0));
+        let heard = Recording::new(
+            through_opus(&said(voice).audio, 48_000),
+            Clock::starting_at(1_000_100.0),
+        );
         for other in Voice::ALL.into_iter().filter(|&other| other != voice) {
             let control = SpeechCheck::run(&said(other), &heard);
-            assert!(control.is_unrelated(), "{} in {}: {control}", other.name(), voice.name());
+            assert!(
+                control.is_unrelated(),
+                "{} in {}: {control}",
+                other.name(),
+                voice.name()
+            );
             assert!(!control.passes(VoicePath::Transcoded));
         }
     }
@@ -139,12 +174,39 @@ fn silence_fails_without_nan() {
     let said = said(Voice::Alice);
     let silence = Recording::new(Audio::silence(LENGTH), Clock::starting_at(1_000_000.0));
     let nothing = Recording::new(Audio::default(), Clock::starting_at(1_000_000.0));
-    for (reference, heard) in [(&said, &silence), (&silence, &said), (&silence, &silence), (&said, &nothing), (&nothing, &said)] {
+    for (reference, heard) in [
+        (&said, &silence),
+        (&silence, &said),
+        (&silence, &silence),
+        (&said, &nothing),
+        (&nothing, &said),
+    ] {
         let check = SpeechCheck::run(reference, heard);
         assert!(!check.passes(VoicePath::Transcoded) && check.is_unrelated(), "{check}");
         assert!(!check.to_string().contains("NaN"), "{check}");
         assert_eq!(check.delay(), None);
     }
+}
+
+#[test]
+fn what_was_said_while_nobody_recorded_does_not_count() {
+    // The first twenty seconds are louder, and would be searched for first.
+    let whole = said(Voice::Dora).audio;
+    let start = Duration::from_secs(20);
+    let tail = whole.slice(start, LENGTH);
+    let mut samples = whole.slice(Duration::ZERO, start).gain_db(9.0).into_samples();
+    samples.extend_from_slice(tail.samples());
+    let said = Recording::new(Audio::new(samples), Clock::starting_at(1_000_000.0));
+    let heard = Recording::new(tail, Clock::starting_at(1_020_150.0));
+    let check = SpeechCheck::run(&said, &heard);
+    assert_passes(&check, VoicePath::Forwarded);
+    assert!((check.delay().unwrap().median_ms - 150.0).abs() < 0.1, "{check}");
+    assert!(
+        check
+            .windows()
+            .iter()
+            .all(|window| window.at >= Duration::from_millis(19_800))
+    );
 }
 
 #[test]
@@ -166,14 +228,25 @@ fn mix(gains_db: &[(Voice, f32)], bits_a_second: i32) -> Recording {
         Audio::new(samples)
     };
     let mixed = gains_db.iter().map(delayed).reduce(|a, b| a.mixed_with(&b)).unwrap();
-    Recording::new(through_opus(&mixed.gain_db(-6.0), bits_a_second), Clock::starting_at(1_000_000.0))
+    Recording::new(
+        through_opus(&mixed.gain_db(-6.0), bits_a_second),
+        Clock::starting_at(1_000_000.0),
+    )
 }
 
 fn mix_check(heard: &Recording, expected: &[Voice], absent: &[Voice]) -> MixCheck {
-    let recordings: Vec<_> = expected.iter().chain(absent).map(|&voice| (voice, said(voice))).collect();
+    let recordings: Vec<_> = expected
+        .iter()
+        .chain(absent)
+        .map(|&voice| (voice, said(voice)))
+        .collect();
     let sources: Vec<_> = recordings
         .iter()
-        .map(|(voice, recording)| MixSource { name: voice.name(), recording, expected: expected.contains(voice) })
+        .map(|(voice, recording)| MixSource {
+            name: voice.name(),
+            recording,
+            expected: expected.contains(voice),
+        })
         .collect();
     MixCheck::run(heard, &sources)
 }
@@ -181,7 +254,11 @@ fn mix_check(heard: &Recording, expected: &[Voice], absent: &[Voice]) -> MixChec
 #[test]
 fn known_gains_are_found() {
     let heard = mix(&[(Voice::Alice, 0.0), (Voice::Bob, -2.0), (Voice::Carol, -1.0)], 64_000);
-    let check = mix_check(&heard, &[Voice::Alice, Voice::Bob, Voice::Carol], &[Voice::Dora, Voice::Erik]);
+    let check = mix_check(
+        &heard,
+        &[Voice::Alice, Voice::Bob, Voice::Carol],
+        &[Voice::Dora, Voice::Erik],
+    );
     for (gain, wanted) in check.gains.iter().zip([-6.0, -8.0, -7.0]) {
         assert!((gain.gain_db - wanted).abs() < 0.5, "{check}");
     }

@@ -55,12 +55,18 @@ pub(super) struct Signal {
 
 impl Signal {
     pub(super) fn new(recording: &Recording) -> Self {
-        Self { samples: decimate(recording.audio.samples(), FACTOR), clock: recording.clock.clone() }
+        Self {
+            samples: decimate(recording.audio.samples(), FACTOR),
+            clock: recording.clock.clone(),
+        }
     }
 
     /// The same moments with other samples.
     pub(super) fn with_samples(&self, samples: Vec<f32>) -> Self {
-        Self { samples, clock: self.clock.clone() }
+        Self {
+            samples,
+            clock: self.clock.clone(),
+        }
     }
 
     /// The samples from a place on, which may begin before the first and end after the last one.
@@ -78,9 +84,7 @@ impl Signal {
 /// The place in `heard` that is the same moment as a place in `reference`: by the clocks if both have one, else the same place.
 pub(super) fn same_moment(reference: &Signal, heard: &Signal, place: f64) -> f64 {
     match (&reference.clock, &heard.clock) {
-        (Some(said), Some(heard)) => {
-            heard.sample_at(said.time_of(place * FACTOR as f64)) / FACTOR as f64
-        }
+        (Some(said), Some(heard)) => heard.sample_at(said.time_of(place * FACTOR as f64)) / FACTOR as f64,
         _ => place,
     }
 }
@@ -118,7 +122,7 @@ fn follow(
     if expected < 0.0 || expected + window.len() as f64 > heard.samples.len() as f64 {
         return None;
     }
-    let searched = expected as i64 - margin as i64;
+    let searched = (expected - margin as f64) as i64;
     let peak = correlator.best(window, &heard.padded(searched, window.len() + 2 * margin))?;
     let found = searched as f64 + peak.offset - moment;
     if peak.correlation >= MATCHED {
@@ -140,7 +144,10 @@ struct TrackedLag {
 
 impl TrackedLag {
     fn new(seed: f64) -> Self {
-        Self { seed, last: VecDeque::with_capacity(MEDIAN_OF) }
+        Self {
+            seed,
+            last: VecDeque::with_capacity(MEDIAN_OF),
+        }
     }
 
     fn found(&mut self, lag: f64) {
@@ -163,14 +170,24 @@ fn seed_lag(correlator: &mut Correlator, reference: &Signal, heard: &Signal) -> 
     let coarse = heard.with_samples(decimate(&heard.samples, SEED_FACTOR));
     let length = SEED_MS * SAMPLES_A_MS / SEED_FACTOR;
     let length = length.min(said.samples.len()).min(coarse.samples.len());
+    let moment_of = |start: usize| same_moment(reference, heard, (start * SEED_FACTOR) as f64) / SEED_FACTOR as f64;
+    let clocked = are_clocked(reference, heard);
+    // What was said while nobody recorded cannot be found.
+    let is_recorded =
+        |start: usize| !clocked || (0.0..=(coarse.samples.len() - length) as f64).contains(&moment_of(start));
     let mut best: Option<(f64, f64)> = None;
-    for start in loudest(&said.samples, length) {
-        let moment = same_moment(reference, heard, (start * SEED_FACTOR) as f64) / SEED_FACTOR as f64;
-        let (searched, stretch) = seed_stretch(&coarse, moment, length, are_clocked(reference, heard));
+    for start in loudest(&said.samples, length, is_recorded) {
+        let moment = moment_of(start);
+        let (searched, stretch) = seed_stretch(&coarse, moment, length, clocked);
         let window = said.samples.get(start..start + length)?;
-        let Some(peak) = correlator.best(window, &stretch) else { continue };
+        let Some(peak) = correlator.best(window, &stretch) else {
+            continue;
+        };
         if best.is_none_or(|(_, correlation)| peak.correlation > correlation) {
-            best = Some(((searched as f64 + peak.offset - moment) * SEED_FACTOR as f64, peak.correlation));
+            best = Some((
+                (searched as f64 + peak.offset - moment) * SEED_FACTOR as f64,
+                peak.correlation,
+            ));
         }
     }
     best.map(|(lag, _)| lag)
@@ -188,11 +205,15 @@ fn seed_stretch(heard: &Signal, moment: f64, length: usize, clocked: bool) -> (i
     (start, heard.padded(start, length + range))
 }
 
-/// Where the loudest stretches begin, none overlapping another by more than half.
-fn loudest(samples: &[f32], length: usize) -> Vec<usize> {
+/// Where the loudest stretches begin, of those that are wanted; none overlaps another by more than half.
+fn loudest(samples: &[f32], length: usize, is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
     let step = (length / 2).max(1);
-    let mut stretches: Vec<(usize, f32)> =
-        samples.windows(length.max(1)).enumerate().step_by(step).map(|(start, stretch)| (start, rms(stretch))).collect();
+    let wanted = samples
+        .windows(length.max(1))
+        .enumerate()
+        .step_by(step)
+        .filter(|&(start, _)| is_wanted(start));
+    let mut stretches: Vec<(usize, f32)> = wanted.map(|(start, stretch)| (start, rms(stretch))).collect();
     stretches.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     stretches.truncate(SEEDS);
     stretches.into_iter().map(|(start, _)| start).collect()
@@ -201,6 +222,9 @@ fn loudest(samples: &[f32], length: usize) -> Vec<usize> {
 /// The windows in which the reference speaks, each with the place where it begins.
 fn active_windows(samples: &[f32], window_ms: usize, step_ms: usize) -> Vec<(usize, &[f32])> {
     let threshold = rms(samples) * ACTIVE_SHARE;
-    let windows = samples.windows(window_ms * SAMPLES_A_MS).enumerate().step_by(step_ms * SAMPLES_A_MS);
+    let windows = samples
+        .windows(window_ms * SAMPLES_A_MS)
+        .enumerate()
+        .step_by(step_ms * SAMPLES_A_MS);
     windows.filter(|(_, window)| rms(window) > threshold).collect()
 }

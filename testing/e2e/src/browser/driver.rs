@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// The driver bounds what it does itself; this is for a driver that does not answer at all.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// How long Chromium may take to end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -38,7 +38,12 @@ impl Driver {
         let (Some(questions), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(BrowserError::Driver("has no standard input or output".to_owned()));
         };
-        Ok(Self { process, questions, answers: BufReader::new(answers).lines(), asked: 0 })
+        Ok(Self {
+            process,
+            questions,
+            answers: BufReader::new(answers).lines(),
+            asked: 0,
+        })
     }
 
     /// Asks for something of which the answer has a shape. `what` completes "the browser could not …".
@@ -49,7 +54,8 @@ impl Driver {
         arguments: Value,
     ) -> Result<T, BrowserError> {
         let answer = self.ask(what, command, arguments).await?;
-        serde_json::from_value(answer).map_err(|error| BrowserError::Driver(format!("answered {command} wrongly: {error}")))
+        serde_json::from_value(answer)
+            .map_err(|error| BrowserError::Driver(format!("answered {command} wrongly: {error}")))
     }
 
     /// Asks for something.
@@ -57,16 +63,23 @@ impl Driver {
         self.asked += 1;
         let question = json!({ "id": self.asked, "command": command, "arguments": arguments });
         let exchange = timeout(ANSWER_WITHIN, self.exchange(&question)).await;
-        let answer = exchange.map_err(|_| BrowserError::Driver(format!("did not answer {command} in {ANSWER_WITHIN:?}")))??;
+        let answer =
+            exchange.map_err(|_| BrowserError::Driver(format!("did not answer {command} in {ANSWER_WITHIN:?}")))??;
         match answer.error {
             None => Ok(answer.value),
-            Some(reason) => Err(BrowserError::Refused { what: what.to_owned(), reason }),
+            Some(reason) => Err(BrowserError::Refused {
+                what: what.to_owned(),
+                reason,
+            }),
         }
     }
 
     async fn exchange(&mut self, question: &Value) -> Result<Answer, BrowserError> {
         let gone = |error: std::io::Error| BrowserError::Driver(format!("is gone: {error}"));
-        self.questions.write_all(format!("{question}\n").as_bytes()).await.map_err(gone)?;
+        self.questions
+            .write_all(format!("{question}\n").as_bytes())
+            .await
+            .map_err(gone)?;
         // An answer that nobody waited for any more may still come before the one that is due.
         while let Some(line) = self.answers.next_line().await.map_err(gone)? {
             let answer: Answer = serde_json::from_str(&line)
@@ -80,7 +93,9 @@ impl Driver {
 
     /// Closes its standard input, on which it ends Chromium and itself, and waits for it.
     pub(super) async fn close(self) -> Result<(), BrowserError> {
-        let Self { mut process, questions, .. } = self;
+        let Self {
+            mut process, questions, ..
+        } = self;
         drop(questions);
         match timeout(CLOSE_WITHIN, process.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),

@@ -6,6 +6,8 @@
 
 mod driver;
 pub mod page;
+#[cfg(test)]
+mod tests;
 
 use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
 use driver::Driver;
@@ -71,7 +73,11 @@ pub struct BrowserOptions {
 impl BrowserOptions {
     /// A desktop window.
     pub fn new(web: impl Into<PathBuf>, microphone: impl Into<PathBuf>) -> Self {
-        Self { web: web.into(), microphone: microphone.into(), viewport: (1280, 800) }
+        Self {
+            web: web.into(),
+            microphone: microphone.into(),
+            viewport: (1280, 800),
+        }
     }
 }
 
@@ -102,11 +108,14 @@ impl Browser {
 
     /// Opens a page and waits until one can call from it. What the page itself shows as an error is the error.
     pub async fn open(&mut self, url: &str) -> Result<(), BrowserError> {
-        self.driver.ask(&format!("open {url}"), "open", json!({ "url": url })).await?;
+        self.driver
+            .ask(&format!("open {url}"), "open", json!({ "url": url }))
+            .await?;
         let settled = |page: &PageState| page.ready || page.error.is_some();
         let page = self.wait_until("the page to be ready", OPEN_WITHIN, settled).await?;
         let what = || format!("open {url}");
-        page.error.map_or(Ok(()), |reason| Err(BrowserError::Refused { what: what(), reason }))
+        page.error
+            .map_or(Ok(()), |reason| Err(BrowserError::Refused { what: what(), reason }))
     }
 
     /// Clicks Call.
@@ -126,7 +135,9 @@ impl Browser {
         }
         self.click("#mute").await?;
         let within = Duration::from_secs(5);
-        self.wait_until("the microphone to be switched", within, |page| page.muted == muted).await.map(drop)
+        self.wait_until("the microphone to be switched", within, |page| page.muted == muted)
+            .await
+            .map(drop)
     }
 
     /// Waits for a state of the call. Fails at once when the call has ended or failed instead.
@@ -134,7 +145,11 @@ impl Browser {
         let what = format!("the call to be {state:?}");
         let settled = |page: &PageState| page.call == state || page.call.is_over();
         let page = self.wait_until(&what, within, settled).await?;
-        if page.call == state { Ok(()) } else { Err(wait_error(&what, within, &page)) }
+        if page.call == state {
+            Ok(())
+        } else {
+            Err(wait_error(&what, within, &page))
+        }
     }
 
     /// Waits until the page's state is as wanted, and gives that state. `what` completes "waited for …".
@@ -164,7 +179,10 @@ impl Browser {
 
     /// What was recorded since Call was clicked. The page has to be opened with `record=1`.
     pub async fn recordings(&mut self) -> Result<Recordings, BrowserError> {
-        let folder = tempfile::tempdir().map_err(|source| AudioError::File { path: std::env::temp_dir(), source })?;
+        let folder = tempfile::tempdir().map_err(|source| AudioError::File {
+            path: std::env::temp_dir(),
+            source,
+        })?;
         let what = json!({ "folder": folder.path() });
         let Recorded { anchors } = self.driver.ask_for("give its recordings", "recordings", what).await?;
         let clock = Clock::from_anchors(anchors)?;
@@ -182,12 +200,17 @@ impl Browser {
 
     /// Saves a picture of the whole page (PNG).
     pub async fn screenshot(&mut self, path: &Path) -> Result<(), BrowserError> {
-        self.driver.ask("take a picture", "screenshot", json!({ "path": path })).await.map(drop)
+        self.driver
+            .ask("take a picture", "screenshot", json!({ "path": path }))
+            .await
+            .map(drop)
     }
 
     /// Errors that the browser's console has shown since the start, and exceptions that nobody caught.
     pub async fn console_errors(&mut self) -> Result<Vec<String>, BrowserError> {
-        self.driver.ask_for("tell the console's errors", "console_errors", json!({})).await
+        self.driver
+            .ask_for("tell the console's errors", "console_errors", json!({}))
+            .await
     }
 
     /// Ends Chromium and its driver, and waits for that.
@@ -196,12 +219,19 @@ impl Browser {
     }
 
     async fn click(&mut self, selector: &str) -> Result<(), BrowserError> {
-        self.driver.ask(&format!("click {selector}"), "click", json!({ "selector": selector })).await.map(drop)
+        self.driver
+            .ask(&format!("click {selector}"), "click", json!({ "selector": selector }))
+            .await
+            .map(drop)
     }
 }
 
 fn wait_error(what: &str, waited: Duration, page: &PageState) -> BrowserError {
-    BrowserError::Wait { what: what.to_owned(), waited, state: page.to_string() }
+    BrowserError::Wait {
+        what: what.to_owned(),
+        waited,
+        state: page.to_string(),
+    }
 }
 
 #[derive(Deserialize)]

@@ -41,7 +41,9 @@ pub struct PageSession {
 
 impl fmt::Debug for PageSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PageSession").field("user_id", &self.user_id).finish_non_exhaustive()
+        f.debug_struct("PageSession")
+            .field("user_id", &self.user_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -155,8 +157,10 @@ pub struct PageState {
     pub call_id: Option<String>,
     /// The reason with which the last call ended, as in `m.call.hangup`.
     pub end_reason: Option<String>,
-    /// How long the call has been connected.
+    /// How long the call has been connected, or was.
     pub seconds_connected: f64,
+    /// Since when it is connected: milliseconds since the UNIX epoch, the clock of all recordings.
+    pub connected_at: Option<f64>,
     /// The state of the channel between the bridges, as shown.
     pub channel: Option<String>,
     /// What has happened, in the words that are shown, oldest first.

@@ -96,11 +96,17 @@ impl Speech {
     pub fn file(&self, voice: Voice, length: Duration) -> Result<PathBuf, AudioError> {
         let path = self.cache.join(file_name(voice, length));
         if !path.exists() {
-            fs::create_dir_all(&self.cache).map_err(|source| AudioError::File { path: self.cache.clone(), source })?;
+            fs::create_dir_all(&self.cache).map_err(|source| AudioError::File {
+                path: self.cache.clone(),
+                source,
+            })?;
             let part = path.with_extension(format!("{}.part", std::process::id()));
             synthesise(voice, length)?.save(&part)?;
             // Whole or not at all: another process may look for the same file.
-            fs::rename(&part, &path).map_err(|source| AudioError::File { path: path.clone(), source })?;
+            fs::rename(&part, &path).map_err(|source| AudioError::File {
+                path: path.clone(),
+                source,
+            })?;
         }
         Ok(path)
     }
@@ -114,8 +120,20 @@ impl Speech {
 /// A name that changes with everything the file's content depends on.
 fn file_name(voice: Voice, length: Duration) -> String {
     let mut hasher = DefaultHasher::new();
-    (voice.manner(), SENTENCES, PAUSES_MS, ACTIVE_LEVEL.to_bits(), HIGHEST_PEAK.to_bits(), length).hash(&mut hasher);
-    voice.sentences().take(SENTENCES.len()).collect::<Vec<_>>().hash(&mut hasher);
+    (
+        voice.manner(),
+        SENTENCES,
+        PAUSES_MS,
+        ACTIVE_LEVEL.to_bits(),
+        HIGHEST_PEAK.to_bits(),
+        length,
+    )
+        .hash(&mut hasher);
+    voice
+        .sentences()
+        .take(SENTENCES.len())
+        .collect::<Vec<_>>()
+        .hash(&mut hasher);
     format!("{}-{}s-{:016x}.wav", voice.name(), length.as_secs(), hasher.finish())
 }
 
@@ -136,7 +154,10 @@ fn synthesise(voice: Voice, length: Duration) -> Result<Audio, AudioError> {
 /// One sentence as espeak-ng says it, without the silence that it adds at the end.
 fn spoken(voice: Voice, sentence: &str) -> Result<Vec<f32>, AudioError> {
     let file = tempfile::Builder::new().suffix(".wav").tempfile();
-    let file = file.map_err(|source| AudioError::File { path: std::env::temp_dir(), source })?;
+    let file = file.map_err(|source| AudioError::File {
+        path: std::env::temp_dir(),
+        source,
+    })?;
     let [manner, pitch, speed] = voice.manner();
     let output = Command::new("espeak-ng")
         .args(["-v", manner, "-p", pitch, "-s", speed, "-w"])
@@ -145,21 +166,28 @@ fn spoken(voice: Voice, sentence: &str) -> Result<Vec<f32>, AudioError> {
         .output()
         .map_err(|error| AudioError::Synthesis(error.to_string()))?;
     if !output.status.success() {
-        return Err(AudioError::Synthesis(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        return Err(AudioError::Synthesis(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ));
     }
     Ok(without_silent_end(Audio::load(file.path())?.into_samples()))
 }
 
 /// Cuts off what espeak-ng adds after the last sound.
 fn without_silent_end(mut samples: Vec<f32>) -> Vec<f32> {
-    let end = samples.iter().rposition(|sample| sample.abs() > 1e-3).map_or(0, |last| last + 1);
+    let end = samples
+        .iter()
+        .rposition(|sample| sample.abs() > 1e-3)
+        .map_or(0, |last| last + 1);
     samples.truncate(end);
     samples
 }
 
 /// At [`ACTIVE_LEVEL`], or as close to it as [`HIGHEST_PEAK`] allows.
 fn levelled(samples: Vec<f32>) -> Vec<f32> {
-    let peak = samples.iter().fold(f32::MIN_POSITIVE, |peak, sample| peak.max(sample.abs()));
+    let peak = samples
+        .iter()
+        .fold(f32::MIN_POSITIVE, |peak, sample| peak.max(sample.abs()));
     let factor = (ACTIVE_LEVEL / rms(&samples).max(f32::MIN_POSITIVE)).min(HIGHEST_PEAK / peak);
     samples.into_iter().map(|sample| sample * factor).collect()
 }
@@ -175,12 +203,21 @@ mod tests {
         let length = Duration::from_secs(12);
         let file = speech.file(Voice::Alice, length).unwrap();
         let audio = Audio::load(&file).unwrap();
-        assert!(audio.duration() >= length && audio.duration() < Duration::from_secs(24), "{:?}", audio.duration());
+        assert!(
+            audio.duration() >= length && audio.duration() < Duration::from_secs(24),
+            "{:?}",
+            audio.duration()
+        );
         let level = 20.0 * audio.rms().log10();
         assert!((-23.0..-19.0).contains(&level), "{level} dBFS with its pauses");
         assert!(audio.samples().iter().all(|sample| sample.abs() <= HIGHEST_PEAK + 1e-3));
         let again = synthesise(Voice::Alice, length).unwrap();
-        let worst = again.samples().iter().zip(audio.samples()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = again
+            .samples()
+            .iter()
+            .zip(audio.samples())
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(worst < 1e-4, "a second synthesis differs by {worst}");
         assert_eq!(speech.file(Voice::Alice, length).unwrap(), file);
         assert_ne!(speech.file(Voice::Bob, length).unwrap(), file);
