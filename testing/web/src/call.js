@@ -197,6 +197,10 @@ export class Caller extends EventTarget {
     /** Takes another microphone, also in the middle of a call. */
     async useMicrophone(deviceId) {
         await this.#client.getMediaHandler().setAudioInput(deviceId);
+        // The SDK puts the new track into the same stream and tells nobody.
+        if (this.#call?.localUsermediaFeed) {
+            this.#listen(this.#call.localUsermediaFeed);
+        }
     }
 
     #emit(name, detail) {

@@ -43,11 +43,12 @@ export class Sound {
 
     /** Listens to a stream in place of the one before: "microphone" or "remote". */
     listen(kind, stream) {
-        if (this.#inputs[kind]?.stream === stream) {
+        const [track] = stream.getAudioTracks();
+        if (this.#inputs[kind]?.track === track) {
             return;
         }
         this.forget(kind);
-        const source = this.#context.createMediaStreamSource(stream);
+        const source = this.#context.createMediaStreamSource(new MediaStream([track]));
         const analyser = this.#context.createAnalyser();
         analyser.fftSize = 8192;
         source.connect(analyser);
@@ -55,7 +56,7 @@ export class Sound {
             source.connect(this.#recorder, 0, kind === "microphone" ? 0 : 1);
         }
         const meter = new Meter(analyser);
-        this.#inputs[kind] = { stream, source, meter };
+        this.#inputs[kind] = { track, source, meter };
     }
 
     /** Listens no longer. */
