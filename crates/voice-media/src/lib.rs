@@ -15,9 +15,16 @@
 //! −dBov, 0 (loudest) to 127 (silence), as in RFC 6464. Packets that leave the engine last exactly
 //! [`FRAME_SAMPLES`].
 
+mod codec;
 mod engine;
+mod framer;
+mod limiter;
 pub mod opus;
+mod place;
 mod ports;
+mod ring;
+mod speech;
+mod timeline;
 
 use std::time::Duration;
 

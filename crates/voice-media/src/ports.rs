@@ -32,14 +32,17 @@ pub struct SourceSpec {
     pub name: String,
     /// A set of sources that a sink can leave out as a whole, with [`Except::Group`]; the empty group is no set.
     pub group: &'static str,
+    /// Its sender sends nothing while nobody speaks, so each packet that comes is speech and needs no second opinion.
+    pub gated: bool,
 }
 
 impl SourceSpec {
-    /// A source in no group.
+    /// A source in no group, which may send packets whether somebody speaks or not.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             group: "",
+            gated: false,
         }
     }
 
@@ -47,6 +50,13 @@ impl SourceSpec {
     #[must_use]
     pub fn group(mut self, group: &'static str) -> Self {
         self.group = group;
+        self
+    }
+
+    /// The same source, whose sender sends nothing while nobody speaks, as Discord's clients do.
+    #[must_use]
+    pub fn gated(mut self) -> Self {
+        self.gated = true;
         self
     }
 }

@@ -1,13 +1,34 @@
 //! Forward or mix: one engine for one room.
 
+mod mask;
+mod mixer;
+mod outbox;
+mod sink;
+mod source;
+mod stats;
+mod voice;
+
 use std::time::Instant;
 
+use self::mask::{MAX_SOURCES, Mask, Slot};
+use self::mixer::Mixer;
+use self::outbox::Outbox;
+use self::sink::Sink;
+use self::source::{Arrival, Source};
+use self::stats::Counters;
+pub use self::stats::Stats;
+use self::voice::Voice;
+use crate::framer::Batch;
+use crate::opus::SILENCE;
 use crate::{InPacket, OutPacket, SinkId, SinkSpec, SourceId, SourceSpec};
+
+/// Most sinks of an engine.
+const MAX_SINKS: usize = 128;
 
 /// Why a source or a sink was not added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The engine has as many sources or sinks as it takes.
+    /// The engine has as many sources or sinks as it takes: 128 of each.
     #[error("the room has as many sources or sinks as it can hold")]
     Full,
     /// The number is in use.
@@ -15,45 +36,18 @@ pub enum EngineError {
     Taken,
 }
 
-/// Counters of an engine since it was made, and what it does now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Packets that came in, keep-alives left out.
-    pub received: u64,
-    /// Packets handed to sinks as they came (split and merged ones included), counted for each sink.
-    pub forwarded: u64,
-    /// Mixed packets handed to sinks, counted for each sink.
-    pub mixed: u64,
-    /// Packets encoded for mixes: below `mixed` where sinks share one.
-    pub encoded: u64,
-    /// 20 ms frames that a source lost, as far as gaps in its sequence show them.
-    pub lost: u64,
-    /// Packets too late to be used.
-    pub late: u64,
-    /// Packets that came twice.
-    pub duplicates: u64,
-    /// Packets that are not Opus, or larger than [`MAX_OPUS`](crate::MAX_OPUS).
-    pub malformed: u64,
-    /// 20 ms frames concealed in a mix because their packet was not there.
-    pub concealed: u64,
-    /// 20 ms packets encoded anew because their source's packets could be neither split nor merged.
-    pub transcoded: u64,
-    /// Times that a sink went from one speaker to a mix.
-    pub mixes: u64,
-    /// Sources now.
-    pub sources: u32,
-    /// Sinks now.
-    pub sinks: u32,
-    /// Sources that speak now.
-    pub speaking: u32,
-    /// Sinks that hear a mix now.
-    pub mixing: u32,
-}
-
 /// Decides for each sink of a room whom it hears, forwards one speaker untouched and mixes several.
 #[derive(Debug, Default)]
-pub struct Engine {}
+pub struct Engine {
+    sources: Vec<Option<Source>>,
+    sinks: Vec<Sink>,
+    /// There while some sink hears a mix.
+    mixer: Option<Mixer>,
+    outbox: Outbox,
+    counters: Counters,
+    /// Scratch memory of one call.
+    batch: Batch,
+}
 
 impl Engine {
     /// An engine without sources and sinks.
@@ -62,52 +56,211 @@ impl Engine {
     }
 
     /// Adds a source.
-    pub fn add_source(&mut self, now: Instant, id: SourceId, spec: SourceSpec) -> Result<(), EngineError> {
-        unimplemented!("{now:?} {id:?} {spec:?}")
+    pub fn add_source(&mut self, id: SourceId, spec: SourceSpec) -> Result<(), EngineError> {
+        if self.slot_of(id).is_some() {
+            return Err(EngineError::Taken);
+        }
+        let slot = self.free_slot().ok_or(EngineError::Full)?;
+        for sink in self.sinks.iter_mut().filter(|sink| sink.may_hear(id, spec.group)) {
+            sink.hears.insert(slot);
+        }
+        if let Some(place) = self.sources.get_mut(slot) {
+            *place = Some(Source::new(id, spec));
+        }
+        Ok(())
     }
 
     /// Removes a source; one that is not there is no error.
     pub fn remove_source(&mut self, now: Instant, id: SourceId) {
-        unimplemented!("{now:?} {id:?}")
+        let Some(slot) = self.slot_of(id) else {
+            return;
+        };
+        if let Some(place) = self.sources.get_mut(slot) {
+            *place = None;
+        }
+        for sink in &mut self.sinks {
+            sink.forget(now, slot);
+        }
+        self.decide(now);
     }
 
-    /// Adds a sink; its media time starts now.
+    /// Adds a sink; its media time starts at `now`.
     pub fn add_sink(&mut self, now: Instant, id: SinkId, spec: SinkSpec) -> Result<(), EngineError> {
-        unimplemented!("{now:?} {id:?} {spec:?}")
+        if self.sinks.iter().any(|sink| sink.id == id) {
+            return Err(EngineError::Taken);
+        }
+        if self.sinks.len() == MAX_SINKS {
+            return Err(EngineError::Full);
+        }
+        let mut sink = Sink::new(now, id, spec);
+        for (slot, source) in present(&self.sources) {
+            if sink.may_hear(source.id, source.spec.group) {
+                sink.hears.insert(slot);
+            }
+        }
+        self.sinks.push(sink);
+        self.decide(now);
+        Ok(())
     }
 
-    /// Removes a sink; one that is not there is no error.
+    /// Removes a sink and what waits for it; one that is not there is no error.
     pub fn remove_sink(&mut self, now: Instant, id: SinkId) {
-        unimplemented!("{now:?} {id:?}")
+        self.sinks.retain(|sink| sink.id != id);
+        self.outbox.forget(id);
+        self.decide(now);
     }
 
-    /// Takes a packet of a source.
+    /// Takes a packet of a source; one of a source that is not there is ignored.
     pub fn handle_packet(&mut self, now: Instant, source: SourceId, packet: &InPacket<'_>) {
-        unimplemented!("{now:?} {source:?} {packet:?}")
+        let Some(slot) = self.slot_of(source) else {
+            return;
+        };
+        self.batch.clear();
+        let Some(from) = self.sources.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let arrival = from.take(now, packet, &mut self.batch, &mut self.counters);
+        self.decide(now);
+        if let Some(arrival) = arrival {
+            self.forward(now, slot, source, &arrival);
+        }
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        unimplemented!("{now:?}")
+        self.decide(now);
+        if let Some(mixer) = &mut self.mixer {
+            mixer.run(
+                now,
+                &mut self.sources,
+                &mut self.sinks,
+                &mut self.outbox,
+                &mut self.counters,
+            );
+        }
+        self.send_tails(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let pauses = present(&self.sources).filter_map(|(_, source)| source.active_until());
+        let tails = self.sinks.iter().filter_map(Sink::tail_due);
+        let mix = self.mixer.as_ref().map(Mixer::due);
+        pauses.chain(tails).chain(mix).min()
     }
 
     /// The next packet to hand over.
     pub fn poll_packet(&mut self) -> Option<(SinkId, OutPacket<'_>)> {
-        None
+        self.outbox.pop()
     }
 
-    /// Whether this source speaks at the moment (hangover included).
+    /// Whether this source speaks (with a hangover of 200 ms), as of the last call that took the time.
     pub fn is_speaking(&self, source: SourceId) -> bool {
-        unimplemented!("{source:?}")
+        present(&self.sources).any(|(_, present)| present.id == source && present.is_active())
     }
 
     /// Counters.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        Stats {
+            refused: self.outbox.refused(),
+            sources: count(present(&self.sources)),
+            sinks: count(self.sinks.iter()),
+            speaking: count(present(&self.sources).filter(|(_, source)| source.is_active())),
+            mixing: count(self.sinks.iter().filter(|sink| sink.is_mixing())),
+            ..self.counters
+        }
     }
+
+    /// Decides anew who hears what, and starts or ends the mixer accordingly.
+    fn decide(&mut self, now: Instant) {
+        let active: Mask = present_mut(&mut self.sources)
+            .filter_map(|(slot, source)| source.refresh(now).then_some(slot))
+            .collect();
+        let leader = self.sinks.iter().find_map(Sink::forwarded);
+        for sink in &mut self.sinks {
+            let begins = sink.decide(now, active, &self.sources);
+            self.counters.mixes += u64::from(begins);
+        }
+        if self.sinks.iter().any(Sink::is_mixing) {
+            self.keep_mixing(now, leader);
+        } else if self.mixer.take().is_some() {
+            for (_, source) in present_mut(&mut self.sources) {
+                source.voice = None;
+            }
+        }
+    }
+
+    /// Sees to it that there is a mixer, and a voice in it for each active source that a mixing sink hears.
+    fn keep_mixing(&mut self, now: Instant, leader: Option<(Slot, u64)>) {
+        let sinks = &self.sinks;
+        for (slot, source) in present_mut(&mut self.sources) {
+            let wanted = source.is_active() && sinks.iter().any(|sink| sink.is_mixing() && sink.hears.contains(slot));
+            if !wanted || source.voice.is_some() {
+                continue;
+            }
+            let live = leader.filter(|&(leader, _)| self.mixer.is_none() && leader == slot);
+            let next = live.map_or(source.newest(), |(_, last)| last + 1);
+            source.voice = Voice::new(&source.ring, next, live.is_some()).ok();
+        }
+        if self.mixer.is_none() {
+            let leader = leader.and_then(|(slot, _)| self.sources.get(slot)?.as_ref()?.last_received);
+            self.mixer = Some(Mixer::new(now, leader));
+        }
+    }
+
+    /// Hands the frames that just came to the sinks that hear their source alone.
+    fn forward(&mut self, now: Instant, slot: Slot, id: SourceId, arrival: &Arrival) {
+        for (offset, frame) in (0..).zip(self.batch.iter()) {
+            let bytes = self.outbox.store(frame);
+            for sink in &mut self.sinks {
+                let Some(stamp) = sink.forward_frame(now, slot, arrival, offset) else {
+                    continue;
+                };
+                self.counters.forwarded += 1;
+                self.outbox.push(sink.id, Some(id), stamp, arrival.late, &bytes);
+            }
+        }
+    }
+
+    fn send_tails(&mut self, now: Instant) {
+        for sink in &mut self.sinks {
+            while let Some(stamp) = sink.tail_frame(now) {
+                let bytes = self.outbox.store(&SILENCE);
+                self.outbox.push(sink.id, None, stamp, false, &bytes);
+            }
+        }
+    }
+
+    fn slot_of(&self, id: SourceId) -> Option<Slot> {
+        present(&self.sources).find_map(|(slot, source)| (source.id == id).then_some(slot))
+    }
+
+    /// A slot for one more source.
+    fn free_slot(&mut self) -> Option<Slot> {
+        if let Some(slot) = self.sources.iter().position(Option::is_none) {
+            return Some(slot);
+        }
+        (self.sources.len() < MAX_SOURCES).then(|| {
+            self.sources.push(None);
+            self.sources.len() - 1
+        })
+    }
+}
+
+fn present(sources: &[Option<Source>]) -> impl Iterator<Item = (Slot, &Source)> {
+    sources
+        .iter()
+        .enumerate()
+        .filter_map(|(slot, source)| Some((slot, source.as_ref()?)))
+}
+
+fn present_mut(sources: &mut [Option<Source>]) -> impl Iterator<Item = (Slot, &mut Source)> {
+    sources
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(slot, source)| Some((slot, source.as_mut()?)))
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    items.map(|_| 1).sum()
 }

@@ -1,0 +1,267 @@
+//! What one sink hears, and when that changes.
+
+use std::time::{Duration, Instant};
+
+use super::mask::{Mask, Slot};
+use super::mixer::{GroupId, Key};
+use super::source::{Arrival, Source};
+use super::voice::Voice;
+use crate::timeline::{Stamp, Timeline};
+use crate::{Except, FRAME, SinkId, SinkSpec, SourceId};
+
+/// Frames of silence after a talk spurt, as Discord's own clients send them.
+const TAIL: u8 = 5;
+
+/// A source that ends its spurt with frames of silence of its own may be late with the next by this much.
+const TAIL_PATIENCE: Duration = Duration::from_millis(30);
+
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub(super) id: SinkId,
+    pub(super) spec: SinkSpec,
+    /// The sources that it may hear.
+    pub(super) hears: Mask,
+    pub(super) timeline: Timeline,
+    pub(super) mode: Mode,
+}
+
+#[derive(Debug)]
+pub(super) enum Mode {
+    /// Nobody speaks.
+    Idle {
+        /// Silence still to be sent after the last spurt.
+        tail: Option<Tail>,
+    },
+    /// One speaks and is heard untouched.
+    Forward {
+        source: Slot,
+        /// Place of the newest frame of his that was handed over.
+        last: Option<u64>,
+    },
+    /// Several speak, or did until the last pause.
+    Mix(Mixed),
+}
+
+/// A sink in a mix.
+#[derive(Debug, Default)]
+pub(super) struct Mixed {
+    /// Whose packets it got last.
+    pub(super) group: Option<GroupId>,
+    /// A source and the newest frame of his that was forwarded to it: the mix begins after that one.
+    pub(super) heard: Option<(Slot, u64)>,
+    /// The mix that this tick still owes it.
+    pub(super) due: Option<Key>,
+}
+
+/// The silence that ends a spurt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tail {
+    pub(super) left: u8,
+    pub(super) due: Instant,
+    /// Who may send it himself.
+    pub(super) source: Option<Slot>,
+}
+
+impl Tail {
+    /// The rest after one frame of it went out, the next by `due`.
+    pub(super) fn rest(self, due: Instant) -> Option<Self> {
+        (self.left > 1).then_some(Self {
+            left: self.left - 1,
+            due,
+            ..self
+        })
+    }
+
+    /// The rest after its source's own frame came at `now`.
+    pub(super) fn rest_of_source(self, now: Instant) -> Option<Self> {
+        self.rest(now + TAIL_PATIENCE)
+    }
+
+    /// The rest after the engine's own frame.
+    pub(super) fn rest_of_own(self, now: Instant) -> Option<Self> {
+        self.rest((self.due + FRAME).max(now))
+    }
+}
+
+impl Sink {
+    pub(super) fn new(now: Instant, id: SinkId, spec: SinkSpec) -> Self {
+        Self {
+            id,
+            spec,
+            hears: Mask::default(),
+            timeline: Timeline::new(now),
+            mode: Mode::Idle { tail: None },
+        }
+    }
+
+    /// Whether it may hear a source.
+    pub(super) fn may_hear(&self, id: SourceId, group: &str) -> bool {
+        match self.spec.except {
+            Except::Nobody => true,
+            Except::Source(except) => except != id,
+            Except::Group(except) => except != group,
+        }
+    }
+
+    pub(super) fn is_mixing(&self) -> bool {
+        matches!(self.mode, Mode::Mix(_))
+    }
+
+    /// Decides anew what it hears while `active` speak. Returns whether a mix begins for it.
+    pub(super) fn decide(&mut self, now: Instant, active: Mask, sources: &[Option<Source>]) -> bool {
+        let heard = self.hears.and(active);
+        let source = |slot: Slot| sources.get(slot).and_then(Option::as_ref);
+        match (&self.mode, heard.only()) {
+            (Mode::Idle { .. }, _) if heard.is_empty() => {}
+            (&Mode::Forward { source: slot, .. }, Some(only)) if slot == only => {}
+            (&Mode::Forward { source: slot, .. }, _) if heard.is_empty() => {
+                let by_silence = source(slot).is_some_and(Source::ended_by_silence);
+                self.rest(now, by_silence.then_some(slot));
+            }
+            (Mode::Mix(_), _) if heard.is_empty() => self.rest(now, None),
+            (Mode::Mix(_), Some(only)) => {
+                if source(only).is_some_and(Source::is_pausing) {
+                    self.forward(only);
+                }
+            }
+            (_, Some(only)) => self.forward(only),
+            (Mode::Mix(_), None) => {}
+            (&Mode::Forward { source, last }, None) => return self.mix(last.map(|last| (source, last))),
+            (Mode::Idle { .. }, None) => return self.mix(None),
+        }
+        false
+    }
+
+    /// Whom it hears untouched, and the newest frame of his that it got.
+    pub(super) fn forwarded(&self) -> Option<(Slot, u64)> {
+        match self.mode {
+            Mode::Forward { source, last } => Some((source, last?)),
+            _ => None,
+        }
+    }
+
+    /// Stamps a frame of a source, if this sink is to have it as it came.
+    pub(super) fn forward_frame(&mut self, now: Instant, slot: Slot, arrival: &Arrival, offset: u64) -> Option<Stamp> {
+        let index = arrival.index + offset;
+        match &mut self.mode {
+            Mode::Forward { source, .. } if *source == slot && arrival.late => {
+                self.spec.late_packets.then(|| self.timeline.late(index)).flatten()
+            }
+            Mode::Forward { source, last } if *source == slot => {
+                *last = Some(index);
+                let (lost, paused) = if offset == 0 {
+                    (arrival.lost, arrival.paused)
+                } else {
+                    (0, 0)
+                };
+                Some(
+                    self.timeline
+                        .follow(arrival.received, index, lost, paused, arrival.timed),
+                )
+            }
+            Mode::Idle { tail: Some(tail) } if arrival.silence && tail.source == Some(slot) => {
+                let rest = tail.rest_of_source(now);
+                self.mode = Mode::Idle { tail: rest };
+                Some(self.timeline.silence(arrival.received))
+            }
+            _ => None,
+        }
+    }
+
+    /// When the next frame of silence is due.
+    pub(super) fn tail_due(&self) -> Option<Instant> {
+        match &self.mode {
+            Mode::Idle { tail } => tail.map(|tail| tail.due),
+            _ => None,
+        }
+    }
+
+    /// Stamps a frame of silence, if one is due.
+    pub(super) fn tail_frame(&mut self, now: Instant) -> Option<Stamp> {
+        let Mode::Idle { tail: Some(tail) } = self.mode else {
+            return None;
+        };
+        if tail.due > now {
+            return None;
+        }
+        self.mode = Mode::Idle {
+            tail: tail.rest_of_own(now),
+        };
+        Some(self.timeline.silence(tail.due))
+    }
+
+    /// Says that a tick made a frame of these voices. What was forwarded to this sink before is not repeated in a mix.
+    pub(super) fn expect_mix(&mut self, voices: Mask, sources: &[Option<Source>]) {
+        let Mode::Mix(mixed) = &mut self.mode else {
+            return;
+        };
+        let played_to = |slot: Slot| sources.get(slot)?.as_ref()?.voice.as_ref().map(Voice::played_to);
+        mixed.heard = mixed
+            .heard
+            .filter(|&(slot, last)| played_to(slot).is_some_and(|next| next <= last + 1));
+        mixed.due = mixed.heard.is_none().then_some(Key {
+            heard: self.hears.and(voices),
+            channels: self.spec.channels,
+        });
+    }
+
+    /// The mix that this tick still owes it.
+    pub(super) fn due(&self) -> Option<Key> {
+        match &self.mode {
+            Mode::Mix(mixed) => mixed.due,
+            _ => None,
+        }
+    }
+
+    /// Whose packets it got last.
+    pub(super) fn group(&self) -> Option<GroupId> {
+        match &self.mode {
+            Mode::Mix(mixed) => mixed.group,
+            _ => None,
+        }
+    }
+
+    /// Stamps this tick's packet, made by `group`.
+    pub(super) fn take_mix(&mut self, tick: Instant, group: GroupId) -> Stamp {
+        if let Mode::Mix(mixed) = &mut self.mode {
+            mixed.due = None;
+            mixed.group = Some(group);
+        }
+        self.timeline.mixed(tick)
+    }
+
+    /// Forgets a source that is gone.
+    pub(super) fn forget(&mut self, now: Instant, slot: Slot) {
+        self.hears = self.hears.without(slot);
+        match &mut self.mode {
+            Mode::Forward { source, .. } if *source == slot => self.rest(now, None),
+            Mode::Mix(mixed) => mixed.heard = mixed.heard.filter(|(source, _)| *source != slot),
+            Mode::Idle { tail: Some(tail) } => tail.source = tail.source.filter(|source| *source != slot),
+            _ => {}
+        }
+    }
+
+    fn rest(&mut self, now: Instant, source: Option<Slot>) {
+        let due = if source.is_some() { now + TAIL_PATIENCE } else { now };
+        let tail = Tail {
+            left: TAIL,
+            due,
+            source,
+        };
+        self.mode = Mode::Idle { tail: Some(tail) };
+        self.timeline.pause();
+    }
+
+    fn forward(&mut self, source: Slot) {
+        self.mode = Mode::Forward { source, last: None };
+        self.timeline.pause();
+    }
+
+    fn mix(&mut self, heard: Option<(Slot, u64)>) -> bool {
+        self.mode = Mode::Mix(Mixed {
+            heard,
+            ..Mixed::default()
+        });
+        true
+    }
+}

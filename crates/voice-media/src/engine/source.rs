@@ -1,0 +1,281 @@
+//! What an engine knows of one source.
+
+use std::time::Instant;
+
+use super::stats::Counters;
+use super::voice::Voice;
+use crate::codec::{Decoder, PROBE_LEN};
+use crate::framer::{Batch, Framer};
+use crate::opus::Packet;
+use crate::place::{Place, Placer};
+use crate::ring::{Ring, Stored};
+use crate::speech::{Evidence, Speech, level_of};
+use crate::{FRAME_SAMPLES, InPacket, MAX_OPUS, SourceId, SourceSpec};
+
+const FRAME: u64 = FRAME_SAMPLES as u64;
+
+/// Quiet packets in a row that make a pause, in which a listener can be moved between streams unheard.
+const PAUSE: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) id: SourceId,
+    pub(super) spec: SourceSpec,
+    pub(super) ring: Ring,
+    /// There while the source takes part in a mix.
+    pub(super) voice: Option<Voice>,
+    pub(super) last_received: Option<Instant>,
+    placer: Placer,
+    framer: Framer,
+    speech: Speech,
+    probe: Option<Probe>,
+    /// Place after all frames so far.
+    next: u64,
+    /// Frames lost and paused since the last one that was complete.
+    gap: Gap,
+    ended_by_silence: bool,
+}
+
+/// What lies before a frame, in frames.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gap {
+    lost: u32,
+    paused: u64,
+}
+
+/// Frames that a packet completed, the first at `index`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) index: u64,
+    pub(super) lost: u32,
+    pub(super) paused: u64,
+    /// It belongs before frames that came earlier.
+    pub(super) late: bool,
+    /// It is the frame that ends a talk spurt.
+    pub(super) silence: bool,
+    /// The source's media time is known.
+    pub(super) timed: bool,
+    pub(super) received: Instant,
+}
+
+impl Source {
+    pub(super) fn new(id: SourceId, spec: SourceSpec) -> Self {
+        Self {
+            id,
+            spec,
+            ring: Ring::new(),
+            voice: None,
+            last_received: None,
+            placer: Placer::default(),
+            framer: Framer::default(),
+            speech: Speech::default(),
+            probe: None,
+            next: 0,
+            gap: Gap::default(),
+            ended_by_silence: false,
+        }
+    }
+
+    /// Takes a packet; `batch` gets the frames that it completes. `None` where there is nothing to hand on.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        packet: &InPacket<'_>,
+        batch: &mut Batch,
+        counters: &mut Counters,
+    ) -> Option<Arrival> {
+        if packet.opus.is_empty() {
+            self.placer.skip(packet.sequence);
+            return None;
+        }
+        counters.received += 1;
+        let Ok(opus) = Packet::parse(packet.opus) else {
+            counters.malformed += 1;
+            return None;
+        };
+        match self.placer.place(packet, opus.samples()) {
+            Place::Next { position, lost } => {
+                self.last_received = Some(packet.received);
+                self.hear(now, &opus, packet.level);
+                let gap = self.advance(position, lost);
+                counters.lost += u64::from(gap.lost);
+                self.complete(packet, &opus, batch, counters)
+            }
+            Place::Late { position } => self.take_late(packet, &opus, position / FRAME, batch, counters),
+            Place::Old => {
+                counters.late += 1;
+                None
+            }
+        }
+    }
+
+    pub(super) fn refresh(&mut self, now: Instant) -> bool {
+        self.speech.refresh(now)
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.speech.is_active()
+    }
+
+    /// When it stops to be active, if nothing more comes.
+    pub(super) fn active_until(&self) -> Option<Instant> {
+        self.speech.until()
+    }
+
+    pub(super) fn is_pausing(&self) -> bool {
+        self.speech.quiet() >= PAUSE
+    }
+
+    /// Whether its last packet was the silence that ends a talk spurt.
+    pub(super) fn ended_by_silence(&self) -> bool {
+        self.ended_by_silence
+    }
+
+    /// Place of the newest frame, or of the first one to come.
+    pub(super) fn newest(&self) -> u64 {
+        self.ring.newest().unwrap_or(self.next)
+    }
+
+    /// Judges whether the packet is speech. A new talk spurt is a chance to forward again what had to be transcoded.
+    fn hear(&mut self, now: Instant, opus: &Packet<'_>, level: Option<u8>) {
+        let was_active = self.speech.refresh(now);
+        let evidence = self.evidence(opus, level);
+        self.ended_by_silence = evidence == Evidence::EndOfSpurt;
+        self.speech.observe(now, evidence);
+        if !was_active && self.speech.is_active() {
+            self.framer.restart();
+        }
+    }
+
+    fn evidence(&mut self, opus: &Packet<'_>, level: Option<u8>) -> Evidence {
+        if opus.is_silence() {
+            return Evidence::EndOfSpurt;
+        }
+        if opus.is_dtx() {
+            return Evidence::Nothing;
+        }
+        if self.spec.gated {
+            return Evidence::Speech;
+        }
+        if let Some(level) = level {
+            return Evidence::Level(level);
+        }
+        if opus.vad() == Some(false) {
+            return Evidence::NoVoice;
+        }
+        // The voice activity bit takes a new noise for speech at first, and CELT has none, so what is not known to be
+        // silent is measured. Where libopus fails (no memory), silence is the answer that does no harm.
+        let level = Probe::of(&mut self.probe).and_then(|probe| probe.level(opus.bytes()));
+        Evidence::Level(level.unwrap_or(127))
+    }
+
+    /// Moves on to the packet at `position`, in samples, `lost` samples after the one before it.
+    fn advance(&mut self, position: u64, lost: u64) -> Gap {
+        if lost > 0 {
+            self.framer.flush();
+        }
+        if self.framer.is_partial() {
+            return Gap::default();
+        }
+        let index = position.div_ceil(FRAME).max(self.next);
+        let missing = index - self.next;
+        let lost_frames = if lost > 0 { missing.min(lost.div_ceil(FRAME)) } else { 0 };
+        let gap = Gap {
+            lost: u32::try_from(lost_frames).unwrap_or(u32::MAX),
+            paused: missing - lost_frames,
+        };
+        self.next = index;
+        self.gap.lost = self.gap.lost.saturating_add(gap.lost);
+        self.gap.paused += gap.paused;
+        gap
+    }
+
+    fn complete(
+        &mut self,
+        packet: &InPacket<'_>,
+        opus: &Packet<'_>,
+        batch: &mut Batch,
+        counters: &mut Counters,
+    ) -> Option<Arrival> {
+        if self.framer.push(opus, batch).is_err() {
+            counters.malformed += 1;
+            self.framer.restart();
+        }
+        counters.transcoded += u64::from(batch.transcoded);
+        let index = self.next;
+        for frame in batch.iter() {
+            self.ring.insert(self.next, frame, packet.received);
+            self.next += 1;
+        }
+        if self.next == index {
+            return None;
+        }
+        let gap = std::mem::take(&mut self.gap);
+        Some(Arrival {
+            index,
+            lost: gap.lost,
+            paused: gap.paused,
+            late: false,
+            silence: opus.is_silence(),
+            timed: packet.media_time.is_some(),
+            received: packet.received,
+        })
+    }
+
+    /// A packet that came late is of use where it is one frame; splitting and merging happen in order.
+    fn take_late(
+        &mut self,
+        packet: &InPacket<'_>,
+        opus: &Packet<'_>,
+        index: u64,
+        batch: &mut Batch,
+        counters: &mut Counters,
+    ) -> Option<Arrival> {
+        if self.ring.at(index).is_some() {
+            counters.duplicates += 1;
+            return None;
+        }
+        counters.late += 1;
+        if opus.samples() != FRAME_SAMPLES || opus.bytes().len() > MAX_OPUS {
+            return None;
+        }
+        if self.ring.insert(index, opus.bytes(), packet.received) != Stored::New {
+            return None;
+        }
+        batch.push(opus.bytes());
+        Some(Arrival {
+            index,
+            lost: 0,
+            paused: 0,
+            late: true,
+            silence: false,
+            timed: packet.media_time.is_some(),
+            received: packet.received,
+        })
+    }
+}
+
+/// Measures how loud packets are that say nothing of it themselves.
+#[derive(Debug)]
+struct Probe {
+    decoder: Decoder,
+    samples: Vec<f32>,
+}
+
+impl Probe {
+    /// The probe in `slot`, made if there is none yet.
+    fn of(slot: &mut Option<Self>) -> Option<&mut Self> {
+        if slot.is_none() {
+            *slot = Decoder::probe().ok().map(|decoder| Self {
+                decoder,
+                samples: vec![0.0; PROBE_LEN],
+            });
+        }
+        slot.as_mut()
+    }
+
+    fn level(&mut self, opus: &[u8]) -> Option<u8> {
+        let length = self.decoder.decode(opus, &mut self.samples).ok()?;
+        self.samples.get(..length).map(level_of)
+    }
+}

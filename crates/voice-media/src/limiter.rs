@@ -1,0 +1,85 @@
+//! Keeps a mix below full scale without clipping it.
+
+/// Highest sample of a mix: −1 dBFS.
+const CEILING: f32 = 0.891;
+
+/// The gain recovers by this factor a frame, 0.25 dB, so that it does not pump with every syllable.
+const RECOVERY: f32 = 1.029;
+
+/// A soft limiter over frames: the gain falls within a frame and recovers over a second.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    gain: f32,
+}
+
+impl Limiter {
+    pub(crate) fn new() -> Self {
+        Self { gain: 1.0 }
+    }
+
+    /// Brings `samples` (interleaved, `channels` of them) below the ceiling.
+    pub(crate) fn apply(&mut self, samples: &mut [f32], channels: usize) {
+        let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+        let target = (self.gain * RECOVERY).min(1.0).min(CEILING / peak.max(CEILING));
+        if target >= 1.0 && self.gain >= 1.0 {
+            return;
+        }
+        // Down within the first eighth of the frame, so that only the start of a burst needs the final clamp; up
+        // over all of it.
+        let frames = samples.len() / channels.max(1);
+        let ramp = if target < self.gain { frames / 8 } else { frames };
+        let step = (target - self.gain) / ramp.max(1).to_f32();
+        for (position, frame) in samples.chunks_mut(channels.max(1)).enumerate() {
+            if position < ramp {
+                self.gain += step;
+            } else {
+                self.gain = target;
+            }
+            for sample in frame {
+                *sample = (*sample * self.gain).clamp(-CEILING, CEILING);
+            }
+        }
+        self.gain = target;
+    }
+}
+
+/// Frame sizes as numbers to calculate with.
+trait ToF32 {
+    fn to_f32(self) -> f32;
+}
+
+impl ToF32 for usize {
+    fn to_f32(self) -> f32 {
+        u16::try_from(self).map_or(f32::from(u16::MAX), f32::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_frames_are_untouched_and_loud_ones_stay_below_the_ceiling() {
+        let mut limiter = Limiter::new();
+        let mut quiet = [0.3, -0.5, 0.8, 0.1];
+        limiter.apply(&mut quiet, 2);
+        assert_eq!(quiet, [0.3, -0.5, 0.8, 0.1]);
+
+        let mut loud = vec![1.6; 1_920];
+        limiter.apply(&mut loud, 2);
+        assert!(loud.iter().all(|&sample| sample <= CEILING));
+        let mut after = vec![0.5; 1_920];
+        limiter.apply(&mut after, 2);
+        let (first, last) = (after[0], after[1_919]);
+        assert!(
+            first < 0.3 && last > first,
+            "the gain recovers slowly: {first} to {last}"
+        );
+        for _ in 0..60 {
+            limiter.apply(&mut [0.1; 1_920], 2);
+        }
+        let mut recovered = [0.5; 4];
+        limiter.apply(&mut recovered, 2);
+        assert_eq!(recovered, [0.5; 4]);
+    }
+}

@@ -1,0 +1,172 @@
+//! Who speaks.
+
+use std::time::{Duration, Instant};
+
+/// How long a source counts as speaking after its last speech, so that the pauses between words do not toggle it.
+pub(crate) const HANGOVER: Duration = Duration::from_millis(200);
+
+/// A level above the noise by this much is speech, in dB.
+const ABOVE_NOISE: u8 = 9;
+
+/// The threshold stays between these, −dBov: nothing below the quietest is speech, everything above the loudest is.
+const QUIETEST: u8 = 55;
+const LOUDEST: u8 = 30;
+
+/// The estimate of the noise is no lower than this, −dBov, so that noise after digital silence is soon known as such.
+const STILLEST: u8 = 70;
+
+/// The estimate of the noise rises by 1 dB in this many frames: slower than words, fast enough for a fan.
+const NOISE_RISE: u8 = 10;
+
+/// What one packet says about speech.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// A level, −dBov (RFC 6464), from the sender or from decoding.
+    Level(u8),
+    /// It is speech: whoever sent it says so.
+    Speech,
+    /// It is none, by the voice activity bit of the SILK layer.
+    NoVoice,
+    /// Nothing was transmitted (DTX).
+    Nothing,
+    /// The frame that says that the talk spurt is over.
+    EndOfSpurt,
+}
+
+/// Whether a source speaks, with hangover.
+#[derive(Debug, Default)]
+pub(crate) struct Speech {
+    until: Option<Instant>,
+    quiet: u32,
+    noise: Noise,
+}
+
+impl Speech {
+    /// Takes the evidence of a packet.
+    pub(crate) fn observe(&mut self, now: Instant, evidence: Evidence) {
+        let speech = match evidence {
+            Evidence::Level(level) => self.noise.is_speech(level),
+            Evidence::Speech => true,
+            Evidence::NoVoice | Evidence::Nothing => false,
+            Evidence::EndOfSpurt => {
+                self.until = None;
+                false
+            }
+        };
+        if speech {
+            self.until = Some(now + HANGOVER);
+            self.quiet = 0;
+        } else {
+            self.quiet = self.quiet.saturating_add(1);
+        }
+    }
+
+    /// Whether the source speaks; forgets a hangover that is over.
+    pub(crate) fn refresh(&mut self, now: Instant) -> bool {
+        self.until = self.until.filter(|&until| now < until);
+        self.until.is_some()
+    }
+
+    /// Whether the source speaks, as of the last refresh.
+    pub(crate) fn is_active(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// When it will have stopped, if nothing more comes.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Packets since the last speech.
+    pub(crate) fn quiet(&self) -> u32 {
+        self.quiet
+    }
+}
+
+/// Follows the level of background noise: down at once, up slowly.
+#[derive(Debug, Default)]
+struct Noise {
+    /// −dBov; 0 until something was heard, so that noise which was there from the start is never speech.
+    level: u8,
+    frames: u8,
+}
+
+impl Noise {
+    fn is_speech(&mut self, level: u8) -> bool {
+        if level >= self.level {
+            self.level = level.min(STILLEST);
+            self.frames = 0;
+        } else {
+            self.frames += 1;
+            if self.frames == NOISE_RISE {
+                self.level -= 1;
+                self.frames = 0;
+            }
+        }
+        level <= self.level.saturating_sub(ABOVE_NOISE).clamp(LOUDEST, QUIETEST)
+    }
+}
+
+/// The level of samples in −dBov (RFC 6464): 0 is full scale, 127 is silence.
+pub(crate) fn level_of(samples: &[f32]) -> u8 {
+    let squares: f32 = samples.iter().map(|sample| sample * sample).sum();
+    let count: f32 = samples.iter().map(|_| 1.0).sum();
+    let decibels = -10.0 * (squares / count.max(1.0) + 1e-13).log10();
+    (0..127).find(|&level| f32::from(level) + 0.5 > decibels).unwrap_or(127)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hangover_and_end_of_spurt() {
+        let (mut speech, start) = (Speech::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        speech.observe(at(0), Evidence::Speech);
+        speech.observe(at(20), Evidence::Nothing);
+        assert!(speech.refresh(at(199)));
+        assert!(!speech.refresh(at(200)));
+        assert_eq!(speech.quiet(), 1);
+        speech.observe(at(300), Evidence::Level(20));
+        assert!(speech.refresh(at(300)));
+        speech.observe(at(320), Evidence::EndOfSpurt);
+        assert!(
+            !speech.refresh(at(320)),
+            "no hangover after the frame that ends a spurt"
+        );
+    }
+
+    #[test]
+    fn background_noise_is_not_speech_for_long() {
+        let (mut speech, start) = (Speech::default(), Instant::now());
+        let mut active = 0;
+        for frame in 0..1_500_u32 {
+            let now = start + frame * crate::FRAME;
+            let level = if frame % 3 == 0 { 49 } else { 51 };
+            speech.observe(now, Evidence::Level(level));
+            active = if speech.refresh(now) { active + 1 } else { 0 };
+        }
+        assert_eq!(active, 0, "a fan at −50 dBov is not a speaker after half a minute");
+        speech.observe(start + Duration::from_secs(30), Evidence::Level(25));
+        assert!(
+            speech.refresh(start + Duration::from_secs(30)),
+            "a voice over the fan is"
+        );
+    }
+
+    #[test]
+    fn digital_silence_is_never_speech() {
+        let mut speech = Speech::default();
+        speech.observe(Instant::now(), Evidence::Level(127));
+        assert!(!speech.is_active());
+    }
+
+    #[test]
+    fn levels_of_samples() {
+        assert_eq!(level_of(&[0.0; 960]), 127);
+        assert_eq!(level_of(&[1.0, -1.0]), 0);
+        assert_eq!(level_of(&[0.1, -0.1]), 20);
+        assert_eq!(level_of(&[]), 127);
+    }
+}
