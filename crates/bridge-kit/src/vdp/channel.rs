@@ -1,0 +1,144 @@
+//! A room's media over a link, both ways.
+
+use std::net::SocketAddr;
+use std::sync::Weak;
+
+use tokio::sync::mpsc;
+
+use super::endpoint::{OpenError, Reservation};
+use super::link::{Link, LinkEvent, LinkStats, Mouth, Receive, Received};
+use crate::media::{InPacket, MediaSink, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec};
+
+/// What the peer of a room's channel is called among the sources and sinks of the room.
+const NAME: &str = "vdp";
+
+/// A room's media, exchanged with a peer. Dropping it ends the exchange.
+#[derive(Debug)]
+pub struct OpenChannel {
+    link: Link,
+    _sink: MediaSink,
+}
+
+impl Reservation {
+    /// Exchanges the voice of a room with `peer` from now on: what arrives becomes a source of `media`, and what
+    /// everybody else in `media` says leaves. The peer never hears itself.
+    ///
+    /// `events` should hold a handful; what finds no place is not waited for.
+    pub fn open(
+        self,
+        peer: SocketAddr,
+        media: &RoomMedia,
+        events: mpsc::Sender<LinkEvent>,
+    ) -> Result<OpenChannel, OpenError> {
+        let source = media.add_source(SourceSpec::new(NAME));
+        let spec = SinkSpec::new(NAME).except(source.id()).late_packets();
+        let link = self.connect(peer, Box::new(Incoming(source)), events)?;
+        let sink = media.add_sink(
+            spec,
+            Box::new(Outgoing {
+                mouth: link.mouth(),
+                numbering: Numbering::default(),
+            }),
+        );
+        Ok(OpenChannel { link, _sink: sink })
+    }
+}
+
+impl OpenChannel {
+    /// The counts so far.
+    pub fn stats(&self) -> LinkStats {
+        self.link.stats()
+    }
+}
+
+struct Incoming(MediaSource);
+
+impl Receive for Incoming {
+    /// Keep-alives are passed on too: they used a number, and what is missing from the numbers is loss.
+    fn receive(&mut self, packet: Received<'_>) {
+        self.0.push(&InPacket {
+            opus: packet.voice,
+            sequence: packet.sequence,
+            media_time: None,
+            level: None,
+            received: packet.at,
+        });
+    }
+}
+
+struct Outgoing {
+    mouth: Weak<Mouth>,
+    numbering: Numbering,
+}
+
+impl PacketSink for Outgoing {
+    fn send(&mut self, packet: &OutPacket<'_>) {
+        let Some(mouth) = self.mouth.upgrade() else {
+            return;
+        };
+        if !packet.late {
+            let index = mouth.send(packet.opus, packet.lost_before);
+            self.numbering.sent(packet.sequence, packet.lost_before, index);
+        } else if let Some(index) = self.numbering.reserved(packet.sequence) {
+            mouth.send_as(index, packet.opus);
+        }
+    }
+}
+
+/// Finds the index that was skipped for a packet when it was missing, should it come late.
+///
+/// Sequence numbers of media and indices rise together until a keep-alive takes an index.
+#[derive(Debug, Default)]
+struct Numbering {
+    /// The latest run of both: the first sequence number, one past the last, and the index of the first.
+    run: Option<(u64, u64, u64)>,
+}
+
+impl Numbering {
+    fn sent(&mut self, sequence: u64, lost_before: u32, index: u64) {
+        let lost = u64::from(lost_before);
+        let follows = |&(first, end, index_of_first): &(u64, u64, u64)| {
+            sequence.checked_sub(lost) == Some(end) && index - lost == index_of_first + (end - first)
+        };
+        let (first, index_of_first) = match self.run.filter(follows) {
+            Some((first, _, index_of_first)) => (first, index_of_first),
+            None => (sequence.saturating_sub(lost), index - lost),
+        };
+        self.run = Some((first, sequence + 1, index_of_first));
+    }
+
+    /// `None` if a keep-alive came in between: then it is too late for it anyway.
+    fn reserved(&self, sequence: u64) -> Option<u64> {
+        let (first, end, index_of_first) = self.run?;
+        (first..end)
+            .contains(&sequence)
+            .then(|| index_of_first + (sequence - first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_packet_gets_the_index_that_was_skipped_for_it() {
+        let mut numbering = Numbering::default();
+        assert_eq!(numbering.reserved(0), None);
+        numbering.sent(0, 0, 10);
+        numbering.sent(3, 2, 13);
+        assert_eq!(numbering.reserved(1), Some(11));
+        assert_eq!(numbering.reserved(2), Some(12));
+        assert_eq!(numbering.reserved(4), None);
+    }
+
+    #[test]
+    fn a_packet_from_before_a_keep_alive_has_no_index_any_more() {
+        let mut numbering = Numbering::default();
+        numbering.sent(0, 0, 10);
+        numbering.sent(2, 1, 12);
+        // Index 13 was a keep-alive's.
+        numbering.sent(4, 1, 15);
+        assert_eq!(numbering.reserved(1), None);
+        assert_eq!(numbering.reserved(3), Some(14));
+    }
+}

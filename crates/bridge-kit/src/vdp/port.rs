@@ -1,0 +1,209 @@
+//! A local UDP port and the task that listens to it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+
+use tokio::io::Interest;
+use vdp_proto::{ChannelTable, MAX_DATAGRAM, Packet, Refusal, Route, Taken};
+
+use super::drops::{DropCounts, Reason};
+use super::icmp;
+use super::link::Ear;
+use crate::supervise::{self, Task};
+
+/// Datagrams read in a row before other tasks have their turn.
+const BUDGET: usize = 64;
+
+/// A bound port. Dropping it ends its task and frees the port.
+#[derive(Debug)]
+pub(super) struct Port {
+    number: u16,
+    /// Sends without asking the runtime whether it may: a socket that cannot take a datagram now loses it.
+    sender: UdpSocket,
+    rooms: Arc<RwLock<Rooms>>,
+    _listener: Task<()>,
+}
+
+/// The rooms whose voice arrives at a port.
+#[derive(Debug, Default)]
+struct Rooms {
+    open: ChannelTable<Arc<Ear>>,
+    /// The rooms for which the port was chosen, and whether their channel is open yet.
+    carried: BTreeMap<Box<str>, bool>,
+}
+
+impl Port {
+    /// Binds `address` and starts to listen. Must be called within a runtime.
+    pub(super) fn bind(address: SocketAddr, drops: Arc<DropCounts>) -> io::Result<Self> {
+        let sender = UdpSocket::bind(address)?;
+        sender.set_nonblocking(true)?;
+        icmp::enable(&sender)?;
+        let number = sender.local_addr()?.port();
+        let rooms = Arc::<RwLock<Rooms>>::default();
+        let listener = Listener {
+            number,
+            socket: tokio::net::UdpSocket::from_std(sender.try_clone()?)?,
+            rooms: Arc::clone(&rooms),
+            drops,
+        };
+        let task = supervise::spawn("vdp.receive", number, listener.run());
+        Ok(Self {
+            number,
+            sender,
+            rooms,
+            _listener: task,
+        })
+    }
+
+    /// The number of the port.
+    pub(super) const fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Where datagrams for `peer` are to be sent from this socket: one that speaks IPv6 wants IPv4 addresses mapped.
+    /// `None` if it cannot send there.
+    pub(super) fn reachable(&self, peer: SocketAddr) -> Option<SocketAddr> {
+        let local = self.sender.local_addr().ok()?;
+        match (local.ip(), peer.ip().to_canonical()) {
+            (_, ip) if ip.is_unspecified() || peer.port() == 0 => None,
+            (IpAddr::V4(_), ip @ IpAddr::V4(_)) | (IpAddr::V6(_), ip @ IpAddr::V6(_)) => {
+                Some(SocketAddr::new(ip, peer.port()))
+            }
+            (IpAddr::V6(_), IpAddr::V4(ip)) => Some(SocketAddr::new(ip.to_ipv6_mapped().into(), peer.port())),
+            (IpAddr::V4(_), IpAddr::V6(_)) => None,
+        }
+    }
+
+    /// Sends a datagram or fails, at once.
+    pub(super) fn send(&self, datagram: &[u8], peer: SocketAddr) -> io::Result<()> {
+        match self.sender.send_to(datagram, peer) {
+            // An ICMP error about any earlier datagram to anybody fails the next call, once: it says nothing of
+            // this datagram, and the listener reads it from the error queue.
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.sender.send_to(datagram, peer),
+            result => result,
+        }
+        .map(drop)
+    }
+
+    /// Chooses the port for `room`, unless it carries the room already.
+    pub(super) fn reserve(&self, room: &str) -> bool {
+        let mut rooms = self.write();
+        let free = !rooms.carried.contains_key(room);
+        if free {
+            rooms.carried.insert(room.into(), false);
+        }
+        free
+    }
+
+    /// Ends [`Port::reserve`].
+    pub(super) fn release(&self, room: &str) {
+        self.write().carried.remove(room);
+    }
+
+    /// Lets `ear` hear what `peer` sends for `room`.
+    pub(super) fn open(&self, peer: SocketAddr, room: &str, ear: Arc<Ear>) -> Result<(), Taken> {
+        let mut rooms = self.write();
+        rooms.open.open(Route::new(self.number, peer), room, ear)?;
+        if let Some(open) = rooms.carried.get_mut(room) {
+            *open = true;
+        }
+        Ok(())
+    }
+
+    /// Ends [`Port::open`].
+    pub(super) fn close(&self, peer: SocketAddr, room: &str) {
+        self.write().open.close(Route::new(self.number, peer), room);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Rooms> {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Rooms> {
+        self.rooms.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads datagrams and hands each to the channel it is for.
+struct Listener {
+    number: u16,
+    socket: tokio::net::UdpSocket,
+    rooms: Arc<RwLock<Rooms>>,
+    drops: Arc<DropCounts>,
+}
+
+impl Listener {
+    async fn run(self) {
+        // One byte more than a datagram may have, so that one that is too long shows.
+        let mut buffer = [0; MAX_DATAGRAM + 1];
+        loop {
+            let ready = match self.socket.ready(Interest::READABLE | Interest::ERROR).await {
+                Ok(ready) => ready,
+                Err(error) => {
+                    tracing::error!(%error, "the runtime no longer watches a VDP socket");
+                    return;
+                }
+            };
+            if ready.is_error() {
+                self.drain_errors();
+            }
+            self.drain_datagrams(&mut buffer);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn drain_datagrams(&self, buffer: &mut [u8]) {
+        for _ in 0..BUDGET {
+            match self.socket.try_recv_from(buffer) {
+                Ok((length, from)) => self.hear(buffer.get(..length).unwrap_or_default(), from),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // About a datagram that was sent, not one that came.
+                Err(_) => self.drain_errors(),
+            }
+        }
+    }
+
+    fn drain_errors(&self) {
+        // The runtime is told that nothing is left, or it would report the same error for ever.
+        let _ = self.socket.try_io(Interest::ERROR, || {
+            while let Some(undelivered) = icmp::next(&self.socket) {
+                for ear in self.read().open.of_peer(undelivered.destination) {
+                    ear.undelivered(undelivered.kind);
+                }
+            }
+            io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
+        });
+    }
+
+    fn hear(&self, datagram: &[u8], from: SocketAddr) {
+        let now = Instant::now();
+        let packet = match Packet::decode(datagram) {
+            Ok(packet) => packet,
+            Err(error) => return self.drops.add(error.into(), &error, now),
+        };
+        match self.find(from, packet.room) {
+            Ok(ear) => ear.hear(&packet, now, &self.drops),
+            Err(reason) => self.drops.add(reason, &from, now),
+        }
+    }
+
+    fn find(&self, from: SocketAddr, room: &str) -> Result<Arc<Ear>, Reason> {
+        let rooms = self.read();
+        rooms
+            .open
+            .find(Route::new(self.number, from), room)
+            .map(Arc::clone)
+            .map_err(|refusal| match refusal {
+                _ if rooms.carried.get(room) == Some(&false) => Reason::NotOpen,
+                Refusal::UnknownSender => Reason::UnknownSender,
+                Refusal::WrongRoom => Reason::WrongRoom,
+            })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Rooms> {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

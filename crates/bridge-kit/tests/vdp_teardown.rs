@@ -1,0 +1,48 @@
+//! What a VDP endpoint leaves behind: nothing. Alone in its program, since it counts the tasks of the whole program.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use bridge_kit::config::Vdp;
+use bridge_kit::supervise;
+use bridge_kit::vdp::{Endpoint, Link, Received, Reservation};
+use tokio::sync::mpsc;
+
+fn open(reservation: Reservation) -> Link {
+    let (events, _) = mpsc::channel(1);
+    let peer = "127.0.0.1:1".parse().expect("an address");
+    reservation
+        .connect(peer, Box::new(|_: Received<'_>| {}), events)
+        .expect("the peer can be sent to")
+}
+
+/// Looks again and again until `ready` says so; the deadline is for failures only.
+async fn until(what: &str, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !ready() {
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn dropping_everything_leaves_no_task_and_no_port() {
+    let endpoint = Endpoint::bind(&Vdp::loopback(0)).unwrap();
+    let first = open(endpoint.reserve("!r:x").unwrap());
+    let reservation = endpoint.reserve("!r:x").unwrap();
+    let further = reservation.address();
+    let second = open(reservation);
+    assert_eq!(supervise::live().get("vdp.link"), Some(&2));
+    assert_eq!(supervise::live().get("vdp.receive"), Some(&2));
+    drop((first, second));
+    until("the end of the links and of the further port", || {
+        let live = supervise::live();
+        live.get("vdp.link") == Some(&0) && live.get("vdp.receive") == Some(&1)
+    })
+    .await;
+    until("the further port is free", || UdpSocket::bind(further).is_ok()).await;
+    let address = endpoint.address();
+    drop(endpoint);
+    until("the shared port is free", || UdpSocket::bind(address).is_ok()).await;
+    assert_eq!(supervise::live().get("vdp.receive"), Some(&0));
+}
