@@ -154,9 +154,9 @@ impl Engine {
         self.outbox.pop()
     }
 
-    /// Whether this source speaks (with a hangover of 200 ms), as of the last call that took the time.
-    pub fn is_speaking(&self, source: SourceId) -> bool {
-        present(&self.sources).any(|(_, present)| present.id == source && present.is_active())
+    /// The sources, and whether each speaks (with a hangover of 200 ms), as of the last call that took the time.
+    pub fn sources(&self) -> impl Iterator<Item = (SourceId, bool)> {
+        present(&self.sources).map(|(_, source)| (source.id, source.is_active()))
     }
 
     /// Counters.

@@ -48,12 +48,10 @@ impl Toc {
     /// How long each frame lasts, in samples at 48 kHz: 120 (2.5 ms) to 2,880 (60 ms).
     pub const fn frame_samples(self) -> u32 {
         match (self.mode(), self.config() % 4) {
-            (Mode::Silk, 0) => 480,
-            (Mode::Silk, 1) => 960,
+            (Mode::Silk, 0) | (Mode::Hybrid, 0 | 2) => 480,
+            (Mode::Silk, 1) | (Mode::Hybrid, _) => 960,
             (Mode::Silk, 2) => 1_920,
             (Mode::Silk, _) => 2_880,
-            (Mode::Hybrid, 0 | 2) => 480,
-            (Mode::Hybrid, _) => 960,
             (Mode::Celt, size) => 120 << size,
         }
     }

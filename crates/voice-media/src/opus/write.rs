@@ -50,14 +50,12 @@ impl Writer<'_> {
 
     /// Writes the length of a frame (RFC 6716 §3.2.1).
     fn put_length(&mut self, length: usize) -> Option<()> {
-        match u8::try_from(length) {
-            Ok(short @ 0..=251) => self.put(&[short]),
-            _ => {
-                let first = 252 + u8::try_from(length & 0x03).ok()?;
-                let second = u8::try_from((length - usize::from(first)) / 4).ok()?;
-                self.put(&[first, second])
-            }
+        if let Ok(short @ 0..=251) = u8::try_from(length) {
+            return self.put(&[short]);
         }
+        let first = 252 + u8::try_from(length & 0x03).ok()?;
+        let second = u8::try_from((length - usize::from(first)) / 4).ok()?;
+        self.put(&[first, second])
     }
 }
 

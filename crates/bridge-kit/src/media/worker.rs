@@ -1,0 +1,210 @@
+//! A media thread: sleeps until a room has something to do.
+
+use std::any::Any;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::hosted::{Hosted, Next};
+use super::inbox::State;
+use super::measures;
+use super::room::Room;
+
+/// Where rooms say that something waits for their thread.
+#[derive(Debug, Default)]
+pub(super) struct Doorbell {
+    visitors: Mutex<Visitors>,
+    rung: Condvar,
+    /// Rooms that live on the thread.
+    rooms: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Visitors {
+    rooms: VecDeque<Arc<Room>>,
+    stop: bool,
+    /// The thread has ended.
+    gone: bool,
+}
+
+impl Doorbell {
+    /// Rooms that live on the thread.
+    pub(super) fn rooms(&self) -> usize {
+        self.rooms.load(Ordering::Relaxed)
+    }
+
+    /// Counts a new room. Each rings at least once, when its last handle is dropped, and is discounted when it ends.
+    pub(super) fn expect_room(&self) {
+        self.rooms.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that a room has something to do; `false` if the thread has ended.
+    pub(super) fn ring(&self, room: &Arc<Room>) -> bool {
+        let mut visitors = self.visitors();
+        if visitors.gone {
+            return false;
+        }
+        visitors.rooms.push_back(Arc::clone(room));
+        drop(visitors);
+        self.rung.notify_one();
+        true
+    }
+
+    /// Asks the thread to end.
+    pub(super) fn stop(&self) {
+        self.visitors().stop = true;
+        self.rung.notify_one();
+    }
+
+    /// Waits for visitors, until `deadline` if there is one, and moves them to `rooms`. `false` when the thread should
+    /// end.
+    fn wait(&self, deadline: Option<Instant>, rooms: &mut VecDeque<Arc<Room>>) -> bool {
+        let mut visitors = self.visitors();
+        while visitors.rooms.is_empty() && !visitors.stop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            visitors = match left {
+                Some(left) if left.is_zero() => break,
+                Some(left) => {
+                    self.rung
+                        .wait_timeout(visitors, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self.rung.wait(visitors).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        std::mem::swap(&mut visitors.rooms, rooms);
+        !visitors.stop
+    }
+
+    /// Turns everybody away from now on; returns who was still waiting.
+    fn leave(&self) -> VecDeque<Arc<Room>> {
+        let mut visitors = self.visitors();
+        visitors.gone = true;
+        std::mem::take(&mut visitors.rooms)
+    }
+
+    fn visitors(&self) -> MutexGuard<'_, Visitors> {
+        self.visitors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The rooms of a thread and when each wants to be woken.
+pub(super) struct Worker {
+    doorbell: Arc<Doorbell>,
+    rooms: HashMap<u64, Hosted>,
+    deadlines: BTreeSet<(Instant, u64)>,
+    lateness: metrics::Histogram,
+}
+
+impl Worker {
+    pub(super) fn new(doorbell: Arc<Doorbell>) -> Self {
+        Self {
+            doorbell,
+            rooms: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            lateness: measures::lateness(),
+        }
+    }
+
+    /// Runs until asked to stop.
+    pub(super) fn run(mut self) {
+        let mut visitors = VecDeque::new();
+        let mut go_on = true;
+        while go_on {
+            let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+            go_on = self.doorbell.wait(deadline, &mut visitors);
+            for room in visitors.drain(..) {
+                self.visit(&room);
+            }
+            self.meet_deadlines();
+        }
+        self.end();
+    }
+
+    /// Works off what a room has queued.
+    fn visit(&mut self, room: &Arc<Room>) {
+        let key = room.key;
+        if room.inbox().state == State::Closed {
+            // It rang just before it was ended.
+            return;
+        }
+        let hosted = self.rooms.entry(key).or_insert_with(|| {
+            measures::room_opened();
+            Hosted::new(Arc::clone(room))
+        });
+        let before = hosted.deadline;
+        let next = catch_unwind(AssertUnwindSafe(|| hosted.work(Instant::now())));
+        self.settle(key, before, next);
+    }
+
+    /// Wakes the rooms whose time has come.
+    fn meet_deadlines(&mut self) {
+        let now = Instant::now();
+        while let Some(&(deadline, key)) = self.deadlines.first()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            self.lateness
+                .record(now.saturating_duration_since(deadline).as_secs_f64());
+            if let Some(hosted) = self.rooms.get_mut(&key) {
+                let next = catch_unwind(AssertUnwindSafe(|| hosted.wake(now)));
+                self.settle(key, None, next);
+            }
+        }
+    }
+
+    /// Notes when a room wants to be woken next, or ends it.
+    fn settle(&mut self, key: u64, before: Option<Instant>, next: Result<Next, Box<dyn Any + Send>>) {
+        if let Some(before) = before {
+            self.deadlines.remove(&(before, key));
+        }
+        match next {
+            Ok(Next::Wake(Some(deadline))) => {
+                self.deadlines.insert((deadline, key));
+            }
+            Ok(Next::Wake(None)) => {}
+            Ok(Next::End) => self.drop_room(key),
+            Err(panic) => {
+                measures::panicked();
+                if let Some(hosted) = self.rooms.get(&key) {
+                    let reason = panic_text(panic.as_ref());
+                    tracing::debug!(room = hosted.room.name, reason, "a media engine panicked");
+                    hosted.room.fail();
+                }
+                self.drop_room(key);
+            }
+        }
+    }
+
+    fn drop_room(&mut self, key: u64) {
+        let Some(hosted) = self.rooms.remove(&key) else {
+            return;
+        };
+        self.doorbell.rooms.fetch_sub(1, Ordering::Relaxed);
+        measures::room_closed();
+        hosted.room.close();
+        // Sinks belong to others, whose code runs when they are dropped.
+        if catch_unwind(AssertUnwindSafe(|| drop(hosted))).is_err() {
+            measures::panicked();
+        }
+    }
+
+    fn end(mut self) {
+        let waiting = self.doorbell.leave();
+        let rooms: Vec<_> = self.rooms.values().map(|hosted| Arc::clone(&hosted.room)).collect();
+        for room in rooms.iter().chain(&waiting) {
+            room.fail();
+            self.drop_room(room.key);
+        }
+    }
+}
+
+/// What a panic said, if it said anything.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason given")
+}
