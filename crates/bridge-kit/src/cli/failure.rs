@@ -1,10 +1,34 @@
 //! Exit codes, and the one line that explains a failure.
 
+use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::matrix::{Fault, MatrixError};
+use crate::matrix::{Fault, MatrixError, StartError};
+
+/// A failure that a service sorts by itself, such as a token that somebody other than the homeserver refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct ServiceFailure {
+    fault: Fault,
+    text: String,
+}
+
+impl ServiceFailure {
+    /// Creates a failure; `text` is one line for the operator that says what to do.
+    pub fn new(fault: Fault, text: impl Into<String>) -> Self {
+        Self {
+            fault,
+            text: text.into(),
+        }
+    }
+
+    /// Whose fault it is; chooses the exit code.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+}
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,13 +74,18 @@ pub(super) fn explain(error: &anyhow::Error) -> Exit {
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
-    error
-        .chain()
-        .find_map(|cause| {
-            let configuration = cause.downcast_ref::<ConfigError>().map(|_| Exit::Configuration);
-            configuration.or_else(|| Some(cause.downcast_ref::<MatrixError>()?.fault().into()))
-        })
-        .unwrap_or(Exit::Failure)
+    error.chain().find_map(exit_of_cause).unwrap_or(Exit::Failure)
+}
+
+fn exit_of_cause(cause: &(dyn Error + 'static)) -> Option<Exit> {
+    if cause.is::<ConfigError>() {
+        return Some(Exit::Configuration);
+    }
+    let fault = None
+        .or_else(|| cause.downcast_ref().map(MatrixError::fault))
+        .or_else(|| cause.downcast_ref().map(StartError::fault))
+        .or_else(|| cause.downcast_ref().map(ServiceFailure::fault));
+    fault.map(Exit::from)
 }
 
 /// Prints what clap has to say; help and version are no failures.
@@ -83,5 +112,9 @@ mod tests {
         let error = configuration.context("cannot start").expect_err("an error");
         assert_eq!(exit_of(&error), Exit::Configuration);
         assert_eq!(exit_of(&anyhow::anyhow!("something else")), Exit::Failure);
+        let error = anyhow::Error::new(StartError::Credentials).context("cannot start");
+        assert_eq!(exit_of(&error), Exit::Credentials);
+        let error = anyhow::Error::new(ServiceFailure::new(Fault::Unreachable, "nobody there"));
+        assert_eq!(exit_of(&error), Exit::Unreachable);
     }
 }

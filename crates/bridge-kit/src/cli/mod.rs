@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 pub use self::check::Report;
-pub use self::failure::Exit;
+pub use self::failure::{Exit, ServiceFailure};
 use self::flags::Flags;
 use crate::config::{Config, Reader, Sections, example};
 use crate::health::{self, Health};
