@@ -183,6 +183,11 @@ impl TransactionId {
         (fits && id.bytes().all(|byte| byte.is_ascii_graphic())).then_some(Self(id))
     }
 
+    /// An id from a random number.
+    pub fn from_number(number: u128) -> Self {
+        Self(format!("{number:032x}"))
+    }
+
     /// The id as it stands in events.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,0 +1,314 @@
+//! Events and their JSON: what is written can be read, what is wrong is named, what is unknown is ignored.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use signalling::{
+    Accept, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, Event, EventError,
+    Format, Header, Mark, Offer, Problem, Refusal, RejectReason, Request, TransactionId, names,
+};
+
+const CHANNEL: Channel = Channel {
+    id: ChannelId(0x0123_4567_89ab_cdef),
+    epoch: 2,
+};
+
+fn header() -> Header {
+    Header {
+        room_id: "!room:example.org".to_owned(),
+        transaction_id: TransactionId::new("t1").expect("an id"),
+        format: Format::PlainOpus,
+    }
+}
+
+fn address() -> SocketAddr {
+    "192.0.2.1:29400".parse().expect("an address")
+}
+
+fn one_of_each() -> Vec<Event> {
+    let bodies = [
+        Body::Request(Request {
+            formats: vec![Format::PlainOpus, Format::Other("later".to_owned())],
+            after_epoch: 7,
+        }),
+        Body::Offer(Offer {
+            channel: CHANNEL,
+            address: address(),
+        }),
+        Body::Accept(Accept {
+            channel: CHANNEL,
+            address: "[2001:db8::1]:1".parse().expect("an address"),
+        }),
+        Body::Reject(Refusal::new(RejectReason::AtCapacity, "full").retry_after(Duration::from_secs(30))),
+        Body::Broken(Broken {
+            channel: CHANNEL,
+            reason: BrokenReason::Silent,
+            text: String::new(),
+        }),
+        Body::Close(Close {
+            channel: Some(CHANNEL),
+            reason: CloseReason::CallEnded,
+            text: "bye".to_owned(),
+        }),
+        Body::Close(Close {
+            channel: None,
+            reason: CloseReason::Timeout,
+            text: String::new(),
+        }),
+    ];
+    bodies.map(|body| Event { header: header(), body }).to_vec()
+}
+
+fn read(kind: &str, content: &Value) -> Result<Event, EventError> {
+    Event::from_json(kind, content).map(|event| event.expect("a known type"))
+}
+
+fn problem(kind: &str, content: &Value) -> Problem {
+    read(kind, content).expect_err("an error").problem
+}
+
+/// A content that can be read, with one field changed.
+fn with(event: &Event, field: &str, value: Value) -> Value {
+    let mut content = event.to_json();
+    content[field] = value;
+    content
+}
+
+fn without(event: &Event, field: &str) -> Value {
+    let mut content = event.to_json();
+    content.as_object_mut().expect("an object").remove(field);
+    content
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for event in one_of_each() {
+        assert_eq!(read(event.kind(), &event.to_json()), Ok(event));
+    }
+}
+
+#[test]
+fn s4_every_event_carries_room_format_version_and_transaction() {
+    for event in one_of_each() {
+        let content = event.to_json();
+        assert_eq!(content["version"], 1, "{}", event.kind());
+        assert_eq!(content["format"], "plain-opus");
+        assert_eq!(content["room_id"], "!room:example.org");
+        assert_eq!(content["transaction_id"], "t1");
+        for field in ["version", "format", "room_id", "transaction_id"] {
+            let expected = Problem::Missing { path: field.to_owned() };
+            assert_eq!(
+                problem(event.kind(), &without(&event, field)),
+                expected,
+                "{}",
+                event.kind()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_type_is_under_the_prefix_and_others_are_none_of_ours() {
+    for event in one_of_each() {
+        assert!(event.kind().starts_with(names::PREFIX));
+    }
+    assert_eq!(Event::from_json("vdp.channel.later", &json!({})), Ok(None));
+    assert_eq!(Event::from_json("m.room.message", &json!({})), Ok(None));
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    for event in one_of_each() {
+        let content = with(&event, "later", json!({ "x": [1] }));
+        assert_eq!(read(event.kind(), &content), Ok(event));
+    }
+}
+
+#[test]
+fn a_missing_or_ill_typed_field_is_named_with_its_path() {
+    let offer = &one_of_each()[1];
+    for field in ["channel_id", "epoch", "address", "port"] {
+        assert_eq!(
+            problem(names::OFFER, &without(offer, field)),
+            Problem::Missing { path: field.to_owned() }
+        );
+    }
+    let error = read(names::OFFER, &with(offer, "port", json!("29400"))).expect_err("an error");
+    assert_eq!(error.to_string(), "vdp.channel.offer: `port` is not a whole number");
+    let request = &one_of_each()[0];
+    let error = read(names::REQUEST, &with(request, "formats", json!(["plain-opus", 7]))).expect_err("an error");
+    assert_eq!(error.to_string(), "vdp.channel.request: `formats[1]` is not a string");
+    assert_eq!(problem(names::OFFER, &json!("text")), Problem::NotAnObject);
+}
+
+#[test]
+fn values_that_cannot_be_are_refused() {
+    let offer = &one_of_each()[1];
+    let cases = [
+        ("room_id", json!("room")),
+        ("room_id", json!(format!("!{}", "x".repeat(255)))),
+        ("transaction_id", json!("")),
+        ("transaction_id", json!("x".repeat(129))),
+        ("transaction_id", json!("with space")),
+        ("format", json!("")),
+        ("channel_id", json!("0123456789ABCDEF")),
+        ("channel_id", json!("123")),
+        ("epoch", json!(0)),
+        ("epoch", json!(4_294_967_296_u64)),
+        ("address", json!("localhost")),
+        ("address", json!("0.0.0.0")),
+        ("address", json!("224.0.0.1")),
+        ("address", json!("255.255.255.255")),
+        ("address", json!("::")),
+        ("port", json!(0)),
+        ("port", json!(65_536)),
+    ];
+    for (field, value) in cases {
+        let found = problem(names::OFFER, &with(offer, field, value.clone()));
+        assert!(
+            matches!(&found, Problem::Invalid { path, .. } if path == field),
+            "{field} = {value}: {found}"
+        );
+    }
+    let request = &one_of_each()[0];
+    for formats in [json!([]), json!(vec!["f"; 17])] {
+        let found = problem(names::REQUEST, &with(request, "formats", formats));
+        assert!(
+            matches!(&found, Problem::Invalid { path, .. } if path == "formats"),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn optional_fields_have_their_defaults() {
+    let content = json!({ "version": 1, "format": "plain-opus", "room_id": "!r:h", "transaction_id": "t" });
+    let Body::Request(request) = read(names::REQUEST, &content).expect("a request").body else {
+        panic!("a request");
+    };
+    assert_eq!(
+        request,
+        Request {
+            formats: vec![Format::PlainOpus],
+            after_epoch: 0
+        }
+    );
+}
+
+#[test]
+fn codes_that_are_not_known_are_kept_as_they_came() {
+    let reject = &one_of_each()[3];
+    let Body::Reject(refusal) = read(names::REJECT, &with(reject, "reason", json!("too_loud")))
+        .expect("one")
+        .body
+    else {
+        panic!("a rejection");
+    };
+    assert_eq!(refusal.reason, RejectReason::Other("too_loud".to_owned()));
+    assert_eq!((refusal.reason.code(), refusal.reason.label()), ("too_loud", "other"));
+    for known in RejectReason::KNOWN {
+        assert_eq!(RejectReason::from_code(known.code()), *known);
+    }
+}
+
+#[test]
+fn half_a_channel_is_an_error_in_a_close() {
+    let close = &one_of_each()[5];
+    assert_eq!(
+        problem(names::CLOSE, &without(close, "epoch")),
+        Problem::Missing {
+            path: "epoch".to_owned()
+        }
+    );
+}
+
+#[test]
+fn long_text_is_cut_at_a_character() {
+    let reject = &one_of_each()[3];
+    let content = with(reject, "text", json!("ä".repeat(900)));
+    let Body::Reject(refusal) = read(names::REJECT, &content).expect("a rejection").body else {
+        panic!("a rejection");
+    };
+    assert_eq!(refusal.text, "ä".repeat(500));
+}
+
+#[test]
+fn a_wrong_version_or_a_broken_request_is_rejected_by_name() {
+    let request = &one_of_each()[0];
+    let cases = [
+        (
+            with(request, "version", json!(2)),
+            RejectReason::UnsupportedVersion,
+            "version 2 is not spoken here",
+        ),
+        (
+            with(request, "version", json!("1")),
+            RejectReason::UnsupportedVersion,
+            "version \"1\" is not spoken",
+        ),
+        (
+            with(request, "formats", json!(3)),
+            RejectReason::Malformed,
+            "`formats` is not a list",
+        ),
+        (
+            without(request, "version"),
+            RejectReason::Malformed,
+            "`version` is missing",
+        ),
+    ];
+    for (content, reason, text) in cases {
+        let rejection = read(names::REQUEST, &content)
+            .expect_err("an error")
+            .rejection()
+            .expect("a rejection");
+        assert_eq!(rejection.header.transaction_id.as_str(), "t1");
+        let Body::Reject(refusal) = rejection.body else {
+            panic!("a rejection")
+        };
+        assert_eq!(refusal.reason, reason);
+        assert!(refusal.text.contains(text), "{}", refusal.text);
+    }
+}
+
+#[test]
+fn what_cannot_be_answered_gets_no_rejection() {
+    let [request, offer, ..] = &one_of_each()[..] else {
+        panic!("events")
+    };
+    let nameless = read(names::REQUEST, &without(request, "transaction_id")).expect_err("an error");
+    assert_eq!(nameless.rejection(), None);
+    let no_request = read(names::OFFER, &with(offer, "version", json!(2))).expect_err("an error");
+    assert_eq!(no_request.rejection(), None);
+}
+
+#[test]
+fn the_mark_names_both_bridges() {
+    let mark = Mark {
+        asker: "@voice:h".to_owned(),
+        answerer: "@discord:h".to_owned(),
+    };
+    assert_eq!(Mark::from_json(&mark.to_json()), Ok(mark));
+    let error = Mark::from_json(&json!({ "version": 1, "asker": "@voice:h" })).expect_err("an error");
+    assert_eq!(error.to_string(), "vdp.control: `answerer` is missing");
+}
+
+#[test]
+fn the_record_of_an_open_channel_is_read_back_and_emptied() {
+    let record = ChannelRecord {
+        header: header(),
+        channel: CHANNEL,
+        answerer: address(),
+        asker: "[::1]:29400".parse().expect("an address"),
+    };
+    let mut content = record.to_json();
+    assert_eq!(ChannelRecord::from_json(&content), Ok(Some(record)));
+    assert_eq!(ChannelRecord::from_json(&ChannelRecord::none()), Ok(None));
+    content["asker"]["port"] = json!(0);
+    let error = ChannelRecord::from_json(&content).expect_err("an error");
+    assert_eq!(
+        error.to_string(),
+        "vdp.channel: `asker.port` is not a number from 1 to 65535"
+    );
+}
