@@ -1,1 +1,26 @@
-//! Drives the signalling machines over the control room.
+//! Drives the signalling machines: a room's channel from the call for it until it is over.
+//!
+//! The voice side holds an [`Asker`] and gets a [`Session`] for each call; the Discord side holds an [`Answerer`]
+//! and supplies an [`AnswerHandler`] that knows which rooms may have a channel. In between, each room has a task
+//! that runs its machine over the control room ([`ControlPort`]) and its voice over the UDP end of VDP. The
+//! protocol itself is in the `signalling` crate and in `docs/signalling.md`.
+
+mod answerer;
+mod asker;
+mod metrics;
+mod outbox;
+mod port;
+mod registry;
+mod room;
+mod router;
+mod settings;
+mod status;
+mod voice;
+mod wire;
+
+pub use answerer::{AnswerHandler, Answerer};
+pub use asker::{AskError, Asker, Session, SessionEvent};
+pub use port::{ControlPort, Incoming, PortError};
+pub use settings::Settings;
+pub use signalling::{BrokenReason, CloseReason, Ending, Refusal, RejectReason, Side};
+pub use status::ChannelStatus;

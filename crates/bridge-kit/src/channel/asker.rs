@@ -1,0 +1,317 @@
+//! The asking side: a session for each call.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ruma::{OwnedRoomId, RoomId};
+use signalling::{BrokenReason, Call, CloseReason, Connection, Ending, Input, Notice, Refusal, Side, TransactionId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::metrics::{self, Ignored};
+use super::outbox::Outbox;
+use super::port::{ControlPort, Incoming};
+use super::registry::{End, NotRegistered, Place, Registered, Registry};
+use super::room::{Ground, Program, Room, now};
+use super::router::{Reading, read};
+use super::settings::Settings;
+use super::status::ChannelStatus;
+use crate::media::RoomMedia;
+use crate::supervise::{self, Group, Task};
+use crate::vdp::Endpoint;
+
+/// Session events that may wait for the program; it gets the ending in any case.
+const WAITING_EVENTS: usize = 16;
+
+/// How long [`Asker::stop`] waits for the goodbyes to be sent.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Asks the other bridge for channels. Clones share everything; the last one dropped ends all of it.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ground: Ground,
+    settings: Settings,
+    registry: Arc<Registry>,
+    group: Group,
+    _router: Task<()>,
+}
+
+/// Why no channel can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// The room has a session already.
+    #[error("the room has a channel already, or asks for one")]
+    Busy,
+    /// There are as many sessions as are allowed.
+    #[error("there are as many channels as are allowed")]
+    Full,
+    /// The bridge is being shut down.
+    #[error("no more channels are asked for")]
+    Stopped,
+}
+
+impl Asker {
+    /// Starts asking over `port`; `incoming` is what the peer says. To be called within a tokio runtime.
+    pub fn start(
+        port: Arc<dyn ControlPort>,
+        incoming: mpsc::Receiver<Incoming>,
+        endpoint: Endpoint,
+        settings: Settings,
+    ) -> Self {
+        metrics::describe();
+        let registry = Registry::new(settings.max_rooms);
+        let group = Group::new("asker");
+        let router = Router {
+            incoming,
+            outbox: Outbox::new(Arc::clone(&port)),
+            registry: Arc::clone(&registry),
+            settings: settings.clone(),
+        };
+        let router = supervise::spawn("channel.route", "asker", router.run());
+        let ground = Ground {
+            port,
+            endpoint,
+            stopping: group.stopping(),
+        };
+        Self {
+            inner: Arc::new(Inner {
+                ground,
+                settings,
+                registry,
+                group,
+                _router: router,
+            }),
+        }
+    }
+
+    /// Asks for a channel for the room, and carries `media` over it for as long as the session lives.
+    pub fn ask(&self, room_id: &RoomId, media: RoomMedia) -> Result<Session, AskError> {
+        let Inner {
+            ground,
+            settings,
+            registry,
+            group,
+            ..
+        } = &*self.inner;
+        if ground.stopping.is_cancelled() {
+            return Err(AskError::Stopped);
+        }
+        let Registered { place, end, desk, .. } = registry.register(room_id).map_err(|reason| match reason {
+            NotRegistered::Busy => AskError::Busy,
+            NotRegistered::Full => AskError::Full,
+        })?;
+        let call = Call {
+            room_id: room_id.to_string(),
+            transaction_id: TransactionId::from_number(rand::random()),
+            formats: settings.formats.clone(),
+            after_epoch: 0,
+        };
+        let (machine, first) = signalling::Asker::start(now(), call, settings.timing, rand::random());
+        let (events, incoming) = mpsc::channel(WAITING_EVENTS);
+        let (ending, ended) = oneshot::channel();
+        let caller = Caller {
+            media,
+            events: Some(events),
+            ending: Some(ending),
+            place: Some(place),
+        };
+        let room = Room::new(machine, caller, ground, desk);
+        group.spawn("channel.room", room.run(first));
+        Ok(Session {
+            room_id: room_id.to_owned(),
+            events: incoming,
+            ending: Some(ended),
+            end,
+        })
+    }
+
+    /// Where all sessions stand.
+    pub fn status(&self) -> Vec<ChannelStatus> {
+        self.inner.registry.snapshot()
+    }
+
+    /// Closes all channels because the bridge is being shut down, and waits, briefly, until that has been said.
+    pub async fn stop(&self) {
+        self.inner.group.stop(GOODBYE).await;
+    }
+}
+
+/// A call's channel. Dropping it closes the channel.
+#[derive(Debug)]
+pub struct Session {
+    room_id: OwnedRoomId,
+    events: mpsc::Receiver<SessionEvent>,
+    ending: Option<oneshot::Receiver<Ending>>,
+    end: watch::Sender<End>,
+}
+
+/// What happens to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// Voice flows. Comes again, with a higher epoch, when a channel that broke is back.
+    Open {
+        /// Which epoch.
+        epoch: u32,
+        /// Where the peer hears.
+        peer: SocketAddr,
+    },
+    /// The channel broke; it is being renegotiated, and nothing needs to be done.
+    Broken {
+        /// How that was noticed.
+        reason: BrokenReason,
+        /// For people.
+        text: String,
+    },
+    /// There will be no channel. The last event.
+    Rejected(Refusal),
+    /// The channel is over. The last event.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+        /// For people.
+        text: String,
+        /// Who closed it.
+        by: Side,
+    },
+}
+
+impl Session {
+    /// The room.
+    pub fn room_id(&self) -> &RoomId {
+        &self.room_id
+    }
+
+    /// What happens next; none after [`SessionEvent::Rejected`] or [`SessionEvent::Closed`]. May be cancelled.
+    pub async fn next(&mut self) -> Option<SessionEvent> {
+        if let Some(event) = self.events.recv().await {
+            return Some(event);
+        }
+        let ending = self.ending.as_mut()?.await;
+        self.ending = None;
+        Some(match ending {
+            Ok(Ending::Rejected(refusal)) => SessionEvent::Rejected(refusal),
+            Ok(Ending::Closed { reason, text, by }) => SessionEvent::Closed { reason, text, by },
+            Err(_task_is_gone) => SessionEvent::Closed {
+                reason: CloseReason::InternalError,
+                text: "the task of this room ended".to_owned(),
+                by: Side::Us,
+            },
+        })
+    }
+
+    /// Closes the channel, and tells the peer why.
+    pub fn close(self, reason: CloseReason, text: impl Into<String>) {
+        self.end.send_replace(Some((reason, text.into())));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A machine that is closing already takes no notice, so what `close` said stands.
+        self.end.send_if_modified(|end| {
+            let unsaid = end.is_none();
+            if unsaid {
+                *end = Some((CloseReason::CallEnded, String::new()));
+            }
+            unsaid
+        });
+    }
+}
+
+/// The program's end of a session.
+#[derive(Debug)]
+struct Caller {
+    media: RoomMedia,
+    events: Option<mpsc::Sender<SessionEvent>>,
+    ending: Option<oneshot::Sender<Ending>>,
+    place: Option<Place>,
+}
+
+impl Program for Caller {
+    /// The next call of the room is another task's.
+    const LINGER: Duration = Duration::ZERO;
+
+    fn media(&self) -> Option<&RoomMedia> {
+        Some(&self.media)
+    }
+
+    fn admit(&mut self) {}
+
+    fn notify(&mut self, notice: Notice) {
+        let event = match notice {
+            Notice::Opened(Connection { channel, peer, .. }) => SessionEvent::Open {
+                epoch: channel.epoch,
+                peer,
+            },
+            Notice::Broken { reason, text, .. } => SessionEvent::Broken { reason, text },
+        };
+        if let Some(events) = &self.events
+            && events.try_send(event).is_err()
+        {
+            tracing::warn!("a session's program does not keep up with its events");
+        }
+    }
+
+    fn finish(&mut self, ending: Ending) {
+        // Given up first, so that whoever hears of the end can ask anew at once.
+        self.place = None;
+        if let Some(said) = self.ending.take() {
+            // Nobody listens where the session was dropped.
+            let _ = said.send(ending);
+        }
+        self.events = None;
+    }
+
+    async fn next(&mut self) -> Input {
+        pending().await
+    }
+
+    fn is_at_rest(&self) -> bool {
+        true
+    }
+}
+
+/// Hands the peer's events to the rooms.
+#[derive(Debug)]
+struct Router {
+    incoming: mpsc::Receiver<Incoming>,
+    outbox: Outbox,
+    registry: Arc<Registry>,
+    settings: Settings,
+}
+
+impl Router {
+    async fn run(mut self) {
+        loop {
+            tokio::select! {
+                incoming = self.incoming.recv() => match incoming {
+                    Some(incoming) => self.route(&incoming),
+                    None => return,
+                },
+                () = self.outbox.send_one() => {}
+            }
+        }
+    }
+
+    fn route(&mut self, incoming: &Incoming) {
+        // This side owes no answer to what it cannot read: the peer's repeats end in a time-out that says so.
+        let Reading::Event(room_id, event) = read(incoming, &self.settings.timing) else {
+            return;
+        };
+        if let Some(inbox) = self.registry.inbox(&room_id) {
+            if inbox.try_send(event).is_err() {
+                metrics::ignored(Ignored::Flooded);
+            }
+        } else if let Some(answer) = signalling::Asker::answer_unknown(&event) {
+            self.outbox.event(&answer);
+        } else {
+            metrics::ignored(Ignored::Stray);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Which rooms have a task, and how to reach it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ruma::{OwnedRoomId, RoomId};
+use signalling::{CloseReason, Event};
+use tokio::sync::{mpsc, watch};
+
+use super::status::{ChannelStatus, RoomState};
+
+/// Events that wait for a room's task. It takes them at once unless it is in trouble.
+const INBOX: usize = 64;
+
+/// Why a room's own side wants its channel closed.
+pub(super) type End = Option<(CloseReason, String)>;
+
+/// The rooms that have a task.
+#[derive(Debug)]
+pub(super) struct Registry {
+    rooms: Mutex<Rooms>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Rooms {
+    by_id: BTreeMap<OwnedRoomId, Entry>,
+    /// Tells the tasks that one room has had apart.
+    registered: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    inbox: mpsc::Sender<Event>,
+    end: watch::Sender<End>,
+    state: Arc<RoomState>,
+}
+
+/// What a room gets when it is registered.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub(super) place: Place,
+    /// Asks the room's task to close its channel.
+    pub(super) end: watch::Sender<End>,
+    /// Takes the room's events.
+    pub(super) inbox: mpsc::Sender<Event>,
+    pub(super) desk: Desk,
+}
+
+/// What a room's task works from.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) inbox: mpsc::Receiver<Event>,
+    pub(super) end: watch::Receiver<End>,
+    pub(super) state: Arc<RoomState>,
+}
+
+/// A room's place in the registry, given up when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    registry: Arc<Registry>,
+    room_id: OwnedRoomId,
+    number: u64,
+}
+
+/// Why a room was not registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotRegistered {
+    /// It is already.
+    Busy,
+    /// There are too many.
+    Full,
+}
+
+impl Registry {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            rooms: Mutex::default(),
+            most,
+        })
+    }
+
+    /// Gives a room its place.
+    pub(super) fn register(self: &Arc<Self>, room_id: &RoomId) -> Result<Registered, NotRegistered> {
+        let mut rooms = self.lock();
+        if rooms.by_id.contains_key(room_id) {
+            return Err(NotRegistered::Busy);
+        }
+        if rooms.by_id.len() >= self.most {
+            return Err(NotRegistered::Full);
+        }
+        rooms.registered += 1;
+        let number = rooms.registered;
+        let (inbox, incoming) = mpsc::channel(INBOX);
+        let (end, ended) = watch::channel(None);
+        let state = Arc::new(RoomState::new(room_id.to_owned()));
+        let entry = Entry {
+            number,
+            inbox: inbox.clone(),
+            end: end.clone(),
+            state: Arc::clone(&state),
+        };
+        rooms.by_id.insert(room_id.to_owned(), entry);
+        let place = Place {
+            registry: Arc::clone(self),
+            room_id: room_id.to_owned(),
+            number,
+        };
+        Ok(Registered {
+            place,
+            end,
+            inbox,
+            desk: Desk {
+                inbox: incoming,
+                end: ended,
+                state,
+            },
+        })
+    }
+
+    /// Where to put the events of a room that has a task.
+    pub(super) fn inbox(&self, room_id: &RoomId) -> Option<mpsc::Sender<Event>> {
+        self.lock().by_id.get(room_id).map(|entry| entry.inbox.clone())
+    }
+
+    /// Asks the task of a room, if it has one, to close its channel.
+    pub(super) fn end(&self, room_id: &RoomId, reason: CloseReason, text: String) {
+        if let Some(entry) = self.lock().by_id.get(room_id) {
+            entry.end.send_replace(Some((reason, text)));
+        }
+    }
+
+    /// Where all the rooms stand.
+    pub(super) fn snapshot(&self) -> Vec<ChannelStatus> {
+        let states: Vec<_> = self
+            .lock()
+            .by_id
+            .values()
+            .map(|entry| Arc::clone(&entry.state))
+            .collect();
+        states.iter().map(|state| state.snapshot()).collect()
+    }
+
+    /// Nothing panics while the lock is held, so a poisoned one still guards sound data.
+    fn lock(&self) -> MutexGuard<'_, Rooms> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut rooms = self.registry.lock();
+        if rooms
+            .by_id
+            .get(&self.room_id)
+            .is_some_and(|entry| entry.number == self.number)
+        {
+            rooms.by_id.remove(&self.room_id);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The task of one room: its machine, the control room, and its voice.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use signalling::{Action, ChannelRecord, CloseReason, Ending, Event, Input, Machine, Notice, Phase};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::metrics::Tally;
+use super::outbox::Outbox;
+use super::port::ControlPort;
+use super::registry::{Desk, End};
+use super::status::RoomState;
+use super::wire::Wire;
+use crate::media::RoomMedia;
+use crate::vdp::Endpoint;
+
+/// What the two sides do differently around their machines.
+pub(super) trait Program: Send {
+    /// How long the task lives on after its machine came to rest.
+    const LINGER: Duration;
+
+    /// The room's media, once there is any.
+    fn media(&self) -> Option<&RoomMedia>;
+
+    /// Finds out whether the room may have a channel; the answer comes out of [`next`](Self::next).
+    fn admit(&mut self);
+
+    /// Tells the program.
+    fn notify(&mut self, notice: Notice);
+
+    /// It is over.
+    fn finish(&mut self, ending: Ending);
+
+    /// What the program has to say next; may be cancelled.
+    fn next(&mut self) -> impl Future<Output = Input> + Send;
+
+    /// Has nothing going on that the task must wait for.
+    fn is_at_rest(&self) -> bool;
+}
+
+/// The task of one room.
+#[derive(Debug)]
+pub(super) struct Room<M, P> {
+    machine: M,
+    program: P,
+    wire: Wire,
+    outbox: Outbox,
+    state: Arc<RoomState>,
+    tally: Tally,
+    inbox: mpsc::Receiver<Event>,
+    end: watch::Receiver<End>,
+    stopping: CancellationToken,
+    stopped: bool,
+}
+
+/// What every room of a side works with.
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub(super) port: Arc<dyn ControlPort>,
+    pub(super) endpoint: Endpoint,
+    pub(super) stopping: CancellationToken,
+}
+
+impl<M: Machine, P: Program> Room<M, P> {
+    pub(super) fn new(machine: M, program: P, ground: &Ground, desk: Desk) -> Self {
+        let Desk { inbox, end, state } = desk;
+        Self {
+            machine,
+            program,
+            wire: Wire::new(ground.endpoint.clone(), Arc::clone(&state)),
+            outbox: Outbox::new(Arc::clone(&ground.port)),
+            state,
+            tally: Tally::default(),
+            inbox,
+            end,
+            stopping: ground.stopping.clone(),
+            stopped: false,
+        }
+    }
+
+    /// Does the first actions, then what happens brings about, until the machine has come to rest for long enough.
+    pub(super) async fn run(mut self, first: Vec<Action>) {
+        self.tally.negotiating(now());
+        self.act_on(first);
+        while let Some(input) = self.wake().await {
+            self.handle(input);
+        }
+    }
+
+    /// The next input; none when the task has nothing left to do.
+    async fn wake(&mut self) -> Option<Input> {
+        loop {
+            let quiet = matches!(self.machine.status().phase, Phase::Idle | Phase::Ended)
+                && self.outbox.is_empty()
+                && self.program.is_at_rest();
+            let linger = if self.stopped { Duration::ZERO } else { P::LINGER };
+            let timeout = self.machine.poll_timeout();
+            tokio::select! {
+                biased;
+                input = ended(&mut self.end) => return Some(input),
+                () = self.stopping.cancelled(), if !self.stopped => {
+                    self.stopped = true;
+                    return Some(Input::End { reason: CloseReason::Shutdown, text: String::new() });
+                }
+                event = received(&mut self.inbox) => return Some(Input::Received(event)),
+                input = self.wire.next() => return Some(input),
+                input = self.program.next() => return Some(input),
+                timer = due(timeout) => return Some(timer),
+                () = self.outbox.send_one() => {}
+                () = tokio::time::sleep(linger), if quiet => return None,
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        let actions = self.machine.handle(now(), input);
+        self.act_on(actions);
+    }
+
+    /// Does the actions, and whatever they bring about at once.
+    fn act_on(&mut self, actions: Vec<Action>) {
+        let mut actions = VecDeque::from(actions);
+        let mut inputs = VecDeque::new();
+        loop {
+            while let Some(action) = actions.pop_front() {
+                inputs.extend(self.act(action));
+            }
+            let Some(input) = inputs.pop_front() else {
+                break;
+            };
+            actions.extend(self.machine.handle(now(), input));
+        }
+        self.state.stands(self.machine.status());
+    }
+
+    /// Does one action; what is known at once comes back.
+    fn act(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Send(event) => self.outbox.event(&event),
+            Action::Admit => {
+                self.tally.negotiating(now());
+                self.program.admit();
+            }
+            Action::Reserve { epoch } => return Some(self.wire.reserve(epoch)),
+            Action::Connect(connection) => {
+                return self.wire.connect(&connection, self.program.media());
+            }
+            Action::Record(record) => {
+                let content = record.map_or_else(ChannelRecord::none, |record| record.to_json());
+                self.outbox.record(self.state.room_id().as_str(), content);
+            }
+            Action::Notify(notice) => self.notify(notice),
+            Action::Finish(ending) => self.finish(ending),
+        }
+        None
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        match &notice {
+            Notice::Opened(connection) => {
+                tracing::info!(epoch = connection.channel.epoch, "channel open");
+                self.tally.opened(now());
+            }
+            Notice::Broken { reason, text, by } => {
+                tracing::info!(%reason, text, ?by, "channel broken; renegotiating");
+                self.state.because(reason.code());
+                self.tally.broken(now(), reason);
+            }
+        }
+        self.program.notify(notice);
+    }
+
+    fn finish(&mut self, ending: Ending) {
+        let (code, text) = match &ending {
+            Ending::Rejected(refusal) => (refusal.reason.code(), &refusal.text),
+            Ending::Closed { reason, text, .. } => (reason.code(), text),
+        };
+        tracing::info!(reason = code, text, "channel over");
+        self.state.because(code);
+        self.tally.ended(&ending);
+        self.wire.end();
+        self.program.finish(ending);
+    }
+}
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ground")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The runtime's clock, so that tests which stop it stop the machines too.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+async fn due(timeout: Option<(Instant, signalling::Timer)>) -> Input {
+    let Some((at, timer)) = timeout else {
+        return pending().await;
+    };
+    tokio::time::sleep_until(at.into()).await;
+    tracing::trace!(?timer, "timer");
+    Input::Timeout(timer)
+}
+
+async fn received(inbox: &mut mpsc::Receiver<Event>) -> Event {
+    match inbox.recv().await {
+        Some(event) => event,
+        // The room has given up its place: nothing more comes.
+        None => pending().await,
+    }
+}
+
+async fn ended(end: &mut watch::Receiver<End>) -> Input {
+    loop {
+        if end.changed().await.is_err() {
+            return pending().await;
+        }
+        if let Some((reason, text)) = end.borrow_and_update().clone() {
+            return Input::End { reason, text };
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The answering side's voice channel: entered when a channel is asked for, left when it is over.
+
+use std::fmt;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ruma::OwnedRoomId;
+use signalling::{CloseReason, Ending, Input, Notice, Refusal, RejectReason, Side};
+
+use super::answerer::AnswerHandler;
+use super::registry::Place;
+use super::room::Program;
+use crate::media::RoomMedia;
+use crate::supervise::{self, Task, TaskEnd};
+
+/// How long a room without a channel is remembered, so that a late request is told from a new one.
+const LINGER: Duration = Duration::from_mins(10);
+
+/// A room's voice channel, as the handler gives it. What the handler does for one room never overlaps.
+pub(super) struct Voice<H: AnswerHandler> {
+    handler: Arc<H>,
+    room_id: OwnedRoomId,
+    stage: Stage,
+    _place: Place,
+}
+
+enum Stage {
+    Out,
+    Entering {
+        task: Task<Result<RoomMedia, Refusal>>,
+        /// How the channel ended that it was entered for, if it did.
+        over: Option<Ending>,
+    },
+    In(RoomMedia),
+    Leaving {
+        task: Task<()>,
+        /// Whether it is wanted again.
+        wanted: bool,
+    },
+}
+
+impl<H: AnswerHandler> Voice<H> {
+    pub(super) const fn new(handler: Arc<H>, room_id: OwnedRoomId, place: Place) -> Self {
+        Self {
+            handler,
+            room_id,
+            stage: Stage::Out,
+            _place: place,
+        }
+    }
+
+    fn enter(&mut self) {
+        let (handler, room_id) = (Arc::clone(&self.handler), self.room_id.clone());
+        let task = supervise::spawn(
+            "channel.enter",
+            &self.room_id,
+            async move { handler.open(&room_id).await },
+        );
+        self.stage = Stage::Entering { task, over: None };
+    }
+
+    fn leave(&mut self, ending: Ending) {
+        self.stage = Stage::Leaving {
+            task: self.leaving(ending),
+            wanted: false,
+        };
+    }
+
+    fn leaving(&self, ending: Ending) -> Task<()> {
+        let (handler, room_id) = (Arc::clone(&self.handler), self.room_id.clone());
+        supervise::spawn("channel.leave", &self.room_id, async move {
+            handler.closed(&room_id, &ending).await;
+        })
+    }
+
+    /// The handler has decided; nothing comes of it where the channel is over meanwhile.
+    fn entered(&mut self, result: Result<Result<RoomMedia, Refusal>, TaskEnd>) -> Option<Input> {
+        let over = match &mut self.stage {
+            Stage::Entering { over, .. } => over.take(),
+            _ => None,
+        };
+        self.stage = Stage::Out;
+        match (result, over) {
+            (Ok(Ok(media)), None) => {
+                self.stage = Stage::In(media);
+                Some(Input::Admitted)
+            }
+            (Ok(Ok(_media)), Some(ending)) => {
+                self.leave(ending);
+                None
+            }
+            (Ok(Err(refusal)), None) => Some(Input::Refused(refusal)),
+            (Err(end), None) => Some(Input::Refused(Refusal::new(
+                RejectReason::InternalError,
+                end.to_string(),
+            ))),
+            (Ok(Err(_)) | Err(_), Some(_)) => None,
+        }
+    }
+
+    fn left(&mut self) {
+        let wanted = matches!(self.stage, Stage::Leaving { wanted: true, .. });
+        self.stage = Stage::Out;
+        if wanted {
+            self.enter();
+        }
+    }
+}
+
+impl<H: AnswerHandler> Program for Voice<H> {
+    const LINGER: Duration = LINGER;
+
+    fn media(&self) -> Option<&RoomMedia> {
+        match &self.stage {
+            Stage::In(media) => Some(media),
+            Stage::Out | Stage::Entering { .. } | Stage::Leaving { .. } => None,
+        }
+    }
+
+    fn admit(&mut self) {
+        match &mut self.stage {
+            // Whoever asks while the last decision is on its way gets that one.
+            Stage::Entering { over, .. } => *over = None,
+            Stage::Leaving { wanted, .. } => *wanted = true,
+            Stage::Out => self.enter(),
+            // The machine asks anew only after an end, and that leads out of here.
+            Stage::In(_) => {}
+        }
+    }
+
+    fn notify(&mut self, _: Notice) {}
+
+    fn finish(&mut self, ending: Ending) {
+        match &mut self.stage {
+            Stage::Out => {}
+            Stage::Entering { over, .. } => *over = Some(ending),
+            Stage::In(_) => self.leave(ending),
+            Stage::Leaving { wanted, .. } => *wanted = false,
+        }
+    }
+
+    async fn next(&mut self) -> Input {
+        loop {
+            match &mut self.stage {
+                Stage::Out | Stage::In(_) => return pending().await,
+                Stage::Entering { task, .. } => {
+                    let result = task.finished().await;
+                    if let Some(input) = self.entered(result) {
+                        return input;
+                    }
+                }
+                Stage::Leaving { task, .. } => {
+                    // A handler that panics is counted, and has left as far as it could.
+                    let _ = task.finished().await;
+                    self.left();
+                }
+            }
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        matches!(self.stage, Stage::Out)
+    }
+}
+
+/// The room's task is gone, perhaps by a panic: the voice channel is left all the same.
+impl<H: AnswerHandler> Drop for Voice<H> {
+    fn drop(&mut self) {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        match std::mem::replace(&mut self.stage, Stage::Out) {
+            Stage::Out => {}
+            Stage::In(_) => self.leaving(lost()).detach(),
+            Stage::Leaving { task, .. } => task.detach(),
+            Stage::Entering { task, .. } => {
+                let (handler, room_id) = (Arc::clone(&self.handler), self.room_id.clone());
+                supervise::spawn("channel.leave", &self.room_id, async move {
+                    if let Ok(Ok(_media)) = task.join().await {
+                        handler.closed(&room_id, &lost()).await;
+                    }
+                })
+                .detach();
+            }
+        }
+    }
+}
+
+impl<H: AnswerHandler> fmt::Debug for Voice<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Out => "out",
+            Stage::Entering { .. } => "entering",
+            Stage::In(_) => "in",
+            Stage::Leaving { .. } => "leaving",
+        };
+        f.debug_struct("Voice").field("stage", &stage).finish_non_exhaustive()
+    }
+}
+
+/// How a channel ended whose task is gone without having said so.
+fn lost() -> Ending {
+    Ending::Closed {
+        reason: CloseReason::InternalError,
+        text: "the task of this room ended".to_owned(),
+        by: Side::Us,
+    }
+}
