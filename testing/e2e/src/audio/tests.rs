@@ -220,6 +220,36 @@ fn half_a_minute_takes_well_under_a_second() {
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }
 
+/// The same with 25 ms put in after the first half, as a jitter buffer does that grows.
+fn grown(audio: &Audio) -> Audio {
+    let mut samples = audio.slice(Duration::ZERO, LENGTH / 2).into_samples();
+    samples.extend(Audio::silence(Duration::from_millis(25)).into_samples());
+    samples.extend(audio.slice(LENGTH / 2, LENGTH).into_samples());
+    Audio::new(samples)
+}
+
+#[test]
+fn a_lag_that_jumps_is_followed() {
+    let (alice, bob) = (said(Voice::Alice), said(Voice::Bob));
+    let heard = later(&Recording::without_clock(grown(&alice.audio)), 60.0);
+    let check = SpeechCheck::run(&alice, &heard);
+    assert_passes(&check, VoicePath::Forwarded);
+    assert!((check.drift_ms() - 25.0).abs() < 0.5, "{check}");
+    assert!((check.delay().unwrap().p95_ms - 85.0).abs() < 0.5, "{check}");
+
+    let mixed = grown(&alice.audio).mixed_with(&bob.audio);
+    let check = mix_check(
+        &later(&Recording::without_clock(mixed), 60.0),
+        &[Voice::Alice, Voice::Bob],
+        &[Voice::Dora],
+    );
+    assert!(check.passes(), "{check}: {:?}", check.failures());
+    assert!(
+        check.gains.iter().take(2).all(|gain| gain.gain_db.abs() < 1.0),
+        "{check}"
+    );
+}
+
 /// Dora hears the two others, each with his gain and delay, coded once more; the wanted answer is known.
 fn mix(gains_db: &[(Voice, f32)], bits_a_second: i32) -> Recording {
     let delayed = |&(voice, db): &(Voice, f32)| {
@@ -276,9 +306,11 @@ fn a_mix_that_was_coded_at_a_low_rate_still_passes() {
 
 #[test]
 fn ones_own_voice_fails_even_when_it_is_quiet() {
-    for db in [-10.0, -20.0] {
-        let heard = mix(&[(Voice::Alice, 0.0), (Voice::Bob, 0.0), (Voice::Dora, db)], 48_000);
-        let check = mix_check(&heard, &[Voice::Alice, Voice::Bob], &[Voice::Dora]);
+    let others = [Voice::Alice, Voice::Bob, Voice::Carol];
+    for db in [-10.0, -22.0] {
+        let mut voices = others.map(|voice| (voice, 0.0)).to_vec();
+        voices.push((Voice::Dora, db));
+        let check = mix_check(&mix(&voices, 48_000), &others, &[Voice::Dora]);
         assert!(!check.passes(), "{check}");
         let own = check.gains.last().unwrap().gain_db;
         assert!((own - (f64::from(db) - 6.0)).abs() < 2.0, "{check}");
