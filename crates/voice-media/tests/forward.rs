@@ -115,6 +115,20 @@ fn an_open_microphone_neither_mixes_nor_is_forwarded() {
 }
 
 #[test]
+fn what_a_gated_source_sends_is_speech_however_quiet() {
+    for gated in [true, false] {
+        let mut room = Room::new();
+        let spec = SourceSpec::new("on Discord");
+        room.source_with(0, if gated { spec.gated() } else { spec });
+        room.sink(1, |spec| spec);
+        let pcm = noise(400, 0.001, 6);
+        let packets = Speaker::new(0, 0).send(&pcm, &encode_celt(&pcm));
+        room.run(packets);
+        assert_eq!(forwarded(&room, 1).len(), if gated { 20 } else { 0 }, "gated: {gated}");
+    }
+}
+
+#[test]
 fn loss_and_order_are_passed_on_b8() {
     let mut room = Room::new();
     room.source(0);

@@ -2,9 +2,9 @@
 
 mod room;
 
-use room::speech::{ALICE, BOB, CAROL, align, decibels, encode_celt, encode_voip, gains, power, silence};
+use room::speech::{ALICE, BOB, CAROL, align, decibels, encode_celt, encode_voip, gains, noise, power, silence};
 use room::{FRAME, Heard, Packet, Room, Speaker, assert_monotonic, record};
-use voice_media::Channels;
+use voice_media::{Channels, SourceSpec};
 
 /// The part of a recording from `from` to `to`, in milliseconds.
 fn part(samples: &[f32], from: usize, to: usize) -> &[f32] {
@@ -172,25 +172,42 @@ fn the_second_speakers_first_word_is_there() {
 
 #[test]
 fn forwarding_comes_back_only_in_a_pause() {
-    let mut room = Room::of(3);
-    let alice = [ALICE.speak(3_000), silence(300), ALICE.speak(1_000)].concat();
-    let bob = BOB.speak(500);
-    let mut packets = Speaker::webrtc(0, 0).send(&alice, &encode_voip(&alice));
-    packets.extend(Speaker::webrtc(1, 1_003_000).send(&bob, &encode_voip(&bob)));
-    room.run(packets);
-    let heard = room.of_sink(2);
-    assert_monotonic(heard);
-    let last = heard.iter().rposition(mixed).expect("there was a mix");
-    assert!(
-        (3_000_000..3_200_000).contains(&heard[last].at),
-        "Bob stopped at 1.5 s, Alice paused at 3 s, the mix ended at {}",
-        heard[last].at
-    );
-    let after: Vec<_> = heard[last + 1..]
-        .iter()
-        .filter(|heard| heard.source.is_some())
-        .collect();
-    assert!(after.len() >= 45, "Alice is untouched again");
+    for (gated, encode) in [(false, encode_voip as fn(&[f32]) -> Vec<Vec<u8>>), (true, encode_celt)] {
+        let mut room = Room::new();
+        for id in [0, 1] {
+            let spec = SourceSpec::new("speaker");
+            room.source_with(id, if gated { spec.gated() } else { spec });
+        }
+        room.sink(2, |spec| spec);
+        let alice = [ALICE.speak(3_000), noise(300, 0.001, 4), ALICE.speak(1_000)].concat();
+        let bob = BOB.speak(500);
+        let alices = Speaker {
+            source: 0,
+            start: 0,
+            webrtc: !gated,
+        };
+        let bobs = Speaker {
+            source: 1,
+            start: 1_003_000,
+            webrtc: !gated,
+        };
+        let mut packets = alices.send(&alice, &encode(&alice));
+        packets.extend(bobs.send(&bob, &encode(&bob)));
+        room.run(packets);
+        let heard = room.of_sink(2);
+        assert_monotonic(heard);
+        let last = heard.iter().rposition(mixed).expect("there was a mix");
+        assert!(
+            (3_000_000..3_200_000).contains(&heard[last].at),
+            "Bob stopped at 1.5 s, Alice paused at 3 s, the mix ended at {}",
+            heard[last].at
+        );
+        let after: Vec<_> = heard[last + 1..]
+            .iter()
+            .filter(|heard| heard.source.is_some())
+            .collect();
+        assert!(after.len() >= 45, "Alice is untouched again");
+    }
 }
 
 #[test]
@@ -219,7 +236,10 @@ fn a_speaker_who_was_forwarded_to_one_is_not_repeated_when_his_mix_begins() {
     );
     let recording = record(room.of_sink(0));
     let (before, after) = (delay(&recording, &voices[2], 500), delay(&recording, &voices[2], 1_500));
-    assert!(after < before + FRAME / 2, "Carol went from {before} to {after} samples behind");
+    assert!(
+        after < before + FRAME / 2,
+        "Carol went from {before} to {after} samples behind"
+    );
 }
 
 /// A pseudo random number below `below`, the same in each run.

@@ -14,7 +14,7 @@ use crate::{FRAME_SAMPLES, InPacket, MAX_OPUS, SourceId, SourceSpec};
 
 const FRAME: u64 = FRAME_SAMPLES as u64;
 
-/// Quiet packets in a row that make a pause, in which a listener can be moved between streams unheard.
+/// Quiet frames in a row that make a pause, in which a listener can be moved between streams unheard.
 const PAUSE: u32 = 3;
 
 #[derive(Debug)]
@@ -122,8 +122,10 @@ impl Source {
         self.speech.until()
     }
 
+    /// Whether it is between words: by what its packets say, or by how it sounds in a mix.
     pub(super) fn is_pausing(&self) -> bool {
-        self.speech.quiet() >= PAUSE
+        let heard = self.voice.as_ref().map_or(0, Voice::quiet);
+        self.speech.quiet().max(heard) >= PAUSE
     }
 
     /// Whether its last packet was the silence that ends a talk spurt.

@@ -61,6 +61,8 @@ pub(super) struct Voice {
     state: State,
     gain: Gain,
     backlog: Backlog,
+    /// Frames in a row that sounded like a pause.
+    quiet: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +96,7 @@ impl Voice {
             },
             gain: if live { Gain::One } else { Gain::Zero },
             backlog: Backlog::default(),
+            quiet: 0,
         };
         for index in next.saturating_sub(WARM_UP)..next {
             if let Some((opus, _)) = ring.at(index) {
@@ -122,6 +125,11 @@ impl Voice {
             self.trim(ring);
         }
         self.fade(wanted && played != Played::Nothing);
+        self.quiet = if self.sounds_quiet() {
+            self.quiet.saturating_add(1)
+        } else {
+            0
+        };
         played
     }
 
@@ -138,6 +146,11 @@ impl Voice {
     /// Whether nothing of it is heard.
     pub(super) fn is_silent(&self) -> bool {
         self.gain == Gain::Zero
+    }
+
+    /// Frames in a row that sounded like a pause, this one included.
+    pub(super) fn quiet(&self) -> u32 {
+        self.quiet
     }
 
     /// The place up to which it has been played, made up frames included.
@@ -209,7 +222,7 @@ impl Voice {
     fn trim(&mut self, ring: &Ring) {
         let waiting = ring.newest().map_or(0, |newest| (newest + 1).saturating_sub(self.next));
         let surplus = self.backlog.observe(waiting);
-        if surplus == 0 || (surplus < IMPATIENT && level_of(&self.frame) < PAUSE_LEVEL) {
+        if surplus == 0 || (surplus < IMPATIENT && !self.sounds_quiet()) {
             return;
         }
         let Some((opus, _)) = ring.at(self.next) else {
@@ -220,6 +233,10 @@ impl Voice {
             self.next += 1;
             self.backlog.dropped_one();
         }
+    }
+
+    fn sounds_quiet(&self) -> bool {
+        level_of(&self.frame) >= PAUSE_LEVEL
     }
 
     fn fade(&mut self, wanted: bool) {
