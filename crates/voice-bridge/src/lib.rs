@@ -1,1 +1,18 @@
 //! Takes part in Matrix calls and carries their voice over VDP.
+//!
+//! [`voip`] and [`webrtc`] bring people into a call, [`call`] joins the people of a room with each other and
+//! with the channel to the other bridge, [`rooms`] knows which rooms that is for.
+
+pub mod call;
+pub mod notice;
+pub mod ports;
+pub mod rooms;
+mod service;
+mod settings;
+#[cfg(test)]
+mod testing;
+pub mod voip;
+pub mod webrtc;
+
+pub use self::service::VoiceBridge;
+pub use self::settings::Settings;

@@ -1,0 +1,217 @@
+//! One room's call: what its participants share, and the task that keeps the channel.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bridge_kit::channel::{AskError, CloseReason, Refusal, RejectReason, SessionEvent, Side};
+use bridge_kit::matrix::OwnedRoomId;
+use bridge_kit::media::RoomMedia;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::participation::Member;
+use super::{ChannelState, Ended};
+use crate::notice::Notice;
+use crate::ports::{Channel, Channels, Homeserver};
+
+pub(super) const CALLS: &str = "voice_bridge_calls";
+/// How often, and how long apart, a room whose last channel is still being closed is asked for again.
+const BUSY_TRIES: u32 = 20;
+const BUSY_PAUSE: Duration = Duration::from_millis(250);
+
+/// What the participants of one call share. The last one's drop ends the call.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) media: RoomMedia,
+    state: watch::Receiver<ChannelState>,
+    members: Mutex<Members>,
+    _deserted: DropGuard,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    next: u64,
+    present: BTreeMap<u64, Member>,
+}
+
+/// The task of one call.
+pub(super) struct CoreTask {
+    room: OwnedRoomId,
+    media: RoomMedia,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    state: watch::Sender<ChannelState>,
+    deserted: CancellationToken,
+    _counted: Counted,
+}
+
+/// Counts the call for as long as its task exists.
+struct Counted;
+
+impl Core {
+    /// A call without participants yet, and the task that must run for it.
+    pub(super) fn new(room: OwnedRoomId, media: RoomMedia, turn: Arc<tokio::sync::Mutex<()>>) -> (Arc<Self>, CoreTask) {
+        let (sender, state) = watch::channel(ChannelState::Asking);
+        let deserted = CancellationToken::new();
+        let core = Self {
+            media: media.clone(),
+            state,
+            members: Mutex::default(),
+            _deserted: deserted.clone().drop_guard(),
+        };
+        let task = CoreTask {
+            room,
+            media,
+            turn,
+            state: sender,
+            deserted,
+            _counted: Counted::new(),
+        };
+        (Arc::new(core), task)
+    }
+
+    pub(super) fn state(&self) -> watch::Receiver<ChannelState> {
+        self.state.clone()
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(*self.state.borrow(), ChannelState::Ended(_))
+    }
+
+    pub(super) fn participants(&self) -> usize {
+        self.members().present.len()
+    }
+
+    pub(super) fn enter(&self, member: Member) -> u64 {
+        let mut members = self.members();
+        members.next += 1;
+        let id = members.next;
+        members.present.insert(id, member);
+        id
+    }
+
+    pub(super) fn update(&self, id: u64, change: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members().present.get_mut(&id) {
+            change(member);
+        }
+    }
+
+    pub(super) fn leave(&self, id: u64) {
+        self.members().present.remove(&id);
+    }
+
+    pub(super) fn status(&self) -> Value {
+        let members = self.members();
+        let participants: Vec<Value> = members.present.values().map(Member::status).collect();
+        let (word, epoch) = match *self.state.borrow() {
+            ChannelState::Asking => ("requested", None),
+            ChannelState::Open { epoch } => ("open", Some(epoch)),
+            ChannelState::Broken => ("broken", None),
+            ChannelState::Ended(_) => ("closed", None),
+        };
+        json!({"channel": word, "epoch": epoch, "participants": participants})
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CoreTask {
+    /// Keeps the channel until everybody has left.
+    pub(super) async fn run(self, channels: Arc<dyn Channels>, homeserver: Arc<dyn Homeserver>) {
+        let turn = self.turn.lock().await;
+        if let Some(channel) = self.ask(channels.as_ref()).await {
+            self.keep(channel, homeserver.as_ref()).await;
+        }
+        // Whoever calls next need not wait until the last one here has noticed the end.
+        drop(turn);
+        self.deserted.cancelled().await;
+    }
+
+    /// Asks for the channel; a predecessor that is still being closed is waited for.
+    async fn ask(&self, channels: &dyn Channels) -> Option<Box<dyn Channel>> {
+        for _ in 0..BUSY_TRIES {
+            if self.deserted.is_cancelled() {
+                return None;
+            }
+            match channels.ask(&self.room, self.media.clone()) {
+                Ok(channel) => return Some(channel),
+                Err(AskError::Busy) => tokio::time::sleep(BUSY_PAUSE).await,
+                Err(AskError::Full) => return self.end(Ended::Full),
+                Err(_) => return self.end(Ended::Failed),
+            }
+        }
+        self.end(Ended::Failed)
+    }
+
+    async fn keep(&self, mut channel: Box<dyn Channel>, homeserver: &dyn Homeserver) {
+        loop {
+            let event = tokio::select! {
+                event = channel.next() => event,
+                () = self.media.failed() => return self.ended(Ended::Failed),
+                // Dropping the channel closes it.
+                () = self.deserted.cancelled() => return,
+            };
+            match event {
+                Some(SessionEvent::Open { epoch, .. }) => self.set(ChannelState::Open { epoch }),
+                Some(SessionEvent::Broken { .. }) => self.set(ChannelState::Broken),
+                Some(SessionEvent::Rejected(refusal)) => {
+                    self.ended(ended_by(&refusal.reason));
+                    return homeserver.notify(&self.room, refused(refusal)).await;
+                }
+                Some(SessionEvent::Closed { reason, text, by }) => {
+                    self.ended(Ended::Closed);
+                    if by == Side::Peer && reason != CloseReason::CallEnded {
+                        let code = reason.code().to_owned();
+                        homeserver.notify(&self.room, Notice::Closed { text, code }).await;
+                    }
+                    return;
+                }
+                None => return self.ended(Ended::Closed),
+            }
+        }
+    }
+
+    fn set(&self, state: ChannelState) {
+        self.state.send_replace(state);
+    }
+
+    fn ended(&self, why: Ended) {
+        self.set(ChannelState::Ended(why));
+    }
+
+    fn end<T>(&self, why: Ended) -> Option<T> {
+        self.ended(why);
+        None
+    }
+}
+
+fn ended_by(reason: &RejectReason) -> Ended {
+    match reason {
+        RejectReason::AtCapacity => Ended::Full,
+        _ => Ended::Refused,
+    }
+}
+
+fn refused(refusal: Refusal) -> Notice {
+    Notice::Refused {
+        code: refusal.reason.code().to_owned(),
+        text: refusal.text,
+        retry_after: refusal.retry_after,
+    }
+}
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!(CALLS).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!(CALLS).decrement(1.0);
+    }
+}

@@ -1,0 +1,177 @@
+//! The call of a room: who takes part, and the one channel to the other bridge.
+//!
+//! A call does not know how its participants come (VoIP v1, an SFU): each brings a source and a sink of voice.
+//! The first participant asks for the channel, the last one's leaving closes it. Everybody hears everybody
+//! else and the other side, and nobody himself.
+
+mod core;
+mod participation;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bridge_kit::matrix::{OwnedRoomId, RoomId};
+use bridge_kit::media::MediaPool;
+use bridge_kit::supervise::Group;
+use metrics::describe_gauge;
+use serde_json::{Value, json};
+
+use self::core::Core;
+pub use self::participation::Participation;
+use crate::ports::{Channels, Homeserver};
+
+/// Participants that one room's call may have.
+const MAX_PARTICIPANTS: usize = 32;
+/// Calls that may run at once.
+const MAX_CALLS: usize = 512;
+
+/// The state of a call's channel to the other bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelState {
+    /// Asked for, and not answered yet.
+    Asking,
+    /// Voice can cross.
+    Open {
+        /// Counts the times that it was opened, from what the other bridge says.
+        epoch: u32,
+    },
+    /// Voice does not cross at the moment; both bridges work on it.
+    Broken,
+    /// It will not come back.
+    Ended(Ended),
+}
+
+/// Why there is no channel any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The other bridge, or this one, is full.
+    Full,
+    /// The other bridge refused.
+    Refused,
+    /// The other bridge closed it.
+    Closed,
+    /// Something failed on this side.
+    Failed,
+}
+
+/// There is no room for another participant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call is full")]
+pub struct CallFull;
+
+/// The calls of all rooms. Clones share them; the last drop ends them.
+#[derive(Clone)]
+pub struct Calls {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    channels: Arc<dyn Channels>,
+    homeserver: Arc<dyn Homeserver>,
+    pool: MediaPool,
+    rooms: Mutex<HashMap<OwnedRoomId, Slot>>,
+    tasks: Group,
+}
+
+/// A room's place: its call, if one runs, and whose turn it is to have the room's channel.
+#[derive(Default)]
+struct Slot {
+    core: Weak<Core>,
+    /// Held by a call's task until its channel is closed, so that the next call does not ask too early.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").finish_non_exhaustive()
+    }
+}
+
+/// Registers names, units and descriptions; to be called once at start.
+pub fn describe() {
+    describe_gauge!(core::CALLS, "Calls that run, at most one a room");
+    describe_gauge!(
+        participation::PARTICIPANTS,
+        "People and devices that take part in calls"
+    );
+}
+
+impl Calls {
+    /// Prepares for calls whose voice is handled by `pool`.
+    pub fn new(channels: Arc<dyn Channels>, homeserver: Arc<dyn Homeserver>, pool: MediaPool) -> Self {
+        let inner = Inner {
+            channels,
+            homeserver,
+            pool,
+            rooms: Mutex::default(),
+            tasks: Group::new("calls"),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Joins the call of a room, or starts it. `kind` says how the participant came.
+    ///
+    /// Returns at once: [`Participation::channel`] tells whether voice can cross yet.
+    pub fn join(&self, room: &RoomId, kind: &'static str) -> Result<Participation, CallFull> {
+        let core = self.core(room)?;
+        if core.participants() >= MAX_PARTICIPANTS {
+            return Err(CallFull);
+        }
+        Ok(Participation::new(core, kind))
+    }
+
+    /// The running calls for a status page.
+    pub fn status(&self) -> Value {
+        let rooms = self.inner.rooms();
+        let cores = rooms
+            .iter()
+            .filter_map(|(room, slot)| Some((room, slot.core.upgrade()?)));
+        cores
+            .map(|(room, core)| {
+                let mut status = core.status();
+                status["room_id"] = json!(room.as_str());
+                status
+            })
+            .collect()
+    }
+
+    /// The room's call: the running one, unless its channel has ended, else a new one.
+    fn core(&self, room: &RoomId) -> Result<Arc<Core>, CallFull> {
+        let mut rooms = self.inner.rooms();
+        rooms.retain(|_, slot| slot.is_used());
+        if let Some(core) = rooms.get(room).and_then(Slot::running) {
+            return Ok(core);
+        }
+        if rooms.len() >= MAX_CALLS {
+            return Err(CallFull);
+        }
+        let slot = rooms.entry(room.to_owned()).or_default();
+        let media = self.inner.pool.room(room.as_str());
+        let (core, task) = Core::new(room.to_owned(), media, slot.turn.clone());
+        slot.core = Arc::downgrade(&core);
+        let (channels, homeserver) = (self.inner.channels.clone(), self.inner.homeserver.clone());
+        self.inner.tasks.spawn("call.channel", task.run(channels, homeserver));
+        Ok(core)
+    }
+}
+
+impl Inner {
+    fn rooms(&self) -> MutexGuard<'_, HashMap<OwnedRoomId, Slot>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    fn running(&self) -> Option<Arc<Core>> {
+        let core = self.core.upgrade()?;
+        (!core.is_ended()).then_some(core)
+    }
+
+    /// Whether a call runs, or the task of an earlier one still closes its channel.
+    fn is_used(&self) -> bool {
+        self.core.strong_count() > 0 || Arc::strong_count(&self.turn) > 1
+    }
+}

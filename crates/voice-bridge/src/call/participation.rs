@@ -1,0 +1,111 @@
+//! One participant's place in a call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bridge_kit::media::{MediaSink, MediaSource, PacketSink, SinkSpec, SourceSpec};
+use metrics::gauge;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::ChannelState;
+use super::core::Core;
+
+pub(super) const PARTICIPANTS: &str = "voice_bridge_participants";
+
+/// A place in a call. Dropping it leaves the call; the last to leave ends it.
+pub struct Participation {
+    core: Arc<Core>,
+    id: u64,
+    kind: &'static str,
+    channel: watch::Receiver<ChannelState>,
+    sink: Option<MediaSink>,
+}
+
+/// What a status page shows of a participant. Nobody's name is among it.
+#[derive(Debug)]
+pub(super) struct Member {
+    kind: &'static str,
+    phase: &'static str,
+    muted: bool,
+    source: Option<Arc<MediaSource>>,
+}
+
+impl fmt::Debug for Participation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Participation")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Participation {
+    pub(super) fn new(core: Arc<Core>, kind: &'static str) -> Self {
+        let id = core.enter(Member {
+            kind,
+            phase: "waiting",
+            muted: false,
+            source: None,
+        });
+        gauge!(PARTICIPANTS).increment(1.0);
+        let channel = core.state();
+        Self {
+            core,
+            id,
+            kind,
+            channel,
+            sink: None,
+        }
+    }
+
+    /// The state of the call's channel.
+    pub fn channel(&self) -> ChannelState {
+        *self.channel.borrow()
+    }
+
+    /// Waits until the channel's state changes, and returns it. Cancel-safe.
+    pub async fn channel_changed(&mut self) -> ChannelState {
+        match self.channel.changed().await {
+            Ok(()) => *self.channel.borrow_and_update(),
+            // The call's task is gone, which happens only if it panicked.
+            Err(_) => ChannelState::Ended(super::Ended::Failed),
+        }
+    }
+
+    /// Takes part in the voice: what is pushed into the source everybody else hears, and `sink` gets what
+    /// everybody else says. A second call replaces the first.
+    pub fn attach(&mut self, sink: Box<dyn PacketSink>) -> Arc<MediaSource> {
+        let media = &self.core.media;
+        let source = Arc::new(media.add_source(SourceSpec::new(self.kind)));
+        let spec = SinkSpec::new(self.kind).except(source.id()).late_packets();
+        self.sink = Some(media.add_sink(spec, sink));
+        let shown = source.clone();
+        self.core.update(self.id, |member| member.source = Some(shown));
+        source
+    }
+
+    /// Shows in one word how far the participant is.
+    pub fn set_phase(&self, phase: &'static str) {
+        self.core.update(self.id, |member| member.phase = phase);
+    }
+
+    /// Shows whether the participant has muted himself.
+    pub fn set_muted(&self, muted: bool) {
+        self.core.update(self.id, |member| member.muted = muted);
+    }
+}
+
+impl Drop for Participation {
+    fn drop(&mut self) {
+        self.core.leave(self.id);
+        gauge!(PARTICIPANTS).decrement(1.0);
+    }
+}
+
+impl Member {
+    pub(super) fn status(&self) -> Value {
+        let speaking = self.source.as_ref().is_some_and(|source| source.is_speaking());
+        json!({"kind": self.kind, "phase": self.phase, "muted": self.muted, "speaking": speaking})
+    }
+}

@@ -1,0 +1,191 @@
+use std::time::{Duration, Instant};
+
+use bridge_kit::channel::{BrokenReason, CloseReason, Refusal, RejectReason, SessionEvent, Side};
+use bridge_kit::media::{InPacket, MediaSource};
+
+use super::*;
+use crate::notice::Notice;
+use crate::testing::{PATIENCE, Recorder, World, room, until};
+
+async fn state(participation: &mut Participation) -> ChannelState {
+    let changed = tokio::time::timeout(PATIENCE, participation.channel_changed()).await;
+    changed.expect("in time")
+}
+
+fn closed(reason: CloseReason, by: Side) -> SessionEvent {
+    SessionEvent::Closed {
+        reason,
+        text: "Somebody unlinked it.".into(),
+        by,
+    }
+}
+
+/// Twenty loud 20 ms CELT packets, 20 ms apart in media time.
+fn talk(source: &MediaSource, mark: u8) {
+    for n in 0..20_u8 {
+        source.push(&InPacket {
+            opus: &[0xf8, mark, n, 0x55, 0xaa],
+            sequence: u64::from(n),
+            media_time: Some(u64::from(n) * 960),
+            level: Some(10),
+            received: Instant::now(),
+        });
+    }
+}
+
+fn marks(recorder: &Recorder) -> Vec<u8> {
+    let mut marks: Vec<u8> = recorder
+        .heard()
+        .iter()
+        .filter_map(|opus| opus.get(1).copied())
+        .collect();
+    marks.dedup();
+    marks
+}
+
+#[tokio::test]
+async fn s7_the_first_participant_asks_and_the_last_one_leaving_closes() {
+    let mut world = World::new();
+    let mut first = world.calls.join(&room(), "voip").expect("place");
+    let asked = world.asked().await;
+    asked.open().await;
+    assert_eq!(state(&mut first).await, ChannelState::Open { epoch: 1 });
+
+    let second = world.calls.join(&room(), "voip").expect("place");
+    assert_eq!(second.channel(), ChannelState::Open { epoch: 1 });
+    assert!(world.nobody_asks());
+    let status = world.calls.status();
+    assert_eq!(status[0]["participants"].as_array().map(Vec::len), Some(2));
+
+    drop(first);
+    assert_eq!(world.calls.status()[0]["channel"], "open");
+    drop(second);
+    asked.closed().await;
+    assert_eq!(world.calls.status(), serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn s2_everybody_hears_the_others_and_nobody_himself() {
+    let mut world = World::new();
+    let mut alice = world.calls.join(&room(), "voip").expect("place");
+    let mut bob = world.calls.join(&room(), "voip").expect("place");
+    let asked = world.asked().await;
+    let (to_alice, to_bob, to_discord) = (Recorder::default(), Recorder::default(), Recorder::default());
+    let from_alice = alice.attach(Box::new(to_alice.clone()));
+    let _from_bob = bob.attach(Box::new(to_bob.clone()));
+    let spec = bridge_kit::media::SinkSpec::new("vdp");
+    let _sink = asked.media.add_sink(spec, Box::new(to_discord.clone()));
+
+    talk(&from_alice, 0xa1);
+    until("alice is heard", || {
+        marks(&to_bob).contains(&0xa1) && marks(&to_discord).contains(&0xa1)
+    })
+    .await;
+    assert!(!marks(&to_alice).contains(&0xa1));
+
+    let spec = bridge_kit::media::SourceSpec::new("vdp");
+    let discord = asked.media.add_source(spec);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    talk(&discord, 0xdc);
+    until("discord is heard", || {
+        marks(&to_alice).contains(&0xdc) && marks(&to_bob).contains(&0xdc)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s8_a_refusal_reaches_everybody_and_is_told_once() {
+    let mut world = World::new();
+    let mut alice = world.calls.join(&room(), "voip").expect("place");
+    let mut bob = world.calls.join(&room(), "voip").expect("place");
+    let asked = world.asked().await;
+    let refusal = Refusal::new(RejectReason::NoPermission, "The bot may not speak in that channel.");
+    asked.say(SessionEvent::Rejected(refusal)).await;
+    let refused = ChannelState::Ended(Ended::Refused);
+    assert_eq!(state(&mut alice).await, refused);
+    assert_eq!(state(&mut bob).await, refused);
+    until("the notice", || !world.homeserver.notices().is_empty()).await;
+    let notices = world.homeserver.notices();
+    let [Notice::Refused { text, .. }] = notices.as_slice() else {
+        panic!("{notices:?}")
+    };
+    assert_eq!(text, "The bot may not speak in that channel.");
+}
+
+#[tokio::test]
+async fn s8_being_full_is_told_apart_from_other_refusals() {
+    let mut world = World::new();
+    let mut alice = world.calls.join(&room(), "voip").expect("place");
+    let refusal = Refusal::new(RejectReason::AtCapacity, "");
+    world.asked().await.say(SessionEvent::Rejected(refusal)).await;
+    assert_eq!(state(&mut alice).await, ChannelState::Ended(Ended::Full));
+}
+
+#[tokio::test]
+async fn s8_the_end_of_a_running_call_is_told_unless_it_is_our_own_doing() {
+    for (event, told) in [
+        (closed(CloseReason::NoLongerBridged, Side::Peer), 1),
+        (closed(CloseReason::CallEnded, Side::Peer), 0),
+        (closed(CloseReason::Shutdown, Side::Us), 0),
+    ] {
+        let mut world = World::new();
+        let mut alice = world.calls.join(&room(), "voip").expect("place");
+        let asked = world.asked().await;
+        asked.open().await;
+        assert_eq!(state(&mut alice).await, ChannelState::Open { epoch: 1 });
+        asked.say(event).await;
+        assert_eq!(state(&mut alice).await, ChannelState::Ended(Ended::Closed));
+        asked.closed().await;
+        drop(alice);
+        until("the end", || world.calls.status() == serde_json::json!([])).await;
+        assert_eq!(world.homeserver.notices().len(), told);
+    }
+}
+
+#[tokio::test]
+async fn s10_a_break_is_seen_and_gets_better_by_itself() {
+    let mut world = World::new();
+    let mut alice = world.calls.join(&room(), "voip").expect("place");
+    let asked = world.asked().await;
+    asked.open().await;
+    assert_eq!(state(&mut alice).await, ChannelState::Open { epoch: 1 });
+    let broken = SessionEvent::Broken {
+        reason: BrokenReason::Silent,
+        text: String::new(),
+    };
+    asked.say(broken).await;
+    assert_eq!(state(&mut alice).await, ChannelState::Broken);
+    assert_eq!(world.calls.status()[0]["channel"], "broken");
+    asked.open().await;
+    assert_eq!(state(&mut alice).await, ChannelState::Open { epoch: 1 });
+}
+
+#[tokio::test]
+async fn a_call_after_a_refused_one_asks_anew_though_somebody_lingers() {
+    let mut world = World::new();
+    let mut lingering = world.calls.join(&room(), "voip").expect("place");
+    let refusal = Refusal::new(RejectReason::DiscordLimit, "x");
+    world.asked().await.say(SessionEvent::Rejected(refusal)).await;
+    assert_eq!(state(&mut lingering).await, ChannelState::Ended(Ended::Refused));
+    let mut next = world.calls.join(&room(), "voip").expect("place");
+    world.asked().await.open().await;
+    assert_eq!(state(&mut next).await, ChannelState::Open { epoch: 1 });
+}
+
+#[tokio::test]
+async fn a_channel_that_is_still_being_closed_is_waited_for() {
+    let mut world = World::new();
+    *world.channels.busy.lock().expect("lock") = 2;
+    let _alice = world.calls.join(&room(), "voip").expect("place");
+    world.asked().await.open().await;
+}
+
+#[tokio::test]
+async fn the_number_of_participants_is_bounded() {
+    let world = World::new();
+    let join = || world.calls.join(&room(), "voip");
+    let all: Vec<_> = (0..MAX_PARTICIPANTS).map(|_| join().expect("place")).collect();
+    assert_eq!(join().expect_err("full"), CallFull);
+    drop(all);
+    assert!(join().is_ok());
+}

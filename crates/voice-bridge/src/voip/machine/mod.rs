@@ -1,0 +1,422 @@
+//! The callee's side of one VoIP v1 call, without input, output or clock.
+//!
+//! The contract: hand in one [`Input`], perform every [`Action`] in order, ask [`Machine::poll_timeout`]
+//! for the next deadline, and hand in [`Input::Timeout`] when it has passed. Each state is a type of its
+//! own file and holds only what that state needs.
+
+mod answered;
+mod answering;
+mod established;
+mod ringing;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use self::answered::Answered;
+use self::answering::Answering;
+use self::established::Established;
+use self::ringing::Ringing;
+use super::event::{Body, CallEvent, HangupReason, IceCandidate, Invite, Version};
+use super::metadata::StreamMetadata;
+
+/// How long the media may take to connect after the answer; matrix-js-sdk gives up no earlier.
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+/// How long a broken media path may take to come back, the client's ICE restart included.
+const RECONNECT_WITHIN: Duration = Duration::from_secs(30);
+/// Candidates kept until there is something to give them to; browsers have about ten.
+const MAX_EARLY_CANDIDATES: usize = 128;
+
+/// Whom an invite is for. Invites for other people get no machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// The bridge's bot by name: it owes the caller an answer or a rejection.
+    Bot,
+    /// Everybody in the room: a rejection by one would end the call for all, so failure is silent.
+    Everyone,
+}
+
+/// Everything that is known when a call starts ringing.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The caller.
+    pub sender: String,
+    /// The party id that this bridge uses for itself.
+    pub own_party: String,
+    /// Whom the caller wants.
+    pub addressing: Addressing,
+    /// The call's name.
+    pub call_id: String,
+    /// The caller's device; absent in version 0.
+    pub party_id: Option<String>,
+    /// The caller's protocol version.
+    pub version: Version,
+    /// The invite itself.
+    pub invite: Invite,
+    /// How long ago the invite was sent, by the homeserver's word and the time it has waited here.
+    pub age: Duration,
+}
+
+/// What can happen to a call.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// An event of this call, from anybody.
+    Event {
+        /// Who sent it.
+        sender: String,
+        /// How old it is.
+        age: Duration,
+        /// What it says.
+        event: CallEvent,
+    },
+    /// The way to the other network is open: the call can be answered.
+    ChannelOpen,
+    /// The way to the other network was refused, or is closed for good.
+    ChannelEnded(ChannelEnd),
+    /// The answer that [`Action::Accept`] or [`Action::Renegotiate`] asked for.
+    Described(Description),
+    /// The description that came with the event cannot be used.
+    Unusable,
+    /// Media can flow.
+    Connected,
+    /// The media path broke; it may come back.
+    Disconnected,
+    /// The media session is over.
+    MediaFailed(MediaFailure),
+    /// An event of ours could not be sent.
+    SendFailed,
+    /// The caller is no longer in the room.
+    MemberLeft,
+    /// End the call from this side.
+    HangUp(EndReason),
+    /// A deadline has passed.
+    Timeout,
+}
+
+/// Why there is no way to the other network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelEnd {
+    /// It is full.
+    Busy,
+    /// Any other rejection.
+    Refused,
+    /// It was open, and the other side ended it.
+    Closed,
+}
+
+/// Why the media session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaFailure {
+    /// The peer ended it (DTLS close).
+    ClosedByPeer,
+    /// It can go no further, by its own fault or the peer's.
+    Broken,
+}
+
+/// A session description of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The SDP.
+    pub sdp: String,
+    /// The id of the stream in it, which names it in the metadata.
+    pub stream_id: String,
+}
+
+/// What the driver of the machine must do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Ask for the way to the other network; the reply is `ChannelOpen` or `ChannelEnded`.
+    AskChannel,
+    /// Make the media session from this offer; the reply is `Described` or `Unusable`.
+    Accept {
+        /// The caller's offer.
+        sdp: String,
+    },
+    /// Apply a new offer to the media session; the reply is `Described` or `Unusable`.
+    Renegotiate {
+        /// The caller's offer.
+        sdp: String,
+    },
+    /// Give the caller's candidates to the media session.
+    AddCandidates(Vec<IceCandidate>),
+    /// Send an event to the room.
+    Send(CallEvent),
+    /// The caller's microphone was muted or unmuted; for indicators only.
+    Muted(bool),
+    /// Tell the room what went wrong.
+    Notify(Trouble),
+    /// Something came that has no place here; count it.
+    Ignored(Ignored),
+    /// The call is over: tear everything down. Nothing follows.
+    End(EndReason),
+}
+
+/// What the room's people are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The offer has nothing that this bridge can answer.
+    UnusableOffer,
+}
+
+/// Why an input was passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// Our own event, come back.
+    OwnEcho,
+    /// From a user or device that is not in this call.
+    OtherParty,
+    /// Not meant for the state the call is in.
+    OutOfPlace,
+    /// Its lifetime is over.
+    Expired,
+    /// More candidates than any client has.
+    TooMany,
+}
+
+/// Why a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// The caller hung up.
+    HungUp,
+    /// The caller took somebody else's answer.
+    AnsweredElsewhere,
+    /// The caller left the room.
+    MemberLeft,
+    /// The invite's lifetime ran out before there was a way to the other network.
+    InviteExpired,
+    /// There is no way to the other network.
+    ChannelEnded,
+    /// The offer could not be answered.
+    UnusableOffer,
+    /// Media never connected.
+    NeverConnected,
+    /// Media broke and did not come back.
+    MediaLost,
+    /// The media session failed.
+    MediaFailed,
+    /// The room does not take our events.
+    SendFailed,
+    /// The same device placed another call.
+    Superseded,
+    /// The bridge stops, or no longer serves the room.
+    Stopping,
+}
+
+/// What a deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timer {
+    /// The invite stops ringing.
+    InviteExpires,
+    /// Media must have connected.
+    Connect,
+    /// Media must have come back.
+    Reconnect,
+}
+
+/// The state machine of one call.
+#[derive(Debug)]
+pub struct Machine {
+    dialog: Dialog,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Ringing(Ringing),
+    Answering(Answering),
+    Answered(Answered),
+    Established(Established),
+    Ended,
+}
+
+/// What every state knows: who takes part, and what has come so far.
+#[derive(Debug)]
+struct Dialog {
+    call_id: String,
+    sender: String,
+    party_id: Option<String>,
+    version: Version,
+    own_party: String,
+    addressing: Addressing,
+    muted: bool,
+}
+
+/// The actions of one step, in order.
+type Actions = Vec<Action>;
+
+impl Machine {
+    /// Starts a call from its invite. The first actions ask for a channel, or end an invite that is too old.
+    pub fn ring(now: Instant, incoming: Incoming) -> (Self, Vec<Action>) {
+        let Incoming { invite, age, .. } = incoming;
+        let mut actions = Actions::new();
+        let dialog = Dialog {
+            call_id: incoming.call_id,
+            sender: incoming.sender,
+            party_id: incoming.party_id,
+            version: incoming.version,
+            own_party: incoming.own_party,
+            addressing: incoming.addressing,
+            muted: invite.metadata.usermedia_muted(),
+        };
+        let state = match invite.lifetime.checked_sub(age) {
+            Some(left) if !left.is_zero() => {
+                actions.push(Action::Muted(dialog.muted));
+                actions.push(Action::AskChannel);
+                State::Ringing(Ringing::new(invite.sdp, now + left))
+            }
+            _ => State::end(EndReason::InviteExpired, &mut actions),
+        };
+        (Self { dialog, state }, actions)
+    }
+
+    /// Takes one input; the actions are to be performed in order.
+    #[must_use]
+    pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Action> {
+        let mut actions = Actions::new();
+        if self.is_ended() {
+            return actions;
+        }
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        self.state = match self.dialog.admit(input, &mut actions) {
+            Some(input) => state.step(now, input, &mut self.dialog, &mut actions),
+            None => state,
+        };
+        actions
+    }
+
+    /// The next deadline and what it is for. To be asked after every [`Machine::handle`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        match &self.state {
+            State::Ringing(ringing) => Some((ringing.expires, Timer::InviteExpires)),
+            State::Answering(answering) => Some((answering.expires, Timer::InviteExpires)),
+            State::Answered(answered) => Some((answered.connect_by, Timer::Connect)),
+            State::Established(established) => Some((established.reconnect_by?, Timer::Reconnect)),
+            State::Ended => None,
+        }
+    }
+
+    /// Whether the call is over.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// One word for status pages.
+    pub fn phase(&self) -> &'static str {
+        match &self.state {
+            State::Ringing(_) => "ringing",
+            State::Answering(_) => "answering",
+            State::Answered(_) => "connecting",
+            State::Established(_) => "connected",
+            State::Ended => "ended",
+        }
+    }
+}
+
+impl State {
+    fn step(self, now: Instant, input: Input, dialog: &mut Dialog, actions: &mut Actions) -> Self {
+        match self {
+            Self::Ringing(state) => state.handle(input, now, dialog, actions),
+            Self::Answering(state) => state.handle(input, now, dialog, actions),
+            Self::Answered(state) => state.handle(input, now, dialog, actions),
+            Self::Established(state) => state.handle(input, now, dialog, actions),
+            Self::Ended => Self::Ended,
+        }
+    }
+
+    /// Ends without a word to the room.
+    fn end(reason: EndReason, actions: &mut Actions) -> Self {
+        actions.push(Action::End(reason));
+        Self::Ended
+    }
+
+    /// Ends a call that has been answered, and tells the caller why.
+    fn hang_up(dialog: &Dialog, hangup: HangupReason, reason: EndReason, actions: &mut Actions) -> Self {
+        actions.push(dialog.send(Body::Hangup { reason: hangup }));
+        Self::end(reason, actions)
+    }
+
+    /// Ends a call that was not answered. Only an invite that names the bot is rejected, because
+    /// clients end a call for everybody when anybody rejects it.
+    fn refuse(dialog: &Dialog, hangup: HangupReason, reason: EndReason, actions: &mut Actions) -> Self {
+        if dialog.addressing == Addressing::Bot {
+            let body = match dialog.version {
+                Version::Zero => Body::Hangup { reason: hangup },
+                Version::One => Body::Reject { reason: Some(hangup) },
+            };
+            actions.push(dialog.send(body));
+        }
+        Self::end(reason, actions)
+    }
+}
+
+impl Dialog {
+    /// Sorts out events that are not the opponent's, and takes what every state treats alike.
+    fn admit(&mut self, input: Input, actions: &mut Actions) -> Option<Input> {
+        let Input::Event { sender, age, event } = input else {
+            return Some(input);
+        };
+        if let Some(ignored) = self.stranger(&sender, &event) {
+            actions.push(Action::Ignored(ignored));
+            return None;
+        }
+        if let Body::Metadata(metadata) = &event.body {
+            self.update_muted(metadata, actions);
+            return None;
+        }
+        Some(Input::Event { sender, age, event })
+    }
+
+    fn stranger(&self, sender: &str, event: &CallEvent) -> Option<Ignored> {
+        if event.party_id.as_deref() == Some(self.own_party.as_str()) {
+            return Some(Ignored::OwnEcho);
+        }
+        let same_party = self.version == Version::Zero || event.party_id == self.party_id;
+        (sender != self.sender || !same_party).then_some(Ignored::OtherParty)
+    }
+
+    fn update_muted(&mut self, metadata: &StreamMetadata, actions: &mut Actions) {
+        let muted = metadata.usermedia_muted();
+        if muted != self.muted {
+            self.muted = muted;
+            actions.push(Action::Muted(muted));
+        }
+    }
+
+    /// An event of this call, from us.
+    fn send(&self, body: Body) -> Action {
+        Action::Send(CallEvent {
+            call_id: self.call_id.clone(),
+            party_id: Some(self.own_party.clone()),
+            version: Version::One,
+            body,
+        })
+    }
+
+    /// What our own stream is: a microphone that nobody mutes.
+    fn own_metadata(stream_id: &str) -> StreamMetadata {
+        StreamMetadata::usermedia(stream_id, false)
+    }
+}
+
+/// Whether the caller's choice fell on somebody else.
+fn chose_another(dialog: &Dialog, selected: Option<&str>) -> bool {
+    selected != Some(dialog.own_party.as_str())
+}
+
+/// The hangup reason that fits the end of a channel.
+fn hangup_for(end: ChannelEnd) -> HangupReason {
+    match end {
+        ChannelEnd::Busy => HangupReason::UserBusy,
+        ChannelEnd::Refused => HangupReason::UnknownError,
+        ChannelEnd::Closed => HangupReason::UserHangup,
+    }
+}
+
+/// The hangup reason that fits the end of the media session.
+fn hangup_for_media(failure: MediaFailure) -> HangupReason {
+    match failure {
+        MediaFailure::ClosedByPeer => HangupReason::UserHangup,
+        MediaFailure::Broken => HangupReason::UnknownError,
+    }
+}

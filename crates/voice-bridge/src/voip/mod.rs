@@ -1,0 +1,19 @@
+//! Matrix VoIP v1 (`m.call.*`), as the callee.
+//!
+//! [`machine`] decides, [`event`] reads and writes, a task for each call joins them to the room, to WebRTC
+//! and to the call of the room; the [`Switchboard`] gives each event to its call.
+
+pub mod event;
+pub mod machine;
+pub mod metadata;
+mod metrics;
+mod outbox;
+mod recent;
+mod switchboard;
+mod task;
+#[cfg(test)]
+mod tests;
+mod voice;
+
+pub use self::metrics::describe;
+pub use self::switchboard::{Identity, Switchboard};

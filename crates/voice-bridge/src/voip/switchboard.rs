@@ -1,0 +1,367 @@
+//! Which event belongs to which call, and which invites become calls.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bridge_kit::matrix::{OwnedRoomId, OwnedUserId, RoomEvent, RoomId};
+use bridge_kit::supervise::{self, Task, TaskEnd};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc;
+
+use super::event::{Body, CallEvent, HangupReason, Invite, Version};
+use super::machine::{Addressing, EndReason, Incoming};
+use super::metrics::{self, PassedOver};
+use super::recent::{CallKey, Early, Over};
+use super::task::{self, Delivery, Surroundings};
+use crate::call::Calls;
+use crate::ports::Homeserver;
+use crate::webrtc::Port;
+
+/// VoIP calls that one room may have: one for each participant that a call takes.
+const MAX_CALLS_PER_ROOM: usize = 32;
+/// VoIP calls of all rooms.
+const MAX_CALLS: usize = 512;
+/// Events that may wait for one call.
+const QUEUE: usize = 64;
+
+/// Who this bridge is in calls.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The bot that calls are placed to.
+    pub user_id: OwnedUserId,
+    /// The other bridge's bot, which places none.
+    pub peer: OwnedUserId,
+    /// The party id in our events. The same over restarts, so that a restarted bridge is the same party.
+    pub party_id: String,
+}
+
+/// Gives each `m.call.*` event to its call, and starts calls.
+pub struct Switchboard {
+    identity: Identity,
+    surroundings: Surroundings,
+    live: HashMap<CallKey, Live>,
+    over: Over,
+    early: Early,
+    ends: FuturesUnordered<BoxFuture<'static, (CallKey, Result<(), TaskEnd>)>>,
+}
+
+struct Live {
+    party_id: Option<String>,
+    deliveries: mpsc::Sender<Delivery>,
+}
+
+impl fmt::Debug for Switchboard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Switchboard")
+            .field("live", &self.live.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Switchboard {
+    /// Prepares for calls.
+    pub fn new(identity: Identity, homeserver: Arc<dyn Homeserver>, calls: Calls, port: Arc<Port>) -> Self {
+        Self {
+            identity,
+            surroundings: Surroundings {
+                homeserver,
+                calls,
+                port,
+            },
+            live: HashMap::new(),
+            over: Over::default(),
+            early: Early::default(),
+            ends: FuturesUnordered::new(),
+        }
+    }
+
+    /// How many calls ring or run.
+    pub fn calls(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Takes a room's event; all but call events and members' leaving is passed over.
+    pub fn handle(&mut self, event: &RoomEvent) {
+        if let Some((user, membership)) = event.membership() {
+            if matches!(membership, "leave" | "ban") {
+                self.on_left(&event.room_id, user);
+            }
+        } else if event.state_key.is_none() && event.kind.starts_with("m.call.") {
+            self.on_call_event(event);
+        }
+    }
+
+    /// Takes a room's recent past, oldest first, at start or after the homeserver was away: invites that are
+    /// still alive are answered, and calls that an earlier run of this bridge had answered are hung up.
+    pub fn catch_up(&mut self, events: &[RoomEvent]) {
+        let past = Past::read(&self.identity, events);
+        for event in events {
+            if past.concerns_open_call(event) {
+                self.handle(event);
+            }
+        }
+        for (room, call_id) in past.abandoned() {
+            if !self.live.keys().any(|key| key.room == *room && key.call_id == *call_id) {
+                self.hang_up_abandoned(room.clone(), call_id.clone());
+            }
+        }
+    }
+
+    /// Waits for calls to end and clears up behind them; never returns. Cancel-safe.
+    pub async fn tidy(&mut self) {
+        loop {
+            match self.ends.next().await {
+                Some((key, end)) => self.on_ended(key, end),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Hangs up every call, and waits for the goodbyes for at most `limit`.
+    pub async fn stop(mut self, limit: Duration) {
+        for live in self.live.values() {
+            // A call with a full queue ends when the queue's sender is dropped with the switchboard.
+            let _ = live.deliveries.try_send(Delivery::HangUp(EndReason::Stopping));
+        }
+        let all = async { while self.ends.next().await.is_some() {} };
+        if tokio::time::timeout(limit, all).await.is_err() {
+            tracing::warn!("some calls did not end in time");
+        }
+    }
+
+    fn on_call_event(&mut self, event: &RoomEvent) {
+        if event.sender == self.identity.user_id || event.sender == self.identity.peer {
+            return metrics::passed_over(PassedOver::Own);
+        }
+        match CallEvent::from_json(&event.kind, &event.content) {
+            Ok(Some(call_event)) => {
+                metrics::event();
+                self.dispatch(event, call_event);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, kind = event.kind, "a call event cannot be read");
+                metrics::passed_over(PassedOver::Unreadable);
+            }
+        }
+    }
+
+    fn dispatch(&mut self, room_event: &RoomEvent, event: CallEvent) {
+        let key = CallKey {
+            room: room_event.room_id.clone(),
+            caller: room_event.sender.clone(),
+            call_id: event.call_id.clone(),
+        };
+        let age = room_event.age();
+        if let Body::Invite(invite) = event.body {
+            let caller = Caller {
+                party_id: event.party_id,
+                version: event.version,
+            };
+            return self.on_invite(key, caller, invite, age);
+        }
+        let delivery = Delivery::Event {
+            sender: room_event.sender.to_string(),
+            age,
+            event,
+        };
+        match self.live.get(&key) {
+            Some(live) => deliver(live, delivery),
+            None => self.on_early(key, delivery),
+        }
+    }
+
+    /// An event without a call: from somebody else than the caller, late, or before its invite.
+    fn on_early(&mut self, key: CallKey, delivery: Delivery) {
+        if self.over.contains(&key) || self.is_others_call(&key) {
+            metrics::passed_over(PassedOver::NoCall);
+        } else {
+            self.early.add(Instant::now(), key, delivery);
+        }
+    }
+
+    fn is_others_call(&self, key: &CallKey) -> bool {
+        let same = |live: &CallKey| live.room == key.room && live.call_id == key.call_id;
+        self.live.keys().any(same)
+    }
+
+    fn on_invite(&mut self, key: CallKey, caller: Caller, invite: Invite, age: Duration) {
+        let addressing = match invite.invitee.as_deref() {
+            None => Addressing::Everyone,
+            Some(user) if user == self.identity.user_id.as_str() => Addressing::Bot,
+            Some(_) => return metrics::passed_over(PassedOver::ForOthers),
+        };
+        if age >= invite.lifetime {
+            return metrics::passed_over(PassedOver::Expired);
+        }
+        if self.live.contains_key(&key) || self.over.contains(&key) {
+            return metrics::passed_over(PassedOver::Duplicate);
+        }
+        self.supersede(&key, &caller);
+        if self.is_full(&key.room) {
+            return metrics::passed_over(PassedOver::TooManyCalls);
+        }
+        let incoming = Incoming {
+            sender: key.caller.to_string(),
+            own_party: self.identity.party_id.clone(),
+            addressing,
+            call_id: key.call_id.clone(),
+            party_id: caller.party_id,
+            version: caller.version,
+            invite,
+            age,
+        };
+        self.start(key, incoming);
+    }
+
+    /// A device that calls anew has lost its earlier call, by a page that was loaded again, say.
+    fn supersede(&self, key: &CallKey, caller: &Caller) {
+        for (other, live) in &self.live {
+            let same_device = other.room == key.room && other.caller == key.caller && live.party_id == caller.party_id;
+            if same_device {
+                deliver(live, Delivery::HangUp(EndReason::Superseded));
+            }
+        }
+    }
+
+    fn is_full(&self, room: &RoomId) -> bool {
+        let in_room = self.live.keys().filter(|key| key.room == room).count();
+        self.live.len() >= MAX_CALLS || in_room >= MAX_CALLS_PER_ROOM
+    }
+
+    fn start(&mut self, key: CallKey, incoming: Incoming) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let live = Live {
+            party_id: incoming.party_id.clone(),
+            deliveries: sender,
+        };
+        for delivery in self.early.take(Instant::now(), &key) {
+            deliver(&live, delivery);
+        }
+        let call = task::run(self.surroundings.clone(), key.room.clone(), incoming, receiver);
+        let task = supervise::spawn("voip.call", &key.room, call);
+        self.live.insert(key.clone(), live);
+        self.ends.push(Box::pin(ended(key, task)));
+    }
+
+    fn on_left(&mut self, room: &RoomId, user: &str) {
+        let bot_left = user == self.identity.user_id.as_str();
+        for (key, live) in self.live.iter().filter(|(key, _)| key.room == room) {
+            if bot_left {
+                deliver(live, Delivery::HangUp(EndReason::Stopping));
+            } else if key.caller.as_str() == user {
+                deliver(live, Delivery::MemberLeft);
+            }
+        }
+    }
+
+    fn on_ended(&mut self, key: CallKey, end: Result<(), TaskEnd>) {
+        self.live.remove(&key);
+        if let Err(TaskEnd::Panicked(_)) = end {
+            self.hang_up_abandoned(key.room.clone(), key.call_id.clone());
+        }
+        self.over.add(key);
+    }
+
+    /// Says that a call is over that no task of ours can speak for any more.
+    fn hang_up_abandoned(&self, room: OwnedRoomId, call_id: String) {
+        let event = CallEvent {
+            call_id,
+            party_id: Some(self.identity.party_id.clone()),
+            version: Version::One,
+            body: Body::Hangup {
+                reason: HangupReason::UnknownError,
+            },
+        };
+        let (kind, content) = event.to_json();
+        let sent = self.surroundings.homeserver.send(&room, kind, content);
+        let goodbye = async move {
+            if sent.await.is_err() {
+                tracing::debug!("an abandoned call could not be hung up");
+            }
+        };
+        // It ends by itself: the homeserver's patience bounds it.
+        supervise::spawn("voip.goodbye", room, goodbye).detach();
+    }
+}
+
+/// The calling end of an invite.
+struct Caller {
+    party_id: Option<String>,
+    version: Version,
+}
+
+fn deliver(live: &Live, delivery: Delivery) {
+    if live.deliveries.try_send(delivery).is_err() {
+        metrics::passed_over(PassedOver::Full);
+    }
+}
+
+async fn ended(key: CallKey, task: Task<()>) -> (CallKey, Result<(), TaskEnd>) {
+    let end = task.join().await;
+    (key, end)
+}
+
+/// What a stretch of a room's timeline says about its calls.
+#[derive(Default)]
+struct Past {
+    callers: HashMap<RoomCall, OwnedUserId>,
+    /// Calls that were ended, or that went to another callee.
+    over: HashSet<RoomCall>,
+    /// Calls that this bridge has answered.
+    answered: HashSet<RoomCall>,
+}
+
+/// A room and the id of a call in it.
+type RoomCall = (OwnedRoomId, String);
+
+impl Past {
+    fn read(identity: &Identity, events: &[RoomEvent]) -> Self {
+        let mut past = Self::default();
+        for event in events {
+            if let Ok(Some(call)) = CallEvent::from_json(&event.kind, &event.content) {
+                past.add(identity, event, call);
+            }
+        }
+        past
+    }
+
+    fn add(&mut self, identity: &Identity, event: &RoomEvent, call: CallEvent) {
+        let key = (event.room_id.clone(), call.call_id);
+        let own = event.sender == identity.user_id;
+        let of_caller = self.callers.get(&key).is_none_or(|caller| *caller == event.sender);
+        let over = match call.body {
+            Body::Invite(_) => {
+                self.callers.entry(key).or_insert_with(|| event.sender.clone());
+                return;
+            }
+            Body::Answer { .. } if own => {
+                self.answered.insert(key);
+                return;
+            }
+            // Clients end a call for everybody when anybody rejects it.
+            Body::Reject { .. } => true,
+            Body::Hangup { .. } => own || of_caller,
+            Body::SelectAnswer { selected } => of_caller && selected.as_ref() != Some(&identity.party_id),
+            _ => false,
+        };
+        if over {
+            self.over.insert(key);
+        }
+    }
+
+    fn concerns_open_call(&self, event: &RoomEvent) -> bool {
+        let Some(call_id) = event.content.get("call_id").and_then(serde_json::Value::as_str) else {
+            return false;
+        };
+        let key = (event.room_id.clone(), call_id.to_owned());
+        !self.over.contains(&key) && !self.answered.contains(&key)
+    }
+
+    fn abandoned(&self) -> impl Iterator<Item = &RoomCall> {
+        self.answered.difference(&self.over)
+    }
+}

@@ -1,0 +1,409 @@
+//! One call's WebRTC session: str0m, driven by the port, the clock and what the call wants.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use rand::distr::{Alphanumeric, SampleString};
+use str0m::change::SdpOffer;
+use str0m::format::{Codec, FormatParams};
+use str0m::media::{Frequency, Mid, Pt};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{Extension, ExtensionValues, RtpPacket, RtpWrite};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
+use tokio::sync::mpsc;
+
+use super::arrivals::Arrivals;
+use super::candidates::Candidates;
+use super::departures::Departures;
+use super::port::{Datagram, Line, Port};
+use super::sdp::{self, StreamIds};
+use super::{Ear, HeardPacket, SpokenPacket, metrics};
+
+/// Payload type that we would choose for Opus; the caller's choice replaces it.
+const OPUS: u8 = 111;
+/// The level that is written on packets of speech, in dBov (RFC 6464): those we pass on carry none of their own.
+const SPEECH_LEVEL: i8 = -20;
+/// Deadlines that str0m may set to "at once" in a row before the task takes its turn elsewhere.
+const MAX_TURNS: usize = 32;
+
+/// What a connection has to report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionEvent {
+    /// Media can flow: for the first time, or again.
+    Connected,
+    /// The path broke; it may come back by itself or by an ICE restart.
+    Disconnected,
+    /// The session is over. Nothing follows.
+    Failed(Failure),
+}
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The peer closed it.
+    Closed,
+    /// The handshake or the session failed.
+    Broken,
+    /// The port is gone.
+    PortClosed,
+}
+
+/// Why an offer cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum OfferError {
+    /// It is no session description, or one that breaks the rules.
+    #[error("the offer cannot be read: {0}")]
+    Unreadable(String),
+    /// It has no audio in Opus.
+    #[error("the offer has no Opus audio")]
+    NoAudio,
+}
+
+/// The answer to an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalAnswer {
+    /// The session description, with all our candidates in it.
+    pub sdp: String,
+    /// The id of our stream in it.
+    pub stream_id: String,
+}
+
+/// A WebRTC session with one peer. It makes progress only while [`Connection::next`] is awaited.
+pub struct Connection {
+    rtc: Rtc,
+    line: Line,
+    spoken: mpsc::Receiver<SpokenPacket>,
+    ear: Box<dyn Ear>,
+    audio: Option<AudioLine>,
+    candidates: Candidates,
+    arrivals: Arrivals,
+    departures: Departures,
+    ids: StreamIds,
+    deadline: Instant,
+    connected: bool,
+    failed: bool,
+    events: VecDeque<ConnectionEvent>,
+}
+
+/// Where in the session the voice is.
+#[derive(Debug, Clone, Copy)]
+struct AudioLine {
+    mid: Mid,
+    pt: Pt,
+}
+
+/// What a connection waits for.
+enum Wakeup {
+    Datagram(Datagram),
+    Spoken(SpokenPacket),
+    Deadline,
+    PortClosed,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("connected", &self.connected)
+            .field("audio", &self.audio)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Prepares a session: the peer's voice goes to `ear`, what comes from `spoken` goes to the peer.
+    pub fn new(port: &Port, spoken: mpsc::Receiver<SpokenPacket>, ear: Box<dyn Ear>) -> Self {
+        let now = Instant::now();
+        let line = port.line();
+        let mut rtc = new_rtc(now);
+        for address in line.advertised() {
+            if let Ok(candidate) = Candidate::host(*address, Protocol::Udp) {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+        let mut rng = rand::rng();
+        Self {
+            rtc,
+            line,
+            spoken,
+            ear,
+            audio: None,
+            candidates: Candidates::default(),
+            arrivals: Arrivals::default(),
+            departures: Departures::new(&mut rng),
+            ids: StreamIds {
+                stream: Alphanumeric.sample_string(&mut rng, 24),
+                track: Alphanumeric.sample_string(&mut rng, 24),
+            },
+            deadline: now,
+            connected: false,
+            failed: false,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Answers an offer: the first, or a later one (ICE restart, hold, another direction).
+    ///
+    /// After an error on a later one the session goes on as it was agreed before.
+    pub fn accept(&mut self, offer: &str) -> Result<LocalAnswer, OfferError> {
+        let (offer, candidates) = sdp::split_candidates(offer);
+        let offer = SdpOffer::from_sdp_string(&offer).map_err(unreadable)?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(unreadable)?;
+        self.run();
+        let answer = answer.to_sdp_string();
+        if self.audio.is_none() {
+            self.audio = Some(self.find_audio(&answer).ok_or(OfferError::NoAudio)?);
+        }
+        let ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
+        self.line.claim(&ufrag);
+        for line in candidates {
+            self.add_candidate(line);
+        }
+        Ok(LocalAnswer {
+            sdp: sdp::finish_answer(&answer, &self.ids),
+            stream_id: self.ids.stream.clone(),
+        })
+    }
+
+    /// Adds one of the peer's candidates; one that cannot be used is counted and skipped.
+    pub fn add_candidate(&mut self, line: &str) {
+        if let Some(candidate) = self.candidates.read(line) {
+            self.rtc.add_remote_candidate(candidate);
+            self.run();
+        }
+    }
+
+    /// Runs the session until there is something to report. Cancel-safe.
+    pub async fn next(&mut self) -> ConnectionEvent {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            match self.wake().await {
+                Wakeup::Datagram(datagram) => self.on_datagram(&datagram),
+                Wakeup::Spoken(packet) => self.on_spoken(packet),
+                Wakeup::Deadline => self.on_deadline(),
+                Wakeup::PortClosed => self.fail(Failure::PortClosed),
+            }
+        }
+    }
+
+    async fn wake(&mut self) -> Wakeup {
+        if self.failed {
+            return std::future::pending().await;
+        }
+        tokio::select! {
+            datagram = self.line.recv() => datagram.map_or(Wakeup::PortClosed, Wakeup::Datagram),
+            Some(packet) = self.spoken.recv() => Wakeup::Spoken(packet),
+            () = tokio::time::sleep_until(self.deadline.into()) => Wakeup::Deadline,
+        }
+    }
+
+    fn on_datagram(&mut self, datagram: &Datagram) {
+        let received = Receive::new(Protocol::Udp, datagram.source, datagram.destination, &datagram.bytes);
+        match received {
+            Ok(received) => self.input(Input::Receive(datagram.received, received)),
+            Err(_) => metrics::error("datagram"),
+        }
+    }
+
+    fn on_deadline(&mut self) {
+        self.input(Input::Timeout(Instant::now()));
+    }
+
+    fn on_spoken(&mut self, packet: SpokenPacket) {
+        let now = Instant::now();
+        if !self.write(packet, now) {
+            metrics::unsent();
+            return;
+        }
+        self.run();
+    }
+
+    /// Hands one packet to str0m, without running it; `false` if the peer does not want any now.
+    pub(super) fn write(&mut self, packet: SpokenPacket, now: Instant) -> bool {
+        let Some(AudioLine { mid, pt }) = self.audio else {
+            return false;
+        };
+        let wanted = |media: &str0m::media::Media| media.direction().is_sending();
+        if !self.rtc.is_connected() || !self.rtc.media(mid).is_some_and(wanted) {
+            return false;
+        }
+        let mut direct = self.rtc.direct_api();
+        let Some(stream) = direct.stream_tx_by_mid(mid, None) else {
+            return false;
+        };
+        let number = self.departures.number(packet.sequence, packet.media_time);
+        let Some((sequence, time)) = number else {
+            return false;
+        };
+        let level = ExtensionValues {
+            audio_level: Some(SPEECH_LEVEL),
+            voice_activity: Some(true),
+            ..Default::default()
+        };
+        stream.write_rtp(
+            RtpWrite::new(pt, sequence.into(), time, now, packet.opus)
+                .marker(packet.marker)
+                .ext_vals(level),
+        );
+        true
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        if let Err(error) = self.rtc.handle_input(input) {
+            self.on_error(&error);
+        }
+        self.run();
+    }
+
+    /// Drains str0m, and gives it the deadlines that are already due.
+    fn run(&mut self) {
+        for _ in 0..MAX_TURNS {
+            self.drain();
+            let now = Instant::now();
+            if self.failed || self.deadline > now {
+                return;
+            }
+            if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
+                self.on_error(&error);
+            }
+        }
+        self.deadline = Instant::now() + Duration::from_millis(1);
+    }
+
+    fn drain(&mut self) {
+        while !self.failed {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(deadline)) => {
+                    self.deadline = deadline;
+                    return;
+                }
+                Ok(Output::Transmit(transmit)) => self.line.send(&transmit),
+                Ok(Output::Event(event)) => self.on_event(event),
+                Err(error) => {
+                    self.on_error(&error);
+                    self.fail(Failure::Broken);
+                }
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::RtpPacket(packet) => self.on_rtp(&packet),
+            Event::Connected => self.on_connected(true),
+            Event::IceConnectionStateChange(state) => match state {
+                IceConnectionState::Disconnected => self.on_connected(false),
+                _ => self.on_connected(self.rtc.is_connected()),
+            },
+            Event::Closed => self.fail(Failure::Closed),
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self, connected: bool) {
+        if connected != self.connected {
+            self.connected = connected;
+            self.events.push_back(if connected {
+                ConnectionEvent::Connected
+            } else {
+                ConnectionEvent::Disconnected
+            });
+        }
+    }
+
+    fn on_rtp(&mut self, packet: &RtpPacket) {
+        let ssrc = packet.header.ssrc;
+        let mid = self.rtc.direct_api().stream_rx(&ssrc).map(|rx| rx.mid());
+        let Some(audio) = self.audio.filter(|audio| Some(audio.mid) == mid) else {
+            return;
+        };
+        if packet.header.payload_type != audio.pt || packet.payload.is_empty() {
+            return;
+        }
+        let (sequence, media_time) = self
+            .arrivals
+            .place(*ssrc, *packet.seq_no, packet.time.numer(), packet.timestamp);
+        let level = packet.header.ext_vals.audio_level;
+        self.ear.hear(HeardPacket {
+            opus: &packet.payload,
+            sequence,
+            media_time,
+            level: level.map(i8::unsigned_abs),
+            received: packet.timestamp,
+        });
+    }
+
+    /// The first section in which both ends have Opus.
+    fn find_audio(&self, answer: &str) -> Option<AudioLine> {
+        sdp::audio_mids(answer).find_map(|mid| self.audio_line(Mid::from(mid)))
+    }
+
+    fn audio_line(&self, mid: Mid) -> Option<AudioLine> {
+        let agreed = self.rtc.media(mid)?.remote_pts();
+        let opus = self
+            .rtc
+            .codec_config()
+            .find(|params| params.spec().codec == Codec::Opus && agreed.contains(&params.pt()))?;
+        Some(AudioLine { mid, pt: opus.pt() })
+    }
+
+    /// Only a failed handshake ends a session: any other complaint is about one datagram.
+    fn on_error(&mut self, error: &RtcError) {
+        metrics::error("input");
+        tracing::debug!(%error, "WebRTC input refused");
+        if matches!(error, RtcError::Dtls(_)) && !self.connected {
+            self.fail(Failure::Broken);
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        if !self.failed {
+            self.failed = true;
+            self.events.push_back(ConnectionEvent::Failed(failure));
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// Tells the peer, so that its end does not wait for media that will not come.
+    fn drop(&mut self) {
+        if self.rtc.close().is_ok() {
+            self.failed = false;
+            self.drain();
+        }
+    }
+}
+
+fn unreadable(error: impl fmt::Display) -> OfferError {
+    OfferError::Unreadable(error.to_string())
+}
+
+/// RTP as it is on the wire, Opus in stereo, the level and section headers and nothing else. VP8 is known
+/// only so that a video section can be agreed on and then left inactive.
+fn new_rtc(now: Instant) -> Rtc {
+    let mut config = Rtc::builder()
+        .set_rtp_mode(true)
+        .clear_codecs()
+        .enable_vp8(true)
+        .clear_extension_map()
+        .set_extension(1, Extension::AudioLevel)
+        .set_extension(4, Extension::RtpMid);
+    let stereo = FormatParams {
+        min_p_time: Some(10),
+        use_inband_fec: Some(true),
+        stereo: Some(true),
+        sprop_stereo: Some(true),
+        ..Default::default()
+    };
+    config.codec_config().add_config(
+        Pt::new_with_value(OPUS),
+        None,
+        Codec::Opus,
+        Frequency::FORTY_EIGHT_KHZ,
+        Some(2),
+        stereo,
+    );
+    config.build(now)
+}

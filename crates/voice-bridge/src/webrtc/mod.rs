@@ -1,0 +1,59 @@
+//! WebRTC: one UDP port for all calls, one [`Connection`] a call.
+//!
+//! Nothing here knows what signals a call: a connection takes an offer and candidates, gives an answer,
+//! and carries voice both ways as RTP (sequence, media time and level as they are on the wire).
+
+mod arrivals;
+mod candidates;
+mod config;
+mod connection;
+mod departures;
+mod metrics;
+mod port;
+mod sdp;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use self::config::WebRtc;
+pub use self::connection::{Connection, ConnectionEvent, Failure, LocalAnswer, OfferError};
+pub use self::metrics::describe;
+pub use self::port::{Port, PortError};
+
+/// One Opus packet that the peer sent.
+#[derive(Debug, Clone, Copy)]
+pub struct HeardPacket<'a> {
+    /// The packet as it was on the wire.
+    pub opus: &'a [u8],
+    /// Extended RTP sequence number, rising across a change of SSRC; a gap is loss.
+    pub sequence: u64,
+    /// Extended RTP timestamp, 48 kHz.
+    pub media_time: u64,
+    /// Audio level (RFC 6464): 0 is loudest, 127 silent; absent where the client sends none.
+    pub level: Option<u8>,
+    /// When the datagram was read from the socket.
+    pub received: Instant,
+}
+
+/// One Opus packet for the peer.
+#[derive(Debug, Clone)]
+pub struct SpokenPacket {
+    /// The packet as it goes on the wire.
+    pub opus: Arc<[u8]>,
+    /// Its number in the stream; a gap is loss, which the receiver gets to see.
+    pub sequence: u64,
+    /// Its place on the stream's timeline, 48 kHz.
+    pub media_time: u64,
+    /// Whether it is the first after silence.
+    pub marker: bool,
+}
+
+/// What takes the peer's voice. Called on the call's task; must not block.
+pub trait Ear: Send {
+    /// Takes one packet.
+    fn hear(&mut self, packet: HeardPacket<'_>);
+}

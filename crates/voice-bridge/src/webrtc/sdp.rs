@@ -1,0 +1,191 @@
+//! What browsers and matrix-js-sdk need in an answer and str0m does not write, and what str0m cannot read in an offer.
+
+/// The ids under which our stream goes out, chosen anew for each call.
+///
+/// str0m repeats the caller's ids in its answer, and matrix-js-sdk drops a remote stream that has the id of one
+/// of its own: the caller would hear nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StreamIds {
+    pub(super) stream: String,
+    pub(super) track: String,
+}
+
+/// An offer without its candidate lines, and those lines.
+///
+/// They are taken out because one that cannot be parsed (`*.local`) would spoil the whole offer.
+pub(super) fn split_candidates(offer: &str) -> (String, Vec<&str>) {
+    let (candidates, rest): (Vec<&str>, Vec<&str>) = offer
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty() && *line != "a=end-of-candidates")
+        .partition(|line| line.starts_with("a=candidate:"));
+    (join(&rest), candidates)
+}
+
+/// The names of the audio sections that are not rejected, in order.
+pub(super) fn audio_mids(sdp: &str) -> impl Iterator<Item = &str> {
+    let sections = sdp.split("\nm=").skip(1);
+    sections
+        .filter(|section| section.starts_with("audio ") && !section.starts_with("audio 0 "))
+        .filter_map(|section| section.lines().find_map(|line| line.strip_prefix("a=mid:")))
+}
+
+/// Turns str0m's answer into the one that is sent: our own ids on the audio, 20 ms packets asked for,
+/// and no media where we have none to give (video).
+pub(super) fn finish_answer(answer: &str, ids: &StreamIds) -> String {
+    let mut lines = Vec::new();
+    let mut section = Section::Session;
+    for line in answer.lines().map(str::trim_end) {
+        if let Some(media) = line.strip_prefix("m=") {
+            section = Section::of(media);
+        }
+        match section {
+            Section::Session => lines.push(session_line(line, ids)),
+            Section::Audio => audio_line(line, ids, &mut lines),
+            Section::Application => lines.push(line.to_owned()),
+            Section::Unwanted => lines.extend(unwanted_line(line)),
+        }
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    join(&lines)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Section {
+    Session,
+    Audio,
+    Application,
+    Unwanted,
+}
+
+impl Section {
+    fn of(media: &str) -> Self {
+        match media.split(' ').next() {
+            Some("audio") => Self::Audio,
+            Some("application") => Self::Application,
+            _ => Self::Unwanted,
+        }
+    }
+}
+
+fn session_line(line: &str, ids: &StreamIds) -> String {
+    if line.starts_with("a=msid-semantic:") {
+        return format!("a=msid-semantic: WMS {}", ids.stream);
+    }
+    line.to_owned()
+}
+
+fn audio_line(line: &str, ids: &StreamIds, lines: &mut Vec<String>) {
+    let StreamIds { stream, track } = ids;
+    if line.starts_with("a=msid:") {
+        lines.push(format!("a=msid:{stream} {track}"));
+    } else if let Some((ssrc, _)) = line.split_once(" msid:") {
+        lines.push(format!("{ssrc} msid:{stream} {track}"));
+    } else if line == "a=rtcp-mux" {
+        // Discord takes 20 ms packets and nothing else; what comes in that length passes untouched.
+        lines.extend([line, "a=ptime:20", "a=maxptime:20"].map(str::to_owned));
+    } else {
+        lines.push(line.to_owned());
+    }
+}
+
+/// A section that stays in the answer, because the sections of offer and answer correspond (RFC 3264 §6),
+/// but carries nothing. `None`: the line is left out.
+fn unwanted_line(line: &str) -> Option<String> {
+    match line {
+        "a=sendrecv" | "a=sendonly" | "a=recvonly" => Some("a=inactive".to_owned()),
+        _ if line.starts_with("a=msid:") || line.starts_with("a=ssrc") => None,
+        _ => Some(line.to_owned()),
+    }
+}
+
+fn join(lines: &[&str]) -> String {
+    let mut text = lines.join("\r\n");
+    text.push_str("\r\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = "v=0\r\n\
+        o=str0m-0.25.0 1 2 IN IP4 0.0.0.0\r\n\
+        a=group:BUNDLE 0 1\r\n\
+        a=msid-semantic: WMS theirs\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n\
+        a=mid:0\r\n\
+        a=sendrecv\r\n\
+        a=msid:theirs theirtrack\r\n\
+        a=rtcp-mux\r\n\
+        a=ssrc:42 cname:x\r\n\
+        a=ssrc:42 msid:theirs theirtrack\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96\r\n\
+        a=mid:1\r\n\
+        a=sendrecv\r\n\
+        a=msid:theirs theirvideo\r\n\
+        a=rtcp-mux\r\n\
+        a=ssrc:43 msid:theirs theirvideo\r\n\
+        a=ssrc-group:FID 43 44\r\n";
+
+    fn finished() -> Vec<String> {
+        let ids = StreamIds {
+            stream: "ours".into(),
+            track: "ourtrack".into(),
+        };
+        let answer = finish_answer(ANSWER, &ids);
+        assert!(answer.ends_with("\r\n"));
+        answer.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn b2_the_callers_ids_are_gone_from_the_answer() {
+        let lines = finished();
+        assert!(lines.iter().all(|line| !line.contains("their")), "{lines:#?}");
+        for wanted in [
+            "a=msid-semantic: WMS ours",
+            "a=msid:ours ourtrack",
+            "a=ssrc:42 msid:ours ourtrack",
+            "a=ssrc:42 cname:x",
+        ] {
+            assert!(lines.iter().any(|line| line == wanted), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn b2_twenty_milliseconds_are_asked_for_in_the_audio_section_only() {
+        let lines = finished();
+        let video = lines.iter().position(|l| l.starts_with("m=video")).expect("video");
+        let (audio, video) = lines.split_at(video);
+        for wanted in ["a=ptime:20", "a=maxptime:20", "a=sendrecv"] {
+            assert!(audio.iter().any(|line| line == wanted), "{wanted}");
+            assert!(video.iter().all(|line| line != wanted), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn b2_video_is_answered_inactive() {
+        let lines = finished();
+        let video = lines.iter().position(|l| l.starts_with("m=video")).expect("video");
+        let video = lines.get(video..).expect("section");
+        assert!(video.iter().any(|line| line == "a=inactive"));
+        assert!(video.iter().all(|line| !line.contains("ssrc")));
+    }
+
+    #[test]
+    fn audio_sections_are_found_by_name() {
+        let rejected = ANSWER.replace("m=audio 9", "m=audio 0");
+        assert_eq!(audio_mids(ANSWER).collect::<Vec<_>>(), ["0"]);
+        assert_eq!(audio_mids(&rejected).count(), 0);
+        assert_eq!(audio_mids("").count(), 0);
+    }
+
+    #[test]
+    fn candidates_are_split_from_an_offer_and_nothing_else_is() {
+        let offer =
+            "v=0\r\nm=audio 9 X 111\r\na=candidate:1 1 udp 1 x.local 9 typ host\r\na=mid:0\r\na=end-of-candidates\r\n";
+        let (rest, candidates) = split_candidates(offer);
+        assert_eq!(candidates, ["a=candidate:1 1 udp 1 x.local 9 typ host"]);
+        assert_eq!(rest, "v=0\r\nm=audio 9 X 111\r\na=mid:0\r\n");
+    }
+}

@@ -1,0 +1,315 @@
+use std::sync::{Arc, Mutex};
+
+use str0m::media::Direction;
+use tokio::sync::mpsc;
+
+use super::testing::{CALLERS_STREAM, Caller, Said, said, spoken};
+use super::*;
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<(Vec<u8>, u64, u64, Option<u8>)>>>);
+
+impl Ear for Heard {
+    fn hear(&mut self, packet: HeardPacket<'_>) {
+        let packet = (packet.opus.to_vec(), packet.sequence, packet.media_time, packet.level);
+        self.0.lock().expect("lock").push(packet);
+    }
+}
+
+impl Heard {
+    fn count(&self) -> usize {
+        self.0.lock().expect("lock").len()
+    }
+
+    fn take(&self) -> Vec<(Vec<u8>, u64, u64, Option<u8>)> {
+        std::mem::take(&mut self.0.lock().expect("lock"))
+    }
+}
+
+/// A connection, its caller, and both ends of the voice.
+struct Pair {
+    caller: Caller,
+    connection: Connection,
+    events: Vec<ConnectionEvent>,
+    mouth: mpsc::Sender<SpokenPacket>,
+    heard: Heard,
+    answer: LocalAnswer,
+    /// Sequence numbers that have been used: SRTP drops what comes twice.
+    used: u64,
+}
+
+async fn port() -> Port {
+    let config = WebRtc {
+        listen: "127.0.0.1:0".parse().expect("address"),
+        advertise: Vec::new(),
+    };
+    Port::bind(&config).await.expect("port")
+}
+
+impl Pair {
+    async fn offered(port: &Port, camera: bool) -> Self {
+        let mut caller = Caller::new().await;
+        let (mouth, spoken) = mpsc::channel(256);
+        let heard = Heard::default();
+        let mut connection = Connection::new(port, spoken, Box::new(heard.clone()));
+        let answer = connection.accept(&caller.offer(camera)).expect("answer");
+        caller.accept(&answer.sdp);
+        Self {
+            caller,
+            connection,
+            events: Vec::new(),
+            mouth,
+            heard,
+            answer,
+            used: 0,
+        }
+    }
+
+    async fn connected(port: &Port) -> Self {
+        let mut pair = Self::offered(port, true).await;
+        pair.run_until(|pair| pair.is_connected()).await;
+        pair
+    }
+
+    fn is_connected(&self) -> bool {
+        self.caller.is_connected() && self.events.last() == Some(&ConnectionEvent::Connected)
+    }
+
+    async fn turn(&mut self) {
+        tokio::select! {
+            event = self.connection.next() => self.events.push(event),
+            () = self.caller.turn() => {}
+        }
+    }
+
+    async fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
+        let all = async {
+            while !done(self) {
+                self.turn().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, all).await.expect("in time");
+    }
+
+    /// Sends `said` one by one and waits until all was heard.
+    async fn listen(&mut self, said: &[Said]) {
+        for packet in said {
+            self.caller.say(&Said {
+                sequence: packet.sequence + self.used,
+                ..packet.clone()
+            });
+            self.turn().await;
+        }
+        self.used += 100;
+        let wanted = said.len();
+        self.run_until(|pair| pair.heard.count() >= wanted).await;
+    }
+
+    async fn speak(&mut self, packets: &[SpokenPacket]) {
+        self.caller.heard.clear();
+        for packet in packets {
+            let mut packet = packet.clone();
+            packet.sequence += self.used;
+            self.mouth.send(packet).await.expect("open");
+        }
+        self.used += 100;
+        let wanted = packets.len();
+        self.run_until(|pair| pair.caller.heard.len() >= wanted).await;
+    }
+
+    /// Both ends hear every byte of what the other says.
+    async fn check_voice(&mut self) {
+        self.heard.take();
+        let said = said(30);
+        self.listen(&said).await;
+        let bytes: Vec<_> = self.heard.take().into_iter().map(|heard| heard.0).collect();
+        let expected: Vec<_> = said.iter().map(|said| said.opus.clone()).collect();
+        assert_eq!(bytes, expected);
+        let spoken = spoken(30);
+        self.speak(&spoken).await;
+        let bytes: Vec<_> = self.caller.heard.iter().map(|heard| &heard.payload).collect();
+        let expected: Vec<_> = spoken.iter().map(|spoken| &spoken.opus).collect();
+        assert_eq!(bytes, expected);
+    }
+}
+
+#[tokio::test]
+async fn b2_voice_is_byte_exact_both_ways_with_sequence_time_and_level() {
+    let port = port().await;
+    let mut pair = Pair::connected(&port).await;
+
+    let said = said(30);
+    pair.listen(&said).await;
+    let heard = pair.heard.take();
+    let expected: Vec<_> = said
+        .iter()
+        .map(|said| {
+            let level = Some(said.level);
+            (said.opus.clone(), said.sequence, u64::from(said.time), level)
+        })
+        .collect();
+    assert_eq!(heard, expected);
+
+    let spoken = spoken(30);
+    pair.speak(&spoken).await;
+    let first = pair.caller.heard.first().expect("packet").header.clone();
+    for (packet, spoken) in pair.caller.heard.iter().zip(&spoken) {
+        assert_eq!(packet.payload, spoken.opus);
+        let steps = packet.header.sequence_number.wrapping_sub(first.sequence_number);
+        assert_eq!(u64::from(steps), spoken.sequence);
+        let time = packet.header.timestamp.wrapping_sub(first.timestamp);
+        assert_eq!(u64::from(time), spoken.media_time);
+        assert_eq!(packet.header.marker, spoken.marker);
+        assert_eq!(packet.header.ext_vals.audio_level, Some(-20));
+    }
+}
+
+#[tokio::test]
+async fn b2_the_answer_is_what_matrix_js_sdk_needs() {
+    let port = port().await;
+    let pair = Pair::offered(&port, true).await;
+    let sdp = &pair.answer.sdp;
+    assert!(!sdp.contains(CALLERS_STREAM), "{sdp}");
+    let ours = format!("a=msid:{} ", pair.answer.stream_id);
+    let candidate = format!("127.0.0.1 {} typ host", port.advertised()[0].port());
+    for wanted in [
+        "a=setup:passive",
+        "stereo=1",
+        "sprop-stereo=1",
+        "a=ptime:20",
+        "a=maxptime:20",
+        "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+        "a=inactive",
+        "a=rtcp-mux",
+        &ours,
+        &candidate,
+    ] {
+        assert!(sdp.contains(wanted), "{wanted} is not in\n{sdp}");
+    }
+}
+
+#[tokio::test]
+async fn b2_an_ice_restart_keeps_the_voice_and_the_mid() {
+    let port = port().await;
+    let mut pair = Pair::connected(&port).await;
+    pair.check_voice().await;
+
+    let offer = pair.caller.offer_restart();
+    let answer = pair.connection.accept(&offer).expect("answer");
+    let line = |sdp: &str, start: &str| {
+        let found = sdp.lines().find(|line| line.starts_with(start));
+        found.map(str::to_owned).expect("line")
+    };
+    let first = pair.answer.sdp.clone();
+    assert_ne!(line(&first, "a=ice-ufrag:"), line(&answer.sdp, "a=ice-ufrag:"));
+    for same in ["a=mid:", "a=msid:", "a=setup:passive", "a=fingerprint:"] {
+        assert_eq!(line(&first, same), line(&answer.sdp, same));
+    }
+    pair.caller.accept(&answer.sdp);
+    assert!(!pair.caller.is_connected());
+    pair.run_until(|pair| pair.caller.is_connected()).await;
+    pair.check_voice().await;
+}
+
+#[tokio::test]
+async fn b2_hold_is_silent_and_unhold_is_not() {
+    let port = port().await;
+    let mut pair = Pair::connected(&port).await;
+    let offer = pair.caller.offer_direction(Direction::Inactive);
+    let answer = pair.connection.accept(&offer).expect("answer");
+    assert!(!answer.sdp.contains("a=sendrecv"), "{}", answer.sdp);
+    pair.caller.accept(&answer.sdp);
+    for packet in spoken(5) {
+        assert!(!pair.connection.write(packet, std::time::Instant::now()));
+    }
+    let offer = pair.caller.offer_direction(Direction::SendRecv);
+    let answer = pair.connection.accept(&offer).expect("answer");
+    pair.caller.accept(&answer.sdp);
+    pair.check_voice().await;
+}
+
+#[tokio::test]
+async fn b2_trickled_candidates_connect_and_local_names_do_not_hurt() {
+    let port = port().await;
+    let mut caller = Caller::new().await;
+    let (mouth, spoken) = mpsc::channel(256);
+    let heard = Heard::default();
+    let mut connection = Connection::new(&port, spoken, Box::new(heard.clone()));
+    let hidden = "a=candidate:1 1 udp 2122260223 5b9a.local 50000 typ host\r\na=end-of-candidates";
+    let offer: Vec<String> = caller
+        .offer(false)
+        .lines()
+        .map(|line| match line.starts_with("a=candidate:") {
+            true => hidden.to_owned(),
+            false => line.to_owned(),
+        })
+        .collect();
+    assert!(offer.iter().any(|line| line == hidden));
+    let answer = connection.accept(&offer.join("\r\n")).expect("answer");
+    caller.accept(&answer.sdp);
+    connection.add_candidate("");
+    connection.add_candidate(&caller.candidate());
+    let mut pair = Pair {
+        caller,
+        connection,
+        events: Vec::new(),
+        mouth,
+        heard,
+        answer,
+        used: 0,
+    };
+    pair.run_until(|pair| pair.is_connected()).await;
+    pair.check_voice().await;
+}
+
+#[tokio::test]
+async fn b2_calls_on_one_port_do_not_hear_each_other() {
+    let port = port().await;
+    let mut one = Pair::connected(&port).await;
+    let mut two = Pair::connected(&port).await;
+    assert_eq!(port.lines(), 2);
+    one.listen(&said(20)).await;
+    assert_eq!(two.heard.count(), 0);
+    two.check_voice().await;
+    one.check_voice().await;
+    drop(one);
+    assert_eq!(port.lines(), 1);
+    two.check_voice().await;
+}
+
+#[tokio::test]
+async fn b2_a_caller_who_closes_ends_the_session() {
+    let port = port().await;
+    let mut pair = Pair::connected(&port).await;
+    pair.caller.close();
+    pair.run_until(|pair| pair.events.last() == Some(&ConnectionEvent::Failed(Failure::Closed)))
+        .await;
+}
+
+#[tokio::test]
+async fn offers_that_cannot_be_answered_are_errors() {
+    let port = port().await;
+    let camera = Caller::new().await.offer_camera_only();
+    let good = Caller::new().await.offer(false);
+    let without = |start: &str| {
+        let lines: Vec<&str> = good.lines().filter(|l| !l.starts_with(start)).collect();
+        lines.join("\r\n")
+    };
+    let cases = [
+        String::new(),
+        "v=0".into(),
+        "\u{0}".repeat(1000),
+        without("a=fingerprint"),
+        without("a=ice-ufrag"),
+        without("m="),
+        camera,
+    ];
+    for offer in cases {
+        let (_, spoken) = mpsc::channel(1);
+        let mut connection = Connection::new(&port, spoken, Box::new(Heard::default()));
+        assert!(connection.accept(&offer).is_err(), "{offer}");
+    }
+    assert_eq!(port.lines(), 0);
+}
