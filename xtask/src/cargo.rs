@@ -4,9 +4,6 @@ use crate::command::{root, run, tools};
 use anyhow::Result;
 use std::process::Command;
 
-/// The programs that the end-to-end scenarios start as processes of their own.
-const PROGRAMS: [&str; 4] = ["voice-bridge", "discord-bridge", "discord-standin", "e2e"];
-
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(arguments);
@@ -15,21 +12,21 @@ fn cargo(arguments: &[&str]) -> Command {
 
 /// Unit, property and integration tests.
 pub(crate) fn test() -> Result<()> {
-    // The library's own examples need no browser and no homeserver; scenarios come after this.
     run(cargo(&["test", "--workspace", "--locked"]).env("VDP_TOOLS", tools()?))
 }
 
 /// Builds the programs under test, so that a scenario never waits for a compiler.
+///
+/// All of the workspace at once: built one by one, the packages would ask for their dependencies with other features
+/// than the tests do, and Cargo would build these twice.
 pub(crate) fn build_programs() -> Result<()> {
-    let packages = PROGRAMS.iter().flat_map(|program| ["--package", program]);
-    run(cargo(&["build", "--locked", "--bins"]).args(packages))
+    run(&mut cargo(&["build", "--workspace", "--bins", "--locked"]))
 }
 
 /// Runs `testing/e2e` with these arguments.
 pub(crate) fn end_to_end(arguments: &[String]) -> Result<()> {
-    run(cargo(&["run", "--quiet", "--locked", "--package", "e2e", "--"])
-        .args(arguments)
-        .env("VDP_TOOLS", tools()?))
+    let built = std::env::current_exe()?.with_file_name("e2e");
+    run(Command::new(built).args(arguments).env("VDP_TOOLS", tools()?))
 }
 
 /// Formatting, lints and documentation, with every warning an error.

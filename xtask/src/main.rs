@@ -117,7 +117,10 @@ fn run(task: &Task) -> Result<()> {
                     .collect::<Vec<_>>(),
             )
         }
-        Task::E2e { list: true, .. } => cargo::end_to_end(&["list".to_owned()]),
+        Task::E2e { list: true, .. } => {
+            cargo::build_programs()?;
+            cargo::end_to_end(&["list".to_owned()])
+        }
         Task::E2e { names, .. } => {
             setup::run()?;
             cargo::build_programs()?;

@@ -1,1 +1,11 @@
-//! End-to-end scenarios against real programs, and the stack that cargo xtask dev shows.
+//! End-to-end scenarios against real programs, and the stack that `cargo xtask dev` shows.
+//!
+//! Nothing here is mocked but Discord itself, whose place the stand-in takes: Synapse, Chromium with matrix-js-sdk and
+//! both bridges run as processes of their own, and what is checked is the sound that arrives.
+
+pub mod audio;
+pub mod browser;
+pub mod dev;
+pub mod page;
+pub mod scenarios;
+pub mod stack;

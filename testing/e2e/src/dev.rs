@@ -1,0 +1,96 @@
+//! `cargo xtask dev`: the stack and the page, until Ctrl-C.
+
+use crate::audio::{Speech, Voice};
+use crate::page::{PageServer, Site};
+use crate::scenarios::print;
+use crate::stack::{BridgedRoom, Discord, Stack, tools};
+use anyhow::{Context as _, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The people who can call from the page.
+const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
+/// Who talks in the local Discord.
+const TALKER: &str = "Dora";
+
+/// A voice channel of the real Discord.
+#[derive(Debug)]
+pub struct RealDiscord {
+    /// File that holds the bot's token.
+    pub token_file: PathBuf,
+    /// Guild id.
+    pub guild: String,
+    /// Voice channel id.
+    pub channel: String,
+}
+
+/// Starts everything, prints the page's address and waits for Ctrl-C.
+pub async fn run(port: u16, real: Option<RealDiscord>) -> Result<()> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let folder = tempfile::Builder::new().prefix("vdp-dev-").tempdir()?;
+    let up = tokio::select! {
+        up = start(port, real, folder.path()) => up,
+        _ = interrupted.recv() => return Ok(()),
+        _ = terminated.recv() => return Ok(()),
+    };
+    let (stack, page) = up.inspect_err(|_| print("what the programs said is above"))?;
+    print(&format!("\n  Call from      {}/?name={}", page.url(), PEOPLE[0]));
+    print(&format!("  Logs           {}", stack.folder.display()));
+    if let Some(standin) = &stack.standin {
+        print(&format!(
+            "  Local Discord  {}  (its control interface: docs/discord-standin.md)",
+            standin.info.control
+        ));
+    }
+    print("  Ctrl-C ends everything.\n");
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+    print("ending everything");
+    page.stop().await;
+    Arc::into_inner(stack)
+        .context("a request of the page is still running")?
+        .stop()
+        .await
+}
+
+async fn start(port: u16, real: Option<RealDiscord>, folder: &std::path::Path) -> Result<(Arc<Stack>, PageServer)> {
+    let (discord, place) = match real {
+        Some(real) => (
+            Discord::Real {
+                token_file: real.token_file,
+            },
+            Some((real.guild, real.channel)),
+        ),
+        None => (Discord::Standin, None),
+    };
+    let stack = Stack::start(folder, discord, |step| print(step)).await?;
+    let (guild, channel) = match (&stack.standin, place) {
+        (_, Some(place)) => place,
+        (Some(standin), None) => (standin.info.guild_id.clone(), standin.info.voice_channel_id.clone()),
+        (None, None) => anyhow::bail!("the real Discord needs --guild and --channel"),
+    };
+    let room = stack.bridged_room("Voice", &guild, &channel).await?;
+    for name in PEOPLE {
+        stack.person(name, &room).await?;
+    }
+    talk(&stack, &room).await?;
+    let stack = Arc::new(stack);
+    let site = Site::new(Arc::clone(&stack), room, PEOPLE.map(str::to_owned).to_vec());
+    let page = PageServer::start(port, site).await?;
+    Ok((stack, page))
+}
+
+/// Has somebody talk in the local Discord, over and over.
+async fn talk(stack: &Stack, room: &BridgedRoom) -> Result<()> {
+    let Some(standin) = &stack.standin else { return Ok(()) };
+    let speech = Speech::in_directory(tools()?.join("speech")).file(Voice::Dora, Duration::from_secs(60))?;
+    let talker = standin.control.create_person(TALKER).await?;
+    standin.control.join(&talker.id, &room.channel_id).await?;
+    standin.control.play(&talker.id, &speech, true).await?;
+    Ok(())
+}

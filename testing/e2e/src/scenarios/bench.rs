@@ -1,0 +1,144 @@
+//! What the scenarios work with: one stack that they share, the browsers' page, speech, and the list of checks.
+
+use super::print;
+use crate::audio::{Speech, Voice};
+use crate::browser::{Browser, BrowserOptions};
+use crate::page::{PageServer, Site, web_folder};
+use crate::stack::{BridgedRoom, Discord, Stack, tools};
+use anyhow::{Context as _, Result};
+use discord_standin::types::ChannelKind;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Longer than any scenario talks, since a browser's fake microphone starts anywhere in its file and loops.
+const SPEECH_LENGTH: Duration = Duration::from_secs(180);
+
+/// The state of a run of scenarios.
+pub(crate) struct Bench {
+    folder: TempDir,
+    stack: Option<Arc<Stack>>,
+    /// Everybody's voice.
+    pub(crate) speech: Speech,
+    checks: Vec<bool>,
+    rooms: usize,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Result<Self> {
+        let speech = Speech::in_directory(tools()?.join("speech"));
+        let folder = tempfile::Builder::new().prefix("vdp-e2e-").tempdir()?;
+        Ok(Self {
+            folder,
+            stack: None,
+            speech,
+            checks: Vec::new(),
+            rooms: 0,
+        })
+    }
+
+    /// The shared stack, started when the first scenario asks for it.
+    pub(crate) async fn stack(&mut self) -> Result<Arc<Stack>> {
+        if self.stack.is_none() {
+            let folder = self.folder("stack")?;
+            let stack = Stack::start(&folder, Discord::Standin, |step| {
+                print(&format!("      {step}"));
+            });
+            self.stack = Some(Arc::new(stack.await?));
+        }
+        self.stack.clone().context("it was just started")
+    }
+
+    /// The shared stack, to stop and start parts of it.
+    pub(crate) fn stack_mut(&mut self) -> Result<&mut Stack> {
+        let stack = self.stack.as_mut().context("no scenario has started the stack")?;
+        Arc::get_mut(stack).context("somebody else uses the stack")
+    }
+
+    /// A folder for a stack or the files of one scenario.
+    pub(crate) fn folder(&self, name: &str) -> Result<std::path::PathBuf> {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// A new room, linked to a new voice channel.
+    pub(crate) async fn room(&mut self, name: &str) -> Result<BridgedRoom> {
+        let stack = self.stack().await?;
+        let standin = stack.standin()?;
+        self.rooms += 1;
+        let channel = standin
+            .control
+            .create_channel(&format!("{name}-{}", self.rooms), ChannelKind::Voice, 0)
+            .await?;
+        stack.bridged_room(name, &standin.info.guild_id, &channel.id).await
+    }
+
+    /// Serves the page of this room to browsers.
+    pub(crate) async fn page(&mut self, room: &BridgedRoom, people: &[&str]) -> Result<PageServer> {
+        let stack = self.stack().await?;
+        for name in people {
+            stack.person(name, room).await?;
+        }
+        let people = people.iter().map(|&name| name.to_owned()).collect();
+        PageServer::start(0, Site::new(stack, room.clone(), people)).await
+    }
+
+    /// A browser of one person, with that voice as its microphone, on the page and ready to call.
+    pub(crate) async fn browser(&self, page: &PageServer, name: &str, voice: Voice) -> Result<Browser> {
+        self.browser_at(&format!("{}/?name={name}&raw=1&record=1", page.url()), voice)
+            .await
+    }
+
+    /// A browser with that voice as its microphone, which has opened this address.
+    pub(crate) async fn browser_at(&self, url: &str, voice: Voice) -> Result<Browser> {
+        let options = BrowserOptions::new(web_folder(), self.speech.file(voice, SPEECH_LENGTH)?);
+        let mut browser = Browser::launch(&options).await?;
+        browser.open(url).await?;
+        Ok(browser)
+    }
+
+    /// Notes and prints the outcome of a check.
+    pub(crate) fn check(&mut self, what: &str, passed: bool, figure: impl Display) {
+        print(&format!(
+            "{} {what}: {figure}",
+            if passed { "  ok  " } else { "  FAIL" }
+        ));
+        self.checks.push(passed);
+    }
+
+    pub(crate) fn take_checks(&mut self) -> Vec<bool> {
+        std::mem::take(&mut self.checks)
+    }
+
+    /// Gives up the stack, so that a scenario that failed does not break the next one, and shows what the bridges said.
+    pub(crate) async fn after_failure(&mut self) {
+        if let Some(stack) = self.stack.take() {
+            for bridge in [&stack.voice_bridge, &stack.discord_bridge] {
+                print(&bridge.log_tail());
+            }
+            end(stack)
+                .await
+                .unwrap_or_else(|error| print(&format!("error: {error:#}")));
+        }
+    }
+
+    /// Ends the stack; `keep` leaves the folder for a look at it.
+    pub(crate) async fn finish(mut self, keep: bool) -> Result<()> {
+        if let Some(stack) = self.stack.take() {
+            end(stack).await?;
+        }
+        if keep {
+            print(&format!("logs and recordings are in {}", self.folder.keep().display()));
+        }
+        Ok(())
+    }
+}
+
+async fn end(stack: Arc<Stack>) -> Result<()> {
+    Arc::into_inner(stack)
+        .context("a page server still holds the stack")?
+        .stop()
+        .await
+}

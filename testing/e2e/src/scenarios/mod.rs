@@ -1,0 +1,172 @@
+//! The scenarios: what each proves, and how they are run.
+
+mod bench;
+mod dev_page;
+mod late_start;
+mod leftovers;
+mod listening;
+mod page_to_page;
+mod rejections;
+mod voip_speech;
+mod voip_three;
+
+use anyhow::{Result, bail};
+use bench::Bench;
+use futures_util::future::LocalBoxFuture;
+use std::time::Instant;
+
+/// An end-to-end run with checks of its own.
+struct Scenario {
+    name: &'static str,
+    /// What it is about; a quick run takes the first of each area.
+    area: &'static str,
+    /// One line for `--list`.
+    about: &'static str,
+    run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
+}
+
+const SCENARIOS: [Scenario; 6] = [
+    Scenario {
+        name: "voip-speech",
+        area: "voip",
+        about: "a browser calls a bridged room; speech, delay and loss both ways, then a clean end (S1-S4, S6, S7, S9, B2)",
+        run: |bench| Box::pin(voip_speech::run(bench)),
+    },
+    Scenario {
+        name: "voip-three",
+        area: "voip",
+        about: "two browsers and two Discord users take turns, then talk at once; nobody hears himself (S2, B7)",
+        run: |bench| Box::pin(voip_three::run(bench)),
+    },
+    Scenario {
+        name: "page-to-page",
+        area: "voip",
+        about: "one browser calls another in a bridged room: page and checks work, and the bridge leaves the call alone",
+        run: |bench| Box::pin(page_to_page::run(bench)),
+    },
+    Scenario {
+        name: "rejections",
+        area: "signalling",
+        about: "calls in rooms that cannot be bridged end in one readable notice with the real cause (S8)",
+        run: |bench| Box::pin(rejections::run(bench)),
+    },
+    Scenario {
+        name: "late-start",
+        area: "lifecycle",
+        about: "a homeserver that is away, or comes back, is waited for and used again (C5)",
+        run: |bench| Box::pin(late_start::run(bench)),
+    },
+    Scenario {
+        name: "dev-page",
+        area: "dev",
+        about: "the page of `cargo xtask dev`: Call is clicked, states change, Discord is heard, Ctrl-C ends all (C3)",
+        run: |bench| Box::pin(dev_page::run(bench)),
+    },
+];
+
+/// Prints the scenarios, a line each.
+pub fn list() {
+    for scenario in &SCENARIOS {
+        print(&format!(
+            "{:<12} {:<11} {}",
+            scenario.name, scenario.area, scenario.about
+        ));
+    }
+}
+
+/// Runs the named scenarios, or all, or with `quick` one an area. Fails if one of them does.
+pub async fn run(names: &[String], quick: bool) -> Result<()> {
+    let chosen = choose(names, quick)?;
+    let mut bench = Bench::new()?;
+    let (mut passed, mut failed) = (0, 0);
+    for scenario in chosen {
+        print(&format!("{}: {}", scenario.name, scenario.about));
+        let started = Instant::now();
+        let outcome = (scenario.run)(&mut bench).await;
+        let checks = bench.take_checks();
+        let failed_checks = checks.iter().filter(|passed| !**passed).count();
+        let seconds = started.elapsed().as_secs();
+        match outcome {
+            Ok(()) if failed_checks == 0 && !checks.is_empty() => {
+                print(&format!(
+                    "{}: passed, {} checks, {seconds} s",
+                    scenario.name,
+                    checks.len()
+                ));
+                passed += 1;
+            }
+            outcome => {
+                if let Err(error) = outcome {
+                    print(&format!("{}: error: {error:#}", scenario.name));
+                }
+                print(&format!(
+                    "{}: FAILED, {failed_checks} of {} checks, {seconds} s",
+                    scenario.name,
+                    checks.len()
+                ));
+                bench.after_failure().await;
+                failed += 1;
+            }
+        }
+    }
+    bench.finish(failed > 0).await?;
+    print(&format!("{passed} passed, {failed} failed"));
+    if failed > 0 {
+        bail!("{failed} of {} scenarios failed", passed + failed);
+    }
+    Ok(())
+}
+
+fn choose(names: &[String], quick: bool) -> Result<Vec<&'static Scenario>> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !SCENARIOS.iter().any(|scenario| scenario.name == **name))
+    {
+        bail!("there is no scenario {unknown}; cargo xtask e2e --list prints them");
+    }
+    let mut areas = Vec::new();
+    let chosen = SCENARIOS.iter().filter(|scenario| {
+        let first = !areas.contains(&scenario.area);
+        areas.push(scenario.area);
+        if names.is_empty() {
+            first || !quick
+        } else {
+            names.iter().any(|name| name == scenario.name)
+        }
+    });
+    Ok(chosen.collect())
+}
+
+/// Writes a line of the report to standard output.
+#[expect(clippy::print_stdout, reason = "the report is what this program is run for")]
+pub(crate) fn print(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::choose;
+
+    fn names(quick: bool, names: &[&str]) -> Vec<&'static str> {
+        let names = names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        choose(&names, quick)
+            .unwrap()
+            .iter()
+            .map(|scenario| scenario.name)
+            .collect()
+    }
+
+    #[test]
+    fn a_quick_run_takes_one_scenario_of_each_area() {
+        assert_eq!(
+            names(true, &[]),
+            ["voip-speech", "rejections", "late-start", "dev-page"]
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_before_anything_starts() {
+        assert_eq!(names(false, &["dev-page"]), ["dev-page"]);
+        assert!(choose(&["voip-speach".to_owned()], false).is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! One person in a browser, one on Discord: what each says reaches the other, nothing is lost between the bridges,
+//! and nothing is left when the call ends.
+
+use super::bench::Bench;
+use super::leftovers::Footprint;
+use super::listening::{heard_on_discord, said_on_discord, speech_checks, wall_clock_ms};
+use crate::audio::{SpeechCheck, Voice, unix_ms};
+use crate::browser::CallState;
+use crate::stack::{Stack, wait_for};
+use anyhow::{Context as _, Result};
+use discord_standin::types::{AccountKind, Frame, FrameKind};
+use std::time::Duration;
+
+/// How long both talk.
+const TALK: Duration = Duration::from_secs(30);
+/// How long a new connection may take until both ends play what arrives.
+const SETTLED_MS: f64 = 1500.0;
+/// A person would notice more than this between a mouth and an ear.
+const DELAY_LIMIT_MS: f64 = 400.0;
+
+pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
+    let stack = bench.stack().await?;
+    let standin = stack.standin()?;
+    let room = bench.room("speech").await?;
+    let page = bench.page(&room, &["alice"]).await?;
+    let dora = standin.control.create_person("dora").await?;
+    standin.control.join(&dora.id, &room.channel_id).await?;
+    standin.control.record(&dora.id).await?;
+    let before = Footprint::of(&stack).await?;
+
+    let mut alice = bench.browser(&page, "alice", Voice::Alice).await?;
+    let clicked = unix_ms();
+    alice.call().await?;
+    alice.wait_for(CallState::Connected, Duration::from_secs(20)).await?;
+    // What was said before nobody could hear is no loss.
+    let heard_from = unix_ms() + SETTLED_MS;
+    let file = bench.speech.file(Voice::Dora, TALK)?;
+    let playback = standin.control.play(&dora.id, &file, false).await?;
+    let first_heard = first_frame_from_the_bridge(&stack, &dora.id).await?;
+    bench.check(
+        "from the click to the first voice on Discord",
+        first_heard - clicked < 10_000.0,
+        format!("{:.0} ms", first_heard - clicked),
+    );
+    tokio::time::sleep(TALK).await;
+
+    let recordings = alice.recordings().await?;
+    let heard_by_dora = heard_on_discord(&stack, &dora.id, &bench.folder("voip-speech")?).await?;
+    let said_by_dora = said_on_discord(&file, playback.started_at_ns)?;
+    let said_by_alice = recordings.microphone.since(heard_from);
+    let check = speech_checks(
+        bench,
+        "Matrix to Discord",
+        &said_by_alice,
+        &heard_by_dora,
+        &said_by_dora,
+    );
+    delay_check(bench, "Matrix to Discord", &check);
+    let said_by_dora = said_by_dora.since(heard_from);
+    let check = speech_checks(
+        bench,
+        "Discord to Matrix",
+        &said_by_dora,
+        &recordings.remote,
+        &said_by_alice,
+    );
+    delay_check(bench, "Discord to Matrix", &check);
+    for (direction, link) in Footprint::links(&stack).await? {
+        bench.check(
+            &format!("packets lost between the bridges, {direction}"),
+            link.received > 1000 && link.lost == 0,
+            link,
+        );
+    }
+
+    alice.hang_up().await?;
+    alice.close().await?;
+    page.stop().await;
+    ends_cleanly(bench, &stack, &room.channel_id, &before).await
+}
+
+/// How long a word takes from a mouth to the other side's ear.
+fn delay_check(bench: &mut Bench, direction: &str, check: &SpeechCheck) {
+    let delay = check.delay();
+    let figure = delay.as_ref().map_or("not known".to_owned(), |delay| {
+        format!("median {:.0} ms, 95 % {:.0} ms", delay.median_ms, delay.p95_ms)
+    });
+    let bearable = delay.is_some_and(|delay| delay.median_ms > 0.0 && delay.p95_ms < DELAY_LIMIT_MS);
+    bench.check(&format!("mouth to ear {direction}"), bearable, figure);
+}
+
+/// When the first frame with voice reached this listener, in UNIX milliseconds.
+async fn first_frame_from_the_bridge(stack: &Stack, who: &str) -> Result<f64> {
+    let standin = stack.standin()?;
+    wait_for("voice from the bridge", Duration::from_secs(10), || async {
+        let heard = standin.control.frames(who, 0).await?.frames;
+        let voice = |frame: &&Frame| frame.kind == FrameKind::Voice && frame.user_id == standin.info.bot_user_id;
+        Ok(heard.iter().find(voice).map(|frame| wall_clock_ms(frame.at_ns)))
+    })
+    .await
+}
+
+/// After the hang-up: the bot has left, the channel is closed, and the bridges are as they were before the call.
+pub(super) async fn ends_cleanly(bench: &mut Bench, stack: &Stack, channel_id: &str, before: &Footprint) -> Result<()> {
+    let standin = stack.standin()?;
+    let left = wait_for(
+        "the bot to leave the voice channel",
+        Duration::from_secs(10),
+        || async {
+            let state = standin.control.state().await?;
+            let there = state
+                .voice
+                .iter()
+                .any(|voice| voice.kind == AccountKind::Bot && voice.channel_id == channel_id);
+            Ok((!there).then_some(()))
+        },
+    );
+    let left = left.await;
+    bench.check("the bot has left the voice channel", left.is_ok(), outcome(&left));
+    let closed = wait_for("the VDP channel to be closed", Duration::from_secs(10), || async {
+        Ok(Footprint::open_channels(stack).await?.is_empty().then_some(()))
+    });
+    let closed = closed.await;
+    bench.check(
+        "the control room holds no open channel",
+        closed.is_ok(),
+        outcome(&closed),
+    );
+    let same = wait_for(
+        "the bridges to let go of everything",
+        Duration::from_secs(10),
+        || async {
+            let after = Footprint::of(stack).await?;
+            if after == *before {
+                Ok(Some(after))
+            } else {
+                Err(anyhow::anyhow!("{before} before, {after} now"))
+            }
+        },
+    );
+    let same = same.await.context("tasks and sockets");
+    let figure = same
+        .as_ref()
+        .map_or_else(|error| format!("{error:#}"), ToString::to_string);
+    bench.check("no task and no socket of the call is left", same.is_ok(), figure);
+    Ok(())
+}
+
+fn outcome<T>(result: &Result<T>) -> String {
+    result
+        .as_ref()
+        .map_or_else(|error| format!("{error:#}"), |_| "yes".to_owned())
+}

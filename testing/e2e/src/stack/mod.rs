@@ -1,0 +1,319 @@
+//! Everything that a call from Matrix to Discord needs, started on this machine: a Synapse, a Discord (the local one,
+//! unless the real one is asked for) and both bridges, each a process of its own on 127.0.0.1.
+
+mod bridge;
+mod matrix;
+mod process;
+mod synapse;
+
+pub use bridge::{Bridge, Metrics};
+pub use matrix::Person;
+pub use process::{Process, wait_for};
+pub use synapse::{SERVER_NAME, Synapse, tools};
+
+use anyhow::{Context as _, Result};
+use discord_standin::{ControlClient, Info};
+use serde_json::json;
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::process::Command;
+
+/// Localpart of the voice bridge's user.
+const VOICE_BOT: &str = "voicebridge";
+/// Localpart of the discord bridge's user.
+const DISCORD_BOT: &str = "discordbridge";
+/// The user who makes the rooms and links them: the only one whose links the bridges trust.
+const OPERATOR: &str = "operator";
+
+/// Which Discord the stack uses.
+#[derive(Debug, Clone)]
+pub enum Discord {
+    /// The local one.
+    Standin,
+    /// The real one, with an account of the person who runs this.
+    Real {
+        /// File that holds the bot's token.
+        token_file: PathBuf,
+    },
+}
+
+/// The local Discord as a process, and its control interface.
+#[derive(Debug)]
+pub struct Standin {
+    process: Process,
+    /// Addresses and ids.
+    pub info: Info,
+    /// By which a test makes things happen.
+    pub control: ControlClient,
+}
+
+/// The running stack. Dropping it ends every process.
+#[derive(Debug)]
+pub struct Stack {
+    /// Where configurations, logs and data are.
+    pub folder: PathBuf,
+    /// The homeserver.
+    pub synapse: Synapse,
+    /// The local Discord, unless the real one is used.
+    pub standin: Option<Standin>,
+    /// Takes part in Matrix calls.
+    pub voice_bridge: Bridge,
+    /// Takes part in Discord voice channels.
+    pub discord_bridge: Bridge,
+    /// Makes and links rooms.
+    pub operator: Person,
+}
+
+/// A Matrix room that is linked to a Discord voice channel.
+#[derive(Debug, Clone)]
+pub struct BridgedRoom {
+    /// Matrix room id.
+    pub id: String,
+    /// Discord guild id.
+    pub guild_id: String,
+    /// Discord voice channel id.
+    pub channel_id: String,
+}
+
+impl Stack {
+    /// Starts everything below `folder`, telling `progress` what it waits for.
+    pub async fn start(folder: &Path, discord: Discord, progress: impl Fn(&str)) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let folder = std::fs::canonicalize(folder)?;
+        let (standin, discord) = match discord {
+            Discord::Standin => {
+                progress("starting the local Discord");
+                let standin = Standin::start(&folder).await?;
+                let settings = toml::toml! { announce = true }.into_iter().chain([
+                    ("token".to_owned(), toml::Value::from(standin.info.token.clone())),
+                    ("api_base".to_owned(), toml::Value::from(standin.info.api_base.clone())),
+                ]);
+                (Some(standin), settings.collect())
+            }
+            Discord::Real { token_file } => {
+                let token_file = std::fs::canonicalize(&token_file).context("the file with the Discord token")?;
+                (
+                    None,
+                    toml::Table::from_iter([("token_file".to_owned(), path_value(&token_file)?)]),
+                )
+            }
+        };
+        let ports = Ports::choose()?;
+        let webrtc = ports.webrtc;
+        let webrtc = toml::toml! { listen = (format!("127.0.0.1:{webrtc}")) advertise = ["127.0.0.1"] };
+        let voice = configuration(&ports, &ports.voice, VOICE_BOT, DISCORD_BOT, ("webrtc", webrtc));
+        let discord = configuration(&ports, &ports.discord, DISCORD_BOT, VOICE_BOT, ("discord", discord));
+        let mut voice_bridge = Bridge::configure(
+            "voice-bridge",
+            &folder.join("voice-bridge"),
+            ports.voice.telemetry,
+            &voice,
+        )?;
+        let mut discord_bridge = Bridge::configure(
+            "discord-bridge",
+            &folder.join("discord-bridge"),
+            ports.discord.telemetry,
+            &discord,
+        )?;
+        if let Some(standin) = &standin {
+            discord_bridge = discord_bridge.with_environment("SSL_CERT_FILE", &standin.info.ca);
+        }
+        let registrations = [
+            voice_bridge.generate_registration().await?,
+            discord_bridge.generate_registration().await?,
+        ];
+
+        progress("starting Synapse");
+        let synapse = Synapse::start(&folder.join("synapse"), ports.homeserver, &registrations).await?;
+        progress("starting both bridges");
+        voice_bridge.start()?;
+        discord_bridge.start()?;
+        voice_bridge.ready().await?;
+        discord_bridge.ready().await?;
+        let operator = Person::register(&synapse.url, OPERATOR).await?;
+        Ok(Self {
+            folder,
+            synapse,
+            standin,
+            voice_bridge,
+            discord_bridge,
+            operator,
+        })
+    }
+
+    /// The local Discord; an error where the stack uses the real one.
+    pub fn standin(&self) -> Result<&Standin> {
+        self.standin.as_ref().context("this needs the local Discord")
+    }
+
+    /// Makes a room, links it to a voice channel, brings both bridges in and waits until they are.
+    pub async fn bridged_room(&self, name: &str, guild_id: &str, channel_id: &str) -> Result<BridgedRoom> {
+        let link = json!({
+            "bridgebot": self.discord_bot(),
+            "creator": self.operator.user_id,
+            "protocol": { "id": "discord", "displayname": "Discord" },
+            "network": { "id": guild_id },
+            "channel": { "id": channel_id, "displayname": name },
+        });
+        let options = json!({
+            "name": name,
+            "preset": "private_chat",
+            "invite": [self.voice_bot(), self.discord_bot()],
+            "initial_state": [{
+                "type": "m.bridge", "state_key": format!("discord://{guild_id}/{channel_id}"), "content": link,
+            }],
+            // Everybody may place calls.
+            "power_level_content_override": { "events": { "m.call.invite": 0 } },
+        });
+        let id = self.operator.create_room(options).await?;
+        wait_for("both bridges to join the room", Duration::from_secs(30), || async {
+            let members = self.operator.joined_members(&id).await?;
+            Ok([self.voice_bot(), self.discord_bot()]
+                .iter()
+                .all(|bot| members.contains(bot))
+                .then_some(()))
+        })
+        .await?;
+        Ok(BridgedRoom {
+            id,
+            guild_id: guild_id.to_owned(),
+            channel_id: channel_id.to_owned(),
+        })
+    }
+
+    /// Registers a person and brings him into the room.
+    pub async fn person(&self, name: &str, room: &BridgedRoom) -> Result<Person> {
+        let person = Person::register(&self.synapse.url, name).await?;
+        if !self.operator.joined_members(&room.id).await?.contains(&person.user_id) {
+            self.operator.invite(&room.id, &person.user_id).await?;
+            person.join(&room.id).await?;
+        }
+        Ok(person)
+    }
+
+    /// User id of the voice bridge's bot.
+    pub fn voice_bot(&self) -> String {
+        format!("@{VOICE_BOT}:{SERVER_NAME}")
+    }
+
+    /// User id of the discord bridge's bot.
+    pub fn discord_bot(&self) -> String {
+        format!("@{DISCORD_BOT}:{SERVER_NAME}")
+    }
+
+    /// Ends everything in order and fails if a bridge ended badly.
+    pub async fn stop(mut self) -> Result<()> {
+        self.voice_bridge.stop().await?;
+        self.discord_bridge.stop().await?;
+        if let Some(standin) = self.standin.take() {
+            standin.process.stop().await?;
+        }
+        self.synapse.stop().await
+    }
+}
+
+impl Standin {
+    async fn start(folder: &Path) -> Result<Self> {
+        let mut command = Command::new(bridge::program("discord-standin")?);
+        command.arg("--ca-out").arg(folder.join("discord-ca.pem"));
+        let (process, line) = Process::start_with_line("discord-standin", command, folder).await?;
+        let info: Info = serde_json::from_str(&line).with_context(|| format!("its ready line is: {line}"))?;
+        let control = ControlClient::new(info.control.clone());
+        Ok(Self { process, info, control })
+    }
+}
+
+/// The ports of one bridge.
+struct BridgePorts {
+    appservice: u16,
+    telemetry: u16,
+    vdp: u16,
+}
+
+/// All ports of the stack, chosen anew for each start so that stacks do not meet.
+struct Ports {
+    homeserver: u16,
+    webrtc: u16,
+    voice: BridgePorts,
+    discord: BridgePorts,
+}
+
+impl Ports {
+    fn choose() -> Result<Self> {
+        // All are held until the last one is chosen, so that no two are the same.
+        let tcp = (0..5)
+            .map(|_| TcpListener::bind("127.0.0.1:0"))
+            .collect::<Result<Vec<_>, _>>()?;
+        let udp = (0..3)
+            .map(|_| UdpSocket::bind("127.0.0.1:0"))
+            .collect::<Result<Vec<_>, _>>()?;
+        let tcp = tcp
+            .iter()
+            .map(|socket| Ok(socket.local_addr()?.port()))
+            .collect::<Result<Vec<_>>>()?;
+        let udp = udp
+            .iter()
+            .map(|socket| Ok(socket.local_addr()?.port()))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            homeserver: tcp[0],
+            webrtc: udp[0],
+            voice: BridgePorts {
+                appservice: tcp[1],
+                telemetry: tcp[2],
+                vdp: udp[1],
+            },
+            discord: BridgePorts {
+                appservice: tcp[3],
+                telemetry: tcp[4],
+                vdp: udp[2],
+            },
+        })
+    }
+}
+
+/// The configuration file of a bridge, with one section of its own.
+fn configuration(
+    ports: &Ports,
+    own: &BridgePorts,
+    bot: &str,
+    peer: &str,
+    (section, settings): (&str, toml::Table),
+) -> toml::Table {
+    let loopback = |port: u16| format!("127.0.0.1:{port}");
+    let mut configuration = toml::toml! {
+        [homeserver]
+        name = "localhost"
+        [appservice]
+        as_token_file = "as_token"
+        hs_token_file = "hs_token"
+        [links]
+        trusted_bridges = ["@operator:localhost"]
+        [telemetry]
+        log = "info"
+    };
+    let mut set = |section: &str, key: &str, value: String| {
+        let table = configuration
+            .entry(section)
+            .or_insert_with(|| toml::Table::new().into());
+        if let Some(table) = table.as_table_mut() {
+            table.insert(key.to_owned(), value.into());
+        }
+    };
+    set("homeserver", "url", format!("http://{}", loopback(ports.homeserver)));
+    set("appservice", "bot", bot.to_owned());
+    set("appservice", "listen", loopback(own.appservice));
+    set("peer", "user_id", format!("@{peer}:{SERVER_NAME}"));
+    set("vdp", "listen", loopback(own.vdp));
+    set("telemetry", "listen", loopback(own.telemetry));
+    configuration.insert(section.to_owned(), settings.into());
+    configuration
+}
+
+fn path_value(path: &Path) -> Result<toml::Value> {
+    Ok(path
+        .to_str()
+        .with_context(|| format!("{} is not UTF-8", path.display()))?
+        .into())
+}

@@ -1,0 +1,137 @@
+//! A Synapse of one's own, on loopback and without federation.
+
+use super::process::{Process, wait_for};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::process::Command;
+
+/// The name of the homeserver in user ids and aliases.
+pub const SERVER_NAME: &str = "localhost";
+
+/// A running Synapse.
+#[derive(Debug)]
+pub struct Synapse {
+    process: Option<Process>,
+    folder: PathBuf,
+    /// Where clients and bridges reach it.
+    pub url: String,
+}
+
+impl Synapse {
+    /// Starts a Synapse that keeps its data in `folder` and knows these appservices, and waits until it answers.
+    pub async fn start(folder: &Path, port: u16, registrations: &[PathBuf]) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let key = folder.join("signing.key");
+        if !key.exists() {
+            std::fs::write(&key, format!("ed25519 a_test {}\n", random_key()?))?;
+        }
+        let configuration = serde_json::to_vec_pretty(&configuration(folder, port, registrations))?;
+        // JSON is YAML.
+        std::fs::write(folder.join("homeserver.yaml"), configuration)?;
+        let mut synapse = Self {
+            process: None,
+            folder: folder.to_owned(),
+            url: format!("http://127.0.0.1:{port}"),
+        };
+        synapse.resume().await?;
+        Ok(synapse)
+    }
+
+    /// Starts it again after [`Synapse::stop`], with the data that it had.
+    pub async fn resume(&mut self) -> Result<()> {
+        let python = tools()?.join("venv/bin/python");
+        ensure!(
+            python.exists(),
+            "{} is missing: run cargo xtask setup",
+            python.display()
+        );
+        let mut command = Command::new(python);
+        command
+            .args(["-m", "synapse.app.homeserver", "-c", "homeserver.yaml"])
+            .current_dir(&self.folder);
+        let mut process = Process::start("synapse", command, &self.folder)?;
+        let versions = format!("{}/_matrix/client/versions", self.url);
+        let client = reqwest::Client::new();
+        wait_for("Synapse to answer", Duration::from_secs(60), || {
+            let ended = process.still_runs();
+            let request = client.get(&versions).send();
+            async move {
+                ended?;
+                Ok(request
+                    .await
+                    .is_ok_and(|response| response.status().is_success())
+                    .then_some(()))
+            }
+        })
+        .await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Ends it; its data stay.
+    pub async fn stop(&mut self) -> Result<()> {
+        if let Some(process) = self.process.take() {
+            process.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where `cargo xtask setup` installed the tools.
+pub fn tools() -> Result<PathBuf> {
+    if let Some(tools) = std::env::var_os("VDP_TOOLS") {
+        return Ok(tools.into());
+    }
+    let home = std::env::var_os("HOME").context("neither VDP_TOOLS nor HOME is set")?;
+    Ok(Path::new(&home).join(".cache/vdp/tools"))
+}
+
+/// 32 random bytes in unpadded base64, as a signing key has them.
+fn random_key() -> Result<String> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = [0; 33];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes[..32])?;
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        text.extend([18, 12, 6, 0].map(|shift| char::from(ALPHABET[bits >> shift & 63])));
+    }
+    // 32 bytes are 43 characters without padding.
+    text.truncate(43);
+    Ok(text)
+}
+
+fn configuration(folder: &Path, port: u16, registrations: &[PathBuf]) -> Value {
+    // The defaults are made for people; tests make calls faster than people do.
+    let unlimited = json!({ "per_second": 1000, "burst_count": 1000 });
+    json!({
+        "server_name": SERVER_NAME,
+        "public_baseurl": format!("http://127.0.0.1:{port}/"),
+        "pid_file": folder.join("synapse.pid"),
+        "listeners": [{
+            "port": port, "type": "http", "bind_addresses": ["127.0.0.1"],
+            "resources": [{ "names": ["client"], "compress": false }],
+        }],
+        "database": { "name": "sqlite3", "args": { "database": folder.join("homeserver.db") } },
+        "media_store_path": folder.join("media"),
+        "signing_key_path": folder.join("signing.key"),
+        "macaroon_secret_key": "only for tests on this machine",
+        "form_secret": "only for tests on this machine",
+        "report_stats": false,
+        "trusted_key_servers": [],
+        "federation_domain_whitelist": [],
+        "enable_registration": true,
+        "enable_registration_without_verification": true,
+        "app_service_config_files": registrations,
+        "rc_message": unlimited,
+        "rc_registration": unlimited,
+        "rc_login": { "address": unlimited, "account": unlimited, "failed_attempts": unlimited },
+        "rc_joins": { "local": unlimited, "remote": unlimited },
+        "rc_joins_per_room": unlimited,
+        "rc_invites": { "per_room": unlimited, "per_user": unlimited, "per_issuer": unlimited },
+        "rc_room_creation": unlimited,
+    })
+}
