@@ -10,7 +10,6 @@ import {
     RoomEvent,
     SyncState,
 } from "matrix-js-sdk";
-import { logger } from "matrix-js-sdk/lib/logger.js";
 import { CallErrorCode, CallState } from "matrix-js-sdk/lib/webrtc/call.js";
 import { CallEventHandlerEvent } from "matrix-js-sdk/lib/webrtc/callEventHandler.js";
 
@@ -45,7 +44,6 @@ export class Caller extends EventTarget {
 
     /** Logs in and waits until the room is known. */
     static async start(session, { homeserver, room, invitee, raw, answer }) {
-        logger.setLevel?.("warn");
         const credentials = session.access_token ? session : await logIn(homeserver, session);
         const client = createClient({
             baseUrl: homeserver,
