@@ -243,8 +243,8 @@ mod tests {
 
     #[test]
     fn sixty_milliseconds_of_three_frames_are_split() {
-        let (frames, transcoded) = push(&mut Framer::default(), &[b"\x7B\x83\x01\x02abbccc"]);
-        assert_eq!(frames, [b"\x78a".to_vec(), b"\x78bb".to_vec(), b"\x78ccc".to_vec()]);
+        let (out, transcoded) = push(&mut Framer::default(), &[b"\x7B\x83\x01\x02abbccc"]);
+        assert_eq!(out, [b"\x78a".to_vec(), b"\x78bb".to_vec(), b"\x78ccc".to_vec()]);
         assert_eq!(transcoded, 0);
     }
 
@@ -263,9 +263,9 @@ mod tests {
     #[test]
     fn one_silk_frame_of_sixty_milliseconds_is_encoded_anew() {
         let mut framer = Framer::default();
-        let (frames, transcoded) = push(&mut framer, &[b"\x58\x80\x12\x34\x56\x78"]);
-        assert_eq!((frames.len(), transcoded), (3, 3));
-        for frame in &frames {
+        let (out, transcoded) = push(&mut framer, &[b"\x58\x80\x12\x34\x56\x78"]);
+        assert_eq!((out.len(), transcoded), (3, 3));
+        for frame in &out {
             assert_eq!(Packet::parse(frame).expect("well-formed").samples(), 960);
         }
         assert_eq!(push(&mut framer, &[b"\x48\x80\x12"]).1, 1, "until the spurt is over");
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn short_frames_that_change_kind_are_encoded_anew() {
         let mut framer = Framer::default();
-        let (frames, transcoded) = push(&mut framer, &[b"\x70ab", b"\xF0cd"]);
-        assert_eq!((frames.len(), transcoded), (1, 1));
+        let (out, transcoded) = push(&mut framer, &[b"\x70ab", b"\xF0cd"]);
+        assert_eq!((out.len(), transcoded), (1, 1));
     }
 }

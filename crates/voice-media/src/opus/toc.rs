@@ -92,10 +92,10 @@ mod tests {
 
     #[test]
     fn bits_of_the_byte() {
-        let toc = Toc::new(0b11111_1_10);
+        let toc = Toc::new(0b1111_1110);
         assert_eq!((toc.config(), toc.is_stereo(), toc.code()), (31, true, 2));
-        assert_eq!(Toc::new(0b01100_0_00).mode(), Mode::Hybrid);
-        assert!(toc.agrees_with(Toc::new(0b11111_1_01)));
-        assert!(!toc.agrees_with(Toc::new(0b11111_0_10)));
+        assert_eq!(Toc::new(0b0110_0000).mode(), Mode::Hybrid);
+        assert!(toc.agrees_with(Toc::new(0b1111_1101)));
+        assert!(!toc.agrees_with(Toc::new(0b1111_1010)));
     }
 }

@@ -67,7 +67,7 @@ mod tests {
     fn round_trip(toc: u8, frames: &[&[u8]]) -> Vec<u8> {
         let mut out = [0; 8_000];
         let length = write_packet(Toc::new(toc), frames, &mut out).expect("it fits");
-        let bytes = out[..length].to_vec();
+        let bytes: Vec<u8> = out.into_iter().take(length).collect();
         let packet = Packet::parse(&bytes).expect("what was written can be read");
         assert_eq!(packet.frames(), frames);
         assert!(packet.toc().agrees_with(Toc::new(toc)));

@@ -1,70 +1,65 @@
 //! A room in virtual time: people who speak, a network, and listeners who record what an engine sends them.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
-
-pub mod speech;
+pub(crate) mod speech;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use voice_media::{Engine, InPacket, SinkId, SinkSpec, SourceId, SourceSpec};
 
-pub const FRAME: usize = 960;
+pub(crate) const FRAME: usize = 960;
 
 /// One packet on its way into the engine.
 #[derive(Debug, Clone)]
-pub struct Packet {
+pub(crate) struct Packet {
     /// Microseconds since the room opened.
-    pub at: u64,
-    pub source: u64,
-    pub opus: Vec<u8>,
-    pub sequence: u64,
-    pub media_time: Option<u64>,
-    pub level: Option<u8>,
+    pub(crate) at: u64,
+    pub(crate) source: u64,
+    pub(crate) opus: Vec<u8>,
+    pub(crate) sequence: u64,
+    pub(crate) media_time: Option<u64>,
+    pub(crate) level: Option<u8>,
 }
 
 /// One packet that a listener got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// Microseconds since the room opened.
-    pub at: u64,
-    pub opus: Vec<u8>,
-    pub media_time: u64,
-    pub sequence: u64,
-    pub marker: bool,
-    pub lost_before: u32,
-    pub late: bool,
-    pub source: Option<SourceId>,
+    pub(crate) at: u64,
+    pub(crate) opus: Vec<u8>,
+    pub(crate) media_time: u64,
+    pub(crate) sequence: u64,
+    pub(crate) marker: bool,
+    pub(crate) lost_before: u32,
+    pub(crate) late: bool,
+    pub(crate) source: Option<SourceId>,
 }
 
-pub struct Room {
-    pub engine: Engine,
-    pub start: Instant,
-    pub heard: BTreeMap<SinkId, Vec<Heard>>,
-    /// Times that the engine asked to be woken.
-    pub wakeups: u64,
+pub(crate) struct Room {
+    pub(crate) engine: Engine,
+    pub(crate) start: Instant,
+    pub(crate) heard: BTreeMap<SinkId, Vec<Heard>>,
 }
 
 impl Room {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             engine: Engine::new(),
             start: Instant::now(),
             heard: BTreeMap::new(),
-            wakeups: 0,
         }
     }
 
-    pub fn source(&mut self, id: u64) -> SourceId {
+    pub(crate) fn source(&mut self, id: u64) -> SourceId {
         self.source_with(id, SourceSpec::new(format!("source {id}")))
     }
 
-    pub fn source_with(&mut self, id: u64, spec: SourceSpec) -> SourceId {
+    pub(crate) fn source_with(&mut self, id: u64, spec: SourceSpec) -> SourceId {
         self.engine.add_source(SourceId::new(id), spec).expect("there is room");
         SourceId::new(id)
     }
 
-    pub fn sink(&mut self, id: u64, edit: impl FnOnce(SinkSpec) -> SinkSpec) -> SinkId {
+    pub(crate) fn sink(&mut self, id: u64, edit: impl FnOnce(SinkSpec) -> SinkSpec) -> SinkId {
         let spec = edit(SinkSpec::new(format!("sink {id}")));
         self.engine
             .add_sink(self.start, SinkId::new(id), spec)
@@ -74,7 +69,7 @@ impl Room {
     }
 
     /// Everybody in a room of `people`, each with a sink that does not hear himself.
-    pub fn of(people: u64) -> Self {
+    pub(crate) fn of(people: u64) -> Self {
         let mut room = Self::new();
         for id in 0..people {
             let source = room.source(id);
@@ -84,14 +79,14 @@ impl Room {
     }
 
     /// Runs the packets in the order of their arrival, then the time until half a second after the last.
-    pub fn run(&mut self, packets: Vec<Packet>) {
+    pub(crate) fn run(&mut self, packets: Vec<Packet>) {
         let end = packets.iter().map(|packet| packet.at).max().unwrap_or(0) + 500_000;
         self.run_without_end(packets);
         self.pass_time(end);
     }
 
     /// Runs the packets in the order of their arrival.
-    pub fn run_without_end(&mut self, mut packets: Vec<Packet>) {
+    pub(crate) fn run_without_end(&mut self, mut packets: Vec<Packet>) {
         packets.sort_by_key(|packet| packet.at);
         for packet in &packets {
             self.pass_time(packet.at);
@@ -108,17 +103,16 @@ impl Room {
         }
     }
 
-    pub fn of_sink(&self, id: u64) -> &[Heard] {
+    pub(crate) fn of_sink(&self, id: u64) -> &[Heard] {
         self.heard.get(&SinkId::new(id)).map_or(&[], Vec::as_slice)
     }
 
-    pub fn at(&self, micros: u64) -> Instant {
+    pub(crate) fn at(&self, micros: u64) -> Instant {
         self.start + Duration::from_micros(micros)
     }
 
     fn pass_time(&mut self, until: u64) {
         while let Some(due) = self.engine.poll_timeout().filter(|&due| due <= self.at(until)) {
-            self.wakeups += 1;
             self.engine.handle_timeout(due);
             let micros = due.saturating_duration_since(self.start).as_micros();
             self.drain(u64::try_from(micros).expect("small"));
@@ -144,16 +138,16 @@ impl Room {
 
 /// How a person's packets are made and sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Speaker {
-    pub source: u64,
+pub(crate) struct Speaker {
+    pub(crate) source: u64,
     /// Microseconds from the room's opening to his first packet.
-    pub start: u64,
+    pub(crate) start: u64,
     /// Whether packets carry a media time and a level, as WebRTC's do.
-    pub webrtc: bool,
+    pub(crate) webrtc: bool,
 }
 
 impl Speaker {
-    pub fn new(source: u64, start: u64) -> Self {
+    pub(crate) fn new(source: u64, start: u64) -> Self {
         Self {
             source,
             start,
@@ -161,7 +155,7 @@ impl Speaker {
         }
     }
 
-    pub fn webrtc(source: u64, start: u64) -> Self {
+    pub(crate) fn webrtc(source: u64, start: u64) -> Self {
         Self {
             source,
             start,
@@ -170,7 +164,7 @@ impl Speaker {
     }
 
     /// One packet for each 20 ms of `pcm`, on time.
-    pub fn send(self, pcm: &[f32], packets: &[Vec<u8>]) -> Vec<Packet> {
+    pub(crate) fn send(self, pcm: &[f32], packets: &[Vec<u8>]) -> Vec<Packet> {
         let frames = (0_u64..).zip(packets.iter().zip(pcm.chunks(FRAME)));
         frames
             .map(|(index, (opus, samples))| Packet {
@@ -187,7 +181,7 @@ impl Speaker {
 
 /// Decodes what a listener got into one recording in which each packet stands at its media time; what is missing is
 /// concealed where a loss was announced and silent elsewhere.
-pub fn record(heard: &[Heard]) -> Vec<f32> {
+pub(crate) fn record(heard: &[Heard]) -> Vec<f32> {
     let mut decoder = opus2::Decoder::new(48_000, opus2::Channels::Mono).expect("libopus works");
     let mut recording = Vec::new();
     let mut frame = [0.0; FRAME];
@@ -209,7 +203,7 @@ pub fn record(heard: &[Heard]) -> Vec<f32> {
 }
 
 /// Media time only grows, packets never overlap and numbers never repeat, whatever the source.
-pub fn assert_monotonic(heard: &[Heard]) {
+pub(crate) fn assert_monotonic(heard: &[Heard]) {
     for pair in heard.windows(2) {
         let [before, after] = pair else { continue };
         assert!(after.media_time >= before.media_time + 960, "{before:?} then {after:?}");

@@ -4,18 +4,18 @@ use std::f32::consts::TAU;
 
 /// A voice: pitch in Hz, and a seed for its noise.
 #[derive(Debug, Clone, Copy)]
-pub struct Voice {
-    pub pitch: f32,
-    pub seed: u32,
+pub(crate) struct Voice {
+    pub(crate) pitch: f32,
+    pub(crate) seed: u32,
 }
 
-pub const ALICE: Voice = Voice { pitch: 203.0, seed: 1 };
-pub const BOB: Voice = Voice { pitch: 117.0, seed: 2 };
-pub const CAROL: Voice = Voice { pitch: 161.0, seed: 3 };
+pub(crate) const ALICE: Voice = Voice { pitch: 203.0, seed: 1 };
+pub(crate) const BOB: Voice = Voice { pitch: 117.0, seed: 2 };
+pub(crate) const CAROL: Voice = Voice { pitch: 161.0, seed: 3 };
 
 impl Voice {
     /// Speech of this voice at about −20 dBFS, without pauses longer than 60 ms.
-    pub fn speak(self, millis: usize) -> Vec<f32> {
+    pub(crate) fn speak(self, millis: usize) -> Vec<f32> {
         let mut noise = Noise::new(self.seed);
         let mut phase = 0.0_f32;
         (0..millis * 48)
@@ -24,7 +24,7 @@ impl Voice {
                 let syllable = (TAU * time * 3.7 + self.pitch).sin();
                 let glide = 1.0 + 0.1 * (TAU * time * 0.9).sin();
                 phase = (phase + self.pitch * glide / 48_000.0).fract();
-                let voiced: f32 = (1_u8..16)
+                let voiced: f32 = (1_u8..11)
                     .map(|harmonic| {
                         let frequency = self.pitch * f32::from(harmonic);
                         (TAU * phase * f32::from(harmonic)).sin() * formants(frequency, time)
@@ -38,34 +38,34 @@ impl Voice {
 }
 
 /// White noise at this level.
-pub fn noise(millis: usize, amplitude: f32, seed: u32) -> Vec<f32> {
+pub(crate) fn noise(millis: usize, amplitude: f32, seed: u32) -> Vec<f32> {
     let mut noise = Noise::new(seed);
     (0..millis * 48).map(|_| amplitude * noise.next()).collect()
 }
 
-pub fn silence(millis: usize) -> Vec<f32> {
+pub(crate) fn silence(millis: usize) -> Vec<f32> {
     vec![0.0; millis * 48]
 }
 
 /// The level of a frame, −dBov, as a sender measures it for RFC 6464.
-pub fn level(samples: &[f32]) -> u8 {
+pub(crate) fn level(samples: &[f32]) -> u8 {
     let power = power(samples);
     (0..127)
         .find(|&level| 10.0_f32.powf(-f32::from(level) / 10.0) <= power)
         .unwrap_or(127)
 }
 
-pub fn power(samples: &[f32]) -> f32 {
+pub(crate) fn power(samples: &[f32]) -> f32 {
     samples.iter().map(|sample| sample * sample).sum::<f32>() / count(samples.len())
 }
 
-pub fn decibels(power: f32) -> f32 {
+pub(crate) fn decibels(power: f32) -> f32 {
     10.0 * power.max(1e-12).log10()
 }
 
 /// How loud `voice` is in `recording`, and how well it is known: the gain that explains most of the recording
 /// (least squares over all voices at once), in dB. Everything must be aligned.
-pub fn gains(recording: &[f32], voices: &[&[f32]]) -> Vec<f32> {
+pub(crate) fn gains(recording: &[f32], voices: &[&[f32]]) -> Vec<f32> {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     let size = voices.len();
     let mut rows: Vec<Vec<f64>> = voices
@@ -96,7 +96,7 @@ pub fn gains(recording: &[f32], voices: &[&[f32]]) -> Vec<f32> {
 /// The delay of `recording` behind `reference`, in samples up to `most`, at which they are most alike, and how alike
 /// they are then (normalised cross-correlation). Half a second is looked at, every third sample of it: speech has
 /// nothing to say above 8 kHz.
-pub fn align(recording: &[f32], reference: &[f32], most: usize) -> (usize, f32) {
+pub(crate) fn align(recording: &[f32], reference: &[f32], most: usize) -> (usize, f32) {
     let alike = |lag: usize| {
         let part = &recording[lag.min(recording.len())..];
         let (mut cross, mut left, mut right) = (0.0_f32, 1e-9_f32, 1e-9_f32);
@@ -107,23 +107,25 @@ pub fn align(recording: &[f32], reference: &[f32], most: usize) -> (usize, f32) 
         }
         cross / (left * right).sqrt()
     };
-    let best = (0..=most)
-        .map(|lag| (lag, alike(lag)))
-        .max_by(|a, b| a.1.total_cmp(&b.1));
-    best.expect("there is a lag")
+    let best = |lags: &mut dyn Iterator<Item = usize>| {
+        let alike = lags.map(|lag| (lag, alike(lag)));
+        alike.max_by(|a, b| a.1.total_cmp(&b.1)).expect("there is a lag")
+    };
+    let (near, _) = best(&mut (0..=most).step_by(4));
+    best(&mut (near.saturating_sub(4)..=near + 4))
 }
 
 /// Encodes for a call: SILK or hybrid, mono, as Chromium does at this rate.
-pub fn encode_voip(pcm: &[f32]) -> Vec<Vec<u8>> {
+pub(crate) fn encode_voip(pcm: &[f32]) -> Vec<Vec<u8>> {
     encode(pcm, opus2::Application::Voip, 24_000, 960)
 }
 
 /// Encodes as Discord does: the transform coder, which says nothing about speech.
-pub fn encode_celt(pcm: &[f32]) -> Vec<Vec<u8>> {
+pub(crate) fn encode_celt(pcm: &[f32]) -> Vec<Vec<u8>> {
     encode(pcm, opus2::Application::LowDelay, 64_000, 960)
 }
 
-pub fn encode(pcm: &[f32], application: opus2::Application, bits: i32, samples: usize) -> Vec<Vec<u8>> {
+pub(crate) fn encode(pcm: &[f32], application: opus2::Application, bits: i32, samples: usize) -> Vec<Vec<u8>> {
     let mut encoder = opus2::Encoder::new(48_000, opus2::Channels::Mono, application).expect("libopus works");
     encoder.set_bitrate(opus2::Bitrate::Bits(bits)).expect("a valid rate");
     let frames = pcm.chunks_exact(samples);

@@ -1,9 +1,7 @@
 //! One speaker is forwarded untouched, and at the right time.
 
-mod room;
-
-use room::speech::{ALICE, BOB, encode_celt, encode_voip, noise, silence};
-use room::{Packet, Room, Speaker, assert_monotonic};
+use crate::room::speech::{ALICE, BOB, encode_celt, encode_voip, noise, silence};
+use crate::room::{self, Packet, Room, Speaker, assert_monotonic};
 use voice_media::opus::SILENCE;
 use voice_media::{Channels, Except, SourceId, SourceSpec};
 

@@ -1,9 +1,7 @@
 //! Several speakers are mixed: everybody is there, nobody hears himself, and the switch is not heard.
 
-mod room;
-
-use room::speech::{ALICE, BOB, CAROL, align, decibels, encode_celt, encode_voip, gains, noise, power, silence};
-use room::{FRAME, Heard, Packet, Room, Speaker, assert_monotonic, record};
+use crate::room::speech::{ALICE, BOB, CAROL, align, decibels, encode_celt, encode_voip, gains, noise, power, silence};
+use crate::room::{FRAME, Heard, Packet, Room, Speaker, assert_monotonic, record};
 use voice_media::{Channels, SourceSpec};
 
 /// The part of a recording from `from` to `to`, in milliseconds.
@@ -27,7 +25,7 @@ fn delay(recording: &[f32], voice: &[f32], from: usize) -> usize {
     lag
 }
 
-/// The gain of each voice in a part of a recording in which each speaks alone at some time: MIX_CHECK.
+/// How loud each voice is in a part of a recording, in dB (`MIX_CHECK`).
 fn mix_check(recording: &[f32], voices: &[Vec<f32>], from: usize, to: usize) -> Vec<f32> {
     let aligned: Vec<_> = voices
         .iter()
@@ -260,31 +258,28 @@ fn lose(packets: Vec<Packet>, percent: u64) -> Vec<Packet> {
 #[test]
 fn five_percent_loss_is_concealed_in_a_mix_b8() {
     let mut room = Room::of(3);
-    let (alice, bob) = (ALICE.speak(10_000), BOB.speak(10_000));
+    // Bob only starts the mix, which then stays, so that a hole in Alice's voice would be heard.
+    let (alice, bob) = (ALICE.speak(10_000), BOB.speak(1_000));
     let mut packets = lose(Speaker::webrtc(0, 0).send(&alice, &encode_voip(&alice)), 5);
-    packets.extend(lose(Speaker::webrtc(1, 4_000).send(&bob, &encode_voip(&bob)), 5));
-    let lost = 1_000 - packets.len() as u64;
+    let lost = 500 - packets.len() as u64;
+    packets.extend(Speaker::webrtc(1, 4_000).send(&bob, &encode_voip(&bob)));
     room.run(packets);
     let stats = room.engine.stats();
-    assert!(lost > 30);
+    assert!(lost > 15);
     assert!(
-        stats.concealed >= lost - 5 && stats.concealed <= lost + 12,
-        "each loss once, and the fade at the end: {} for {lost}",
+        (lost..lost + 12).contains(&stats.concealed),
+        "each loss once, and the fades at the ends: {} for {lost}",
         stats.concealed
     );
-    let heard = room.of_sink(2);
-    let recording = record(heard);
-    let gains = mix_check(&recording, &[alice, bob], 1_000, 9_000);
-    assert!(gains.iter().all(|gain| gain.abs() < 3.0), "{gains:?} dB");
-    let quietest = recording[48_000..432_000]
+    let recording = record(room.of_sink(2));
+    let gains = mix_check(&recording, &[alice], 2_000, 9_000);
+    assert!(gains[0].abs() < 1.5, "{gains:?} dB");
+    let quietest = recording[96_000..432_000]
         .chunks(FRAME)
         .map(power)
         .fold(f32::MAX, f32::min);
-    assert!(
-        decibels(quietest) > -45.0,
-        "no hole where a packet was lost: {} dB",
-        decibels(quietest)
-    );
+    let quietest = decibels(quietest);
+    assert!(quietest > -40.0, "no hole where a packet was lost: {quietest} dB");
 }
 
 #[test]
@@ -312,21 +307,22 @@ fn jitter_reorder_and_duplicates_leave_the_mix_whole() {
 
 #[test]
 fn a_burst_leaves_no_standing_delay_in_the_mix_b8() {
+    let (alice, bob) = (ALICE.speak(12_000), BOB.speak(12_000));
+    let alices = Speaker::new(0, 0).send(&alice, &encode_celt(&alice));
+    let bobs = Speaker::new(1, 4_000).send(&bob, &encode_celt(&bob));
     for stall in [90_000, 200_000] {
         let mut room = Room::of(3);
-        let (alice, bob) = (ALICE.speak(20_000), BOB.speak(20_000));
-        let mut packets = Speaker::new(0, 0).send(&alice, &encode_celt(&alice));
-        let mut stalled = Speaker::new(1, 4_000).send(&bob, &encode_celt(&bob));
+        let (mut packets, mut stalled) = (alices.clone(), bobs.clone());
         for packet in stalled
             .iter_mut()
             .filter(|packet| (5_000_000..5_000_000 + stall).contains(&packet.at))
         {
-            packet.at = 5_000_000 + stall;
+            packet.at = 3_000_000 + stall;
         }
         packets.extend(stalled);
         room.run(packets);
         let recording = record(room.of_sink(2));
-        let (before, after) = (delay(&recording, &bob, 2_000), delay(&recording, &bob, 17_000));
+        let (before, after) = (delay(&recording, &bob, 1_500), delay(&recording, &bob, 11_000));
         assert!(
             after <= before + FRAME,
             "a stall of {stall} µs: the delay went from {before} to {after} samples"
