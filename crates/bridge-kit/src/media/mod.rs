@@ -6,6 +6,11 @@
 //!
 //! A panic in an engine or in a callback ends that room alone: it is counted, [`RoomMedia::failed`] tells of it, and
 //! the thread goes on with its other rooms.
+//!
+//! # Bounds
+//! A room's queue holds 256 packets and 64 KiB; what finds it full is dropped and counted. An engine holds 128 sources
+//! and 128 sinks, 32 packets of each source, decoders only for those who are mixed, and encoders only for mixes that
+//! somebody hears. None of this grows with the length of a call, and a packet that is forwarded allocates nothing.
 
 mod hosted;
 mod inbox;

@@ -254,6 +254,33 @@ fn packets_of_other_durations_leave_as_twenty_milliseconds() {
 }
 
 #[test]
+fn a_new_spurt_is_forwarded_again_after_one_that_was_transcoded() {
+    let mut room = Room::of(2);
+    let pcm = ALICE.speak(600);
+    let long = room::speech::encode(&pcm, opus2::Application::Voip, 12_000, 2_880);
+    let mut packets: Vec<_> = (0_u64..)
+        .zip(long)
+        .map(|(index, opus)| Packet {
+            at: index * 60_000,
+            source: 0,
+            opus,
+            sequence: index,
+            media_time: None,
+            level: Some(20),
+        })
+        .collect();
+    let short = Speaker::new(0, 1_000_000).send(&pcm, &encode_voip(&pcm));
+    packets.extend(short.iter().cloned().map(|packet| Packet {
+        level: Some(20),
+        ..packet
+    }));
+    room.run(packets);
+    assert_eq!(room.engine.stats().transcoded, 30);
+    let sent: Vec<&[u8]> = short.iter().map(|packet| packet.opus.as_slice()).collect();
+    assert!(forwarded(&room, 1).ends_with(&sent), "the second spurt is untouched");
+}
+
+#[test]
 fn groups_are_left_out_as_a_whole() {
     let mut room = Room::new();
     for id in [0, 1] {
