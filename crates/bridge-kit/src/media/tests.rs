@@ -29,7 +29,12 @@ fn push(source: &MediaSource, sequence: u64, opus: &[u8]) {
 
 /// A sink that remembers what it got.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<(Vec<u8>, bool)>>>);
+struct Recorder(Arc<Mutex<Vec<Heard>>>);
+
+struct Heard {
+    opus: Vec<u8>,
+    mixed: bool,
+}
 
 impl Recorder {
     fn forwarded(&self) -> Vec<Vec<u8>> {
@@ -59,7 +64,10 @@ impl Recorder {
 impl PacketSink for Recorder {
     fn send(&mut self, packet: &OutPacket<'_>) {
         let mut heard = self.0.lock().expect("no panic while it is held");
-        heard.push((packet.opus.to_vec(), packet.source.is_none()));
+        heard.push(Heard {
+            opus: packet.opus.to_vec(),
+            mixed: packet.source.is_none(),
+        });
     }
 }
 
@@ -182,7 +190,7 @@ fn a_full_queue_drops_and_counts() {
         push(&source, sequence, &voice(1));
     }
     assert_eq!(room.stats().overflowed, 1_000 - 256);
-    push(&source, 1_001, &[0; 100_000]);
+    push(&source, 1_001, &vec![0; 100_000]);
     assert_eq!(room.stats().overflowed, 1_001 - 256);
     drop(let_go);
     eventually("what fitted is worked off", || room.stats().engine.received == 257);
@@ -230,7 +238,9 @@ fn twenty_rooms_mix_at_once() {
         let due = start + frame * FRAME;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         for (_, sources, ..) in &rooms {
-            sources.iter().for_each(|source| push(source, sequence, &voice(9)));
+            for source in sources {
+                push(source, sequence, &voice(9));
+            }
         }
     }
     eventually("all mixes have ended", || {
