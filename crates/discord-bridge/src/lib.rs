@@ -1,1 +1,22 @@
 //! Takes part in Discord voice channels and carries their voice over VDP.
+//!
+//! - [`config`]: the `[discord]` section
+//! - [`gateway`]: Discord's gateway and REST API (serenity), and what is known of guilds and channels
+//! - `voice`: voice channels (songbird), behind a driver type of our own
+//! - `links`, `table`, `admission`, `standing`: which room has which voice channel, whether the bot may join it, and
+//!   whether it may stay; pure
+//! - `bridge`: joins and leaves as the signalling asks for it
+//! - `service`: the program around all this
+
+mod admission;
+mod announcement;
+mod bridge;
+pub mod config;
+pub mod gateway;
+mod links;
+mod service;
+mod standing;
+mod table;
+mod voice;
+
+pub use self::service::{DiscordBridge, PROGRAM};

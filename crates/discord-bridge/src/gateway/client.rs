@@ -1,0 +1,185 @@
+//! Keeps a connection to Discord's gateway: waits for Discord at the start, and connects again when it is lost.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bridge_kit::health::{Component, State};
+use serenity::all::{Cache, GatewayError as SerenityGateway, GatewayIntents};
+use serenity::client::{Client, ClientBuilder};
+use serenity::prelude::SerenityError;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{self, ApiError, Backoff, Entrance};
+use super::directory::Directory;
+use super::facts::UserId;
+use super::handler::{GatewayEvent, Handler};
+use crate::config::Discord;
+use crate::voice::driver::Driver;
+
+/// What the bot hears of: guilds with their channels and roles, and who is in which voice channel.
+const INTENTS: GatewayIntents = GatewayIntents::GUILDS.union(GatewayIntents::GUILD_VOICE_STATES);
+
+/// Why the bot cannot be on Discord, until somebody changes something.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GatewayError {
+    /// The token is wrong.
+    #[error("discord.token: Discord refuses the token; copy it anew from the developer portal")]
+    Credentials,
+    /// Discord does not let this bot know of guilds and voice states, which needs no approval. This is Discord's fault.
+    #[error("Discord refuses the intents that every bot may have")]
+    Intents,
+}
+
+/// The connection as the rest of the bridge sees it.
+pub(crate) struct Connection {
+    directory: Directory,
+    health: Component,
+    state: Mutex<GatewayState>,
+    connected: AtomicU64,
+}
+
+/// Whether the gateway can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GatewayState {
+    /// Not yet, or not any more; it is being connected.
+    Connecting,
+    /// It can.
+    Connected,
+}
+
+impl GatewayState {
+    /// Its name in `/status`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(directory: Directory, health: Component) -> Self {
+        health.set(State::Connecting, "waiting for Discord");
+        Self {
+            directory,
+            health,
+            state: Mutex::new(GatewayState::Connecting),
+            connected: AtomicU64::new(0),
+        }
+    }
+
+    /// Its state at the moment.
+    pub(crate) fn state(&self) -> GatewayState {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often it has been connected; more than once means that it was lost in between.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connected.load(Relaxed)
+    }
+
+    pub(super) fn open(&self, cache: &Arc<Cache>, bot: UserId) {
+        self.directory.open(Arc::clone(cache), bot);
+        if self.change(GatewayState::Connected) {
+            self.connected.fetch_add(1, Relaxed);
+            tracing::info!(guilds = cache.guild_count(), "connected to Discord");
+            self.health.set(State::Ready, "");
+        }
+    }
+
+    pub(super) fn lost(&self) {
+        if self.change(GatewayState::Connecting) {
+            tracing::warn!("the connection to Discord's gateway is lost; connecting again");
+            self.health
+                .set(State::Connecting, "connecting to Discord's gateway again");
+        }
+        self.directory.close();
+    }
+
+    /// Whether it was not in that state before.
+    fn change(&self, new: GatewayState) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *state, new) != new
+    }
+}
+
+/// Runs the gateway client until `stop`.
+///
+/// A Discord that cannot be reached is waited for; an error is returned only where waiting helps nobody.
+pub(crate) async fn run(
+    discord: &Discord,
+    driver: &Driver,
+    connection: &Arc<Connection>,
+    events: mpsc::Sender<GatewayEvent>,
+    stop: CancellationToken,
+) -> Result<(), GatewayError> {
+    let mut backoff = Backoff::new();
+    loop {
+        let Some(entrance) = stop.run_until_cancelled(wait_for_discord(discord)).await.transpose()? else {
+            return Ok(());
+        };
+        match connect(discord, driver, connection, events.clone(), entrance, &stop).await {
+            Ok(()) => return Ok(()),
+            Err(SerenityError::Gateway(SerenityGateway::InvalidAuthentication)) => {
+                return Err(GatewayError::Credentials);
+            }
+            Err(SerenityError::Gateway(
+                SerenityGateway::DisallowedGatewayIntents | SerenityGateway::InvalidGatewayIntents,
+            )) => return Err(GatewayError::Intents),
+            Err(error) => {
+                connection.lost();
+                tracing::warn!(%error, "the gateway client ended; starting it again");
+            }
+        }
+        if stop.run_until_cancelled(sleep(backoff.wait())).await.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Asks until Discord answers; says once that it waits.
+async fn wait_for_discord(discord: &Discord) -> Result<Entrance, GatewayError> {
+    let http = api::http(discord);
+    let mut backoff = Backoff::new();
+    let mut said = false;
+    loop {
+        match api::enter(&http).await {
+            Ok(entrance) => return Ok(entrance),
+            Err(ApiError::Credentials) => return Err(GatewayError::Credentials),
+            Err(error) if said => tracing::debug!(%error, "still waiting for Discord"),
+            Err(error) => tracing::warn!(%error, "Discord does not answer; trying until it does"),
+        }
+        said = true;
+        sleep(backoff.wait()).await;
+    }
+}
+
+async fn connect(
+    discord: &Discord,
+    driver: &Driver,
+    connection: &Arc<Connection>,
+    events: mpsc::Sender<GatewayEvent>,
+    entrance: Entrance,
+    stop: &CancellationToken,
+) -> Result<(), SerenityError> {
+    let handler = Handler {
+        connection: Arc::clone(connection),
+        bot: entrance.bot,
+        events,
+    };
+    let builder = ClientBuilder::new_with_http(api::http(discord), INTENTS).event_handler(handler);
+    let mut client = driver.register(builder).await?;
+    // serenity has asked for the address itself, and has made one up if it got no answer this time.
+    *client.ws_url.lock().await = entrance.gateway;
+    let shards = Arc::clone(&client.shard_manager);
+    let outcome = stop.run_until_cancelled(start(&mut client)).await;
+    shards.shutdown_all().await;
+    outcome.unwrap_or(Ok(()))
+}
+
+/// Large bots must have as many shards as Discord says.
+async fn start(client: &mut Client) -> Result<(), SerenityError> {
+    client.start_autosharded().await
+}

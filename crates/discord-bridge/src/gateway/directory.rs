@@ -1,0 +1,163 @@
+//! Looks things up in what the gateway has told of the guilds.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serenity::cache::Cache;
+use serenity::model::channel::{ChannelType, GuildChannel};
+use serenity::model::guild::Guild;
+use serenity::model::permissions::Permissions as Flags;
+
+use super::facts::{BotPlace, ChannelFacts, ChannelId, ChannelKind, GuildId, Permissions, Place, UserId, VoiceChannel};
+
+/// The guilds, channels and people that the bot knows of; empty while it has no connection.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Directory {
+    known: Arc<RwLock<Option<Known>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    cache: Arc<Cache>,
+    bot: UserId,
+}
+
+impl Directory {
+    /// There is a connection, and this is what it keeps up to date.
+    pub(super) fn open(&self, cache: Arc<Cache>, bot: UserId) {
+        self.set(Some(Known { cache, bot }));
+    }
+
+    /// The connection is gone: what was known may be wrong by now.
+    pub(super) fn close(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, known: Option<Known>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    fn known(&self) -> Option<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The bot's user.
+    pub(crate) fn bot(&self) -> Option<UserId> {
+        Some(self.known()?.bot)
+    }
+
+    /// How many guilds the bot is in.
+    pub(crate) fn guilds(&self) -> usize {
+        self.known().map_or(0, |known| known.cache.guild_count())
+    }
+
+    /// What is known of a channel. Without a guild, the channel's own is taken.
+    pub(crate) fn place(&self, guild: Option<GuildId>, channel: ChannelId) -> Place {
+        let Some(Known { cache, bot }) = self.known() else {
+            return Place::Offline;
+        };
+        let Some(guild) = guild.or_else(|| guild_of(&cache, channel)) else {
+            return Place::UnknownChannel;
+        };
+        if cache.unavailable_guilds().get(&guild.into()).is_some() {
+            return Place::UnavailableGuild;
+        }
+        let Some(guild) = cache.guild(guild) else {
+            return Place::UnknownGuild;
+        };
+        match guild.channels.get(&channel.into()) {
+            None => Place::UnknownChannel,
+            Some(channel) => Place::Known(facts(&guild, channel, bot)),
+        }
+    }
+
+    /// The voice channel of a guild that the bot is in.
+    pub(crate) fn bot_place(&self, guild: GuildId) -> BotPlace {
+        let Some(Known { cache, bot }) = self.known() else {
+            return BotPlace::Unknown;
+        };
+        let Some(guild) = cache.guild(guild) else {
+            return BotPlace::Unknown;
+        };
+        let channel = guild.voice_states.get(&bot.into()).and_then(|state| state.channel_id);
+        channel.map_or(BotPlace::Nowhere, |channel| BotPlace::In(channel.into()))
+    }
+
+    /// Whether a user of a guild is a bot, as far as is known.
+    pub(crate) fn is_bot(&self, guild: GuildId, user: UserId) -> bool {
+        let Some(Known { cache, .. }) = self.known() else {
+            return false;
+        };
+        let Some(guild) = cache.guild(guild) else {
+            return false;
+        };
+        let id = user.into();
+        let member = guild
+            .members
+            .get(&id)
+            .or_else(|| guild.voice_states.get(&id)?.member.as_ref());
+        member.is_some_and(|member| member.user.bot)
+    }
+}
+
+fn guild_of(cache: &Cache, channel: ChannelId) -> Option<GuildId> {
+    let holds = |guild: &serenity::model::id::GuildId| {
+        cache
+            .guild(*guild)
+            .is_some_and(|guild| guild.channels.contains_key(&channel.into()))
+    };
+    cache.guilds().into_iter().find(holds).map(GuildId::from)
+}
+
+fn facts(guild: &Guild, channel: &GuildChannel, bot: UserId) -> ChannelFacts {
+    let bot_id = serenity::all::UserId::from(bot);
+    let members = guild
+        .voice_states
+        .values()
+        .filter(|state| state.channel_id == Some(channel.id) && state.user_id != bot_id)
+        .map(|state| state.user_id.into())
+        .collect();
+    ChannelFacts {
+        at: VoiceChannel {
+            guild: guild.id.into(),
+            channel: channel.id.into(),
+        },
+        name: channel.name.clone(),
+        kind: kind(channel.kind),
+        afk: guild
+            .afk_metadata
+            .as_ref()
+            .is_some_and(|afk| afk.afk_channel_id == channel.id),
+        permissions: permissions(guild, channel, bot),
+        user_limit: channel.user_limit.unwrap_or(0),
+        members,
+    }
+}
+
+fn kind(kind: ChannelType) -> ChannelKind {
+    match kind {
+        ChannelType::Voice => ChannelKind::Voice,
+        ChannelType::Stage => ChannelKind::Stage,
+        _ => ChannelKind::Text,
+    }
+}
+
+/// A bot whose own membership Discord has not told has no roles, as far as anybody knows.
+fn permissions(guild: &Guild, channel: &GuildChannel, bot: UserId) -> Permissions {
+    let flags = match guild.members.get(&bot.into()) {
+        Some(member) => guild.user_permissions_in(channel, member),
+        None => guild
+            .roles
+            .get(&guild.id.everyone_role())
+            .map_or(Flags::empty(), |everyone| everyone.permissions),
+    };
+    let all = flags.contains(Flags::ADMINISTRATOR);
+    Permissions {
+        view: all || flags.contains(Flags::VIEW_CHANNEL),
+        connect: all || flags.contains(Flags::CONNECT),
+        speak: all || flags.contains(Flags::SPEAK),
+        exceed_limit: all || flags.contains(Flags::MOVE_MEMBERS),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+use std::num::NonZeroU64;
+
+use serde_json::{Value, json};
+use serenity::all::{GuildCreateEvent, GuildDeleteEvent};
+
+use super::*;
+
+const GUILD: u64 = 1;
+const BOT: u64 = 10;
+
+fn id(number: u64) -> NonZeroU64 {
+    NonZeroU64::new(number).unwrap()
+}
+
+/// A channel as the gateway tells of it; `deny` is an overwrite for the bot.
+fn channel(number: u64, kind: u8, user_limit: u32, deny: Flags) -> Value {
+    json!({
+        "id": number.to_string(), "guild_id": GUILD.to_string(), "type": kind, "name": format!("channel {number}"),
+        "position": 0, "user_limit": user_limit, "bitrate": 64000, "nsfw": false,
+        "permission_overwrites": [
+            { "id": BOT.to_string(), "type": 1, "allow": "0", "deny": deny.bits().to_string() },
+        ],
+    })
+}
+
+fn member(number: u64, bot: bool) -> Value {
+    json!({
+        "user": { "id": number.to_string(), "username": format!("user {number}"), "discriminator": "0", "avatar": null, "bot": bot },
+        "roles": [], "joined_at": "2024-01-01T00:00:00Z", "deaf": false, "mute": false, "flags": 0,
+    })
+}
+
+fn voice_state(user: u64, channel: u64) -> Value {
+    json!({
+        "user_id": user.to_string(), "channel_id": channel.to_string(), "session_id": "s", "deaf": false, "mute": false,
+        "self_deaf": false, "self_mute": false, "self_video": false, "suppress": false,
+    })
+}
+
+fn guild() -> Value {
+    let everyone = Flags::VIEW_CHANNEL | Flags::CONNECT | Flags::SPEAK;
+    json!({
+        "id": GUILD.to_string(), "name": "guild", "owner_id": "99", "afk_channel_id": "24", "afk_timeout": 300,
+        "verification_level": 0, "default_message_notifications": 0, "explicit_content_filter": 0, "emojis": [],
+        "features": [], "mfa_level": 0, "system_channel_flags": 0, "premium_tier": 0, "preferred_locale": "en-US",
+        "nsfw_level": 0, "stickers": [], "premium_progress_bar_enabled": false, "joined_at": "2024-01-01T00:00:00Z",
+        "large": false, "unavailable": false, "member_count": 3, "threads": [], "presences": [], "stage_instances": [],
+        "guild_scheduled_events": [], "soundboard_sounds": [], "nsfw": false,
+        "roles": [{
+            "id": GUILD.to_string(), "name": "@everyone", "color": 0,
+            "colors": { "primary_color": 0, "secondary_color": null, "tertiary_color": null }, "hoist": false, "position": 0,
+            "permissions": everyone.bits().to_string(), "managed": false, "mentionable": false, "flags": 0,
+        }],
+        "channels": [
+            channel(20, 2, 5, Flags::empty()),
+            channel(21, 0, 0, Flags::empty()),
+            channel(22, 13, 0, Flags::empty()),
+            channel(23, 2, 0, Flags::SPEAK | Flags::CONNECT),
+            channel(24, 2, 0, Flags::empty()),
+        ],
+        "members": [member(BOT, true), member(11, false), member(12, true)],
+        "voice_states": [voice_state(BOT, 20), voice_state(11, 20), voice_state(12, 20)],
+    })
+}
+
+fn directory() -> (Directory, Arc<Cache>) {
+    let cache = Arc::new(Cache::new());
+    let mut event: GuildCreateEvent = serde_json::from_value(guild()).unwrap();
+    cache.update(&mut event);
+    let directory = Directory::default();
+    directory.open(Arc::clone(&cache), UserId(id(BOT)));
+    (directory, cache)
+}
+
+fn place(directory: &Directory, channel: u64) -> Place {
+    directory.place(Some(GuildId(id(GUILD))), ChannelId(id(channel)))
+}
+
+fn known(directory: &Directory, channel: u64) -> ChannelFacts {
+    match place(directory, channel) {
+        Place::Known(facts) => facts,
+        place => panic!("{place:?}"),
+    }
+}
+
+#[test]
+fn a_voice_channel_is_described_without_the_bot_in_it() {
+    let (directory, _) = directory();
+    let mut facts = known(&directory, 20);
+    facts.members.sort();
+    assert_eq!(facts.members, [UserId(id(11)), UserId(id(12))]);
+    assert_eq!(
+        (facts.kind, facts.user_limit, facts.afk),
+        (ChannelKind::Voice, 5, false)
+    );
+    assert_eq!(
+        facts.permissions,
+        Permissions {
+            view: true,
+            connect: true,
+            speak: true,
+            exceed_limit: false
+        }
+    );
+}
+
+#[test]
+fn kinds_and_permissions_are_told_apart() {
+    let (directory, _) = directory();
+    assert_eq!(known(&directory, 21).kind, ChannelKind::Text);
+    assert_eq!(known(&directory, 22).kind, ChannelKind::Stage);
+    assert_eq!(known(&directory, 23).permissions.missing(), ["Connect", "Speak"]);
+    assert!(known(&directory, 24).afk);
+}
+
+#[test]
+fn what_is_not_there_is_told_apart() {
+    let (directory, cache) = directory();
+    assert_eq!(place(&directory, 77), Place::UnknownChannel);
+    assert_eq!(
+        directory.place(Some(GuildId(id(2))), ChannelId(id(20))),
+        Place::UnknownGuild
+    );
+    assert_eq!(directory.place(None, ChannelId(id(77))), Place::UnknownChannel);
+    assert!(
+        matches!(directory.place(None, ChannelId(id(20))), Place::Known(_)),
+        "the channel's own guild is taken"
+    );
+    let gone = |unavailable| json!({ "id": GUILD.to_string(), "unavailable": unavailable });
+    cache.update(&mut serde_json::from_value::<GuildDeleteEvent>(gone(false)).unwrap());
+    assert_eq!(place(&directory, 20), Place::UnknownGuild);
+    directory.close();
+    assert_eq!(place(&directory, 20), Place::Offline);
+}
+
+#[test]
+fn the_bot_is_where_its_voice_state_says() {
+    let (directory, _) = directory();
+    assert_eq!(directory.bot_place(GuildId(id(GUILD))), BotPlace::In(ChannelId(id(20))));
+    assert_eq!(directory.bot_place(GuildId(id(2))), BotPlace::Unknown);
+}
+
+#[test]
+fn bots_are_known_as_such() {
+    let (directory, _) = directory();
+    let is_bot = |user| directory.is_bot(GuildId(id(GUILD)), UserId(id(user)));
+    assert!(is_bot(12) && !is_bot(11) && !is_bot(500));
+}

@@ -1,0 +1,136 @@
+//! What Discord says about a voice channel, as far as the bridge must know it, in types of its own.
+//!
+//! Decisions are made on these alone, so that each of them can be tested without a Discord.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+/// A guild, which Discord's users call a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GuildId(pub NonZeroU64);
+
+/// A channel of a guild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelId(pub NonZeroU64);
+
+/// A user of Discord; bots are users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(pub NonZeroU64);
+
+macro_rules! snowflakes {
+    ($($id:ident)*) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<$id> for serenity::all::$id {
+            fn from(id: $id) -> Self {
+                id.0.into()
+            }
+        }
+
+        impl From<serenity::all::$id> for $id {
+            fn from(id: serenity::all::$id) -> Self {
+                Self(id.into())
+            }
+        }
+    )*};
+}
+
+snowflakes!(GuildId ChannelId UserId);
+
+/// Where a link leads, found on Discord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VoiceChannel {
+    /// Its guild.
+    pub guild: GuildId,
+    /// The channel itself.
+    pub channel: ChannelId,
+}
+
+/// What is known about the place that a link names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing: there is no connection to Discord's gateway.
+    Offline,
+    /// The bot is not in that guild.
+    UnknownGuild,
+    /// Discord says that the guild has an outage.
+    UnavailableGuild,
+    /// The guild has no such channel, or none that the bot may see.
+    UnknownChannel,
+    /// The channel exists, and the bot may not see it.
+    HiddenChannel,
+    /// It is there.
+    Known(ChannelFacts),
+}
+
+/// Where the bot is in a guild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BotPlace {
+    /// Nobody can say: the gateway is away.
+    Unknown,
+    /// In no voice channel.
+    Nowhere,
+    /// In this one.
+    In(ChannelId),
+}
+
+/// A channel and the bot's standing in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelFacts {
+    /// Where it is.
+    pub at: VoiceChannel,
+    /// Its name, for people.
+    pub name: String,
+    /// What kind of channel it is.
+    pub kind: ChannelKind,
+    /// Whether it is where Discord puts people who are away.
+    pub afk: bool,
+    /// What the bot may do there.
+    pub permissions: Permissions,
+    /// How many may be in it; 0 for no limit.
+    pub user_limit: u32,
+    /// Who is in it, the bot itself left out.
+    pub members: Vec<UserId>,
+}
+
+/// Kinds of channels, as far as they make a difference here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// An ordinary voice channel.
+    Voice,
+    /// A stage, where one speaks when allowed to.
+    Stage,
+    /// Anything without voice.
+    Text,
+}
+
+/// The permissions of the bot in a voice channel that matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    /// `VIEW_CHANNEL`.
+    pub view: bool,
+    /// `CONNECT`.
+    pub connect: bool,
+    /// `SPEAK`.
+    pub speak: bool,
+    /// `MOVE_MEMBERS`, which lets one into a full channel.
+    pub exceed_limit: bool,
+}
+
+impl Permissions {
+    /// Names of the permissions without which no call is possible, as Discord's settings show them.
+    pub fn missing(self) -> Vec<&'static str> {
+        [
+            (self.view, "View Channel"),
+            (self.connect, "Connect"),
+            (self.speak, "Speak"),
+        ]
+        .into_iter()
+        .filter_map(|(has, name)| (!has).then_some(name))
+        .collect()
+    }
+}

@@ -1,0 +1,11 @@
+//! Discord's gateway and REST API: serenity, behind facts of our own.
+
+pub(crate) mod api;
+pub(crate) mod client;
+pub(crate) mod directory;
+pub mod facts;
+pub(crate) mod handler;
+
+pub(crate) use self::client::{Connection, GatewayError};
+pub(crate) use self::directory::Directory;
+pub(crate) use self::handler::GatewayEvent;

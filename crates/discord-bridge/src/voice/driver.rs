@@ -1,0 +1,154 @@
+//! Joins and leaves voice channels: the only place, with its neighbours in this folder, that knows songbird.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridge_kit::media::{MediaSink, RoomMedia};
+use serenity::client::ClientBuilder;
+use songbird::driver::DecodeMode;
+use songbird::input::{AudioStream, Input, LiveInput};
+use songbird::tracks::{Track, TrackHandle};
+use songbird::{Call, Config, Songbird};
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
+
+use super::counters::{SendCounters, VoiceStats};
+use super::event::{JoinError, Loss};
+use super::listener::{self, Admit, Listener};
+use super::outgoing::{self, Playback, TrackControl, TrackSource};
+use super::seat::{Seat, Seats};
+use crate::gateway::facts::VoiceChannel;
+
+/// How long Discord may take to answer the request to join.
+pub(crate) const GATEWAY_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long the whole of a join may take, the voice server's part included.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the mixer may take to get the track ready; it needs one or two of its 20 ms ticks.
+const TRACK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The voice driver of one bot.
+#[derive(Clone)]
+pub(crate) struct Driver {
+    songbird: Arc<Songbird>,
+    seats: Seats,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    pub(crate) fn new() -> Self {
+        let config = Config::default()
+            // Packets come out of the encryption of the transport and of DAVE, and stay Opus.
+            .decode_mode(DecodeMode::Decrypt)
+            .gateway_timeout(Some(GATEWAY_TIMEOUT));
+        Self {
+            songbird: Songbird::serenity_from_config(config),
+            seats: Seats::default(),
+        }
+    }
+
+    /// Lets the driver send and receive through a gateway client that is being built.
+    pub(crate) fn register(&self, builder: ClientBuilder) -> ClientBuilder {
+        builder.voice_manager_arc(Arc::clone(&self.songbird) as _)
+    }
+
+    /// Joins a voice channel and connects it with a room: its speakers become sources of the room, and what the room has
+    /// for Discord is sent.
+    ///
+    /// Must not be called before the gateway client is ready. Dropping the future leaves the channel again.
+    pub(crate) async fn join(
+        &self,
+        at: VoiceChannel,
+        media: &RoomMedia,
+        admit: Admit,
+        losses: mpsc::Sender<Loss>,
+    ) -> Result<Session, JoinError> {
+        let too_long = |_| JoinError::NoAnswer(JOIN_TIMEOUT);
+        let seat = timeout(JOIN_TIMEOUT, self.seats.take(&self.songbird, at.guild))
+            .await
+            .map_err(too_long)?;
+        let call = self.songbird.get_or_insert(at.guild.0);
+        let listener = Arc::new(Listener::new(media.clone(), admit, losses));
+        timeout(JOIN_TIMEOUT, connect(&call, at, &listener))
+            .await
+            .map_err(too_long)??;
+
+        let sent = Arc::new(SendCounters::default());
+        let (sink, source, control) = outgoing::track(&sent);
+        play(&call, source, &control).await?;
+        let sink = media.add_sink(listener::sink_spec(), Box::new(sink));
+        Ok(Session {
+            seat,
+            listener,
+            sent,
+            _sink: sink,
+        })
+    }
+}
+
+async fn connect(call: &Mutex<Call>, at: VoiceChannel, listener: &Arc<Listener>) -> Result<(), JoinError> {
+    let joining = {
+        let mut call = call.lock().await;
+        listener::attach(listener, &mut call);
+        call.join(at.channel.0).await.map_err(|error| JoinError::from(&error))?
+    };
+    joining.await.map_err(|error| JoinError::from(&error))
+}
+
+/// Starts the one track, paused. It is made playable first, so that the first talk spurt does not wait for songbird's probe.
+async fn play(call: &Mutex<Call>, source: TrackSource, control: &TrackControl) -> Result<(), JoinError> {
+    let stream = AudioStream {
+        input: Box::new(source) as _,
+    };
+    let track = Track::new(Input::Live(LiveInput::Raw(stream), None)).pause();
+    let handle = call.lock().await.play_only(track);
+    let ready = timeout(TRACK_TIMEOUT, handle.make_playable_async()).await;
+    if !matches!(ready, Ok(Ok(()))) {
+        return Err(JoinError::Playback);
+    }
+    control.attach(Box::new(SongbirdTrack(handle)));
+    Ok(())
+}
+
+struct SongbirdTrack(TrackHandle);
+
+impl Playback for SongbirdTrack {
+    /// An error means that the track has ended, which it does only with the whole call.
+    fn play(&self) {
+        let _ = self.0.play();
+    }
+
+    fn pause(&self) {
+        let _ = self.0.pause();
+    }
+}
+
+/// A voice channel that was joined. Dropping it leaves the channel.
+pub(crate) struct Session {
+    // The sink goes first: nothing is queued for a track that is being taken down.
+    _sink: MediaSink,
+    listener: Arc<Listener>,
+    sent: Arc<SendCounters>,
+    seat: Seat,
+}
+
+impl Session {
+    /// Leaves the channel; returns when Discord has been told, or could not be.
+    pub(crate) async fn leave(self) {
+        let Self { _sink: sink, seat, .. } = self;
+        drop(sink);
+        seat.leave().await;
+    }
+
+    /// What has gone through so far.
+    pub(crate) fn stats(&self) -> VoiceStats {
+        VoiceStats::read(self.listener.speakers(), self.listener.counters(), &self.sent)
+    }
+}

@@ -1,0 +1,177 @@
+//! Hears a voice channel: songbird's events on one end, sources of the room on the other.
+//!
+//! Packets are taken as they come (`RtpPacket`), not from songbird's own jitter buffer (`VoiceTick`): the engine of the room
+//! has one, and songbird 0.6.1 leaves DAVE's trailer on what comes out of its own, which corrupts the audio.
+
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bridge_kit::media::{Except, InPacket, MediaSource, RoomMedia, SinkClock, SinkSpec, SourceSpec};
+use serenity::async_trait;
+use songbird::events::context_data::{DisconnectData, DisconnectReason, RtpData};
+use songbird::model::payload::{ClientDisconnect, Speaking};
+use songbird::packet::Packet as _;
+use songbird::{Call, CoreEvent, Event, EventContext, EventHandler};
+use tokio::sync::mpsc;
+
+use super::counters::HearCounters;
+use super::event::Loss;
+use super::incoming::{Fate, RtpPacket, Speakers, Speech, Voice};
+use crate::gateway::facts::UserId;
+
+/// Says whether a user's voice goes to the room.
+pub(crate) type Admit = Arc<dyn Fn(UserId) -> bool + Send + Sync>;
+
+/// The group of a room's sources that all speakers of Discord are in.
+const GROUP: &str = "discord";
+
+/// What the room needs to know of the end that speaks to Discord.
+pub(crate) fn sink_spec() -> SinkSpec {
+    // Discord lets its people hear each other; the room's engine must not do it a second time.
+    SinkSpec::new("discord")
+        .except(Except::Group(GROUP))
+        .clock(SinkClock::Ticks)
+}
+
+/// The ears in one voice channel.
+pub(crate) struct Listener {
+    speakers: Mutex<Speakers<RoomVoice>>,
+    media: RoomMedia,
+    admit: Admit,
+    losses: mpsc::Sender<Loss>,
+    counters: HearCounters,
+}
+
+/// Registers a listener with a call.
+pub(super) fn attach(listener: &Arc<Listener>, call: &mut Call) {
+    for event in [
+        CoreEvent::RtpPacket,
+        CoreEvent::SpeakingStateUpdate,
+        CoreEvent::ClientDisconnect,
+        CoreEvent::DriverDisconnect,
+        CoreEvent::DriverReconnect,
+    ] {
+        call.add_global_event(event.into(), Handler(Arc::clone(listener)));
+    }
+}
+
+impl Listener {
+    pub(super) fn new(media: RoomMedia, admit: Admit, losses: mpsc::Sender<Loss>) -> Self {
+        Self {
+            speakers: Mutex::new(Speakers::new()),
+            media,
+            admit,
+            losses,
+            counters: HearCounters::default(),
+        }
+    }
+
+    /// What has been heard so far.
+    pub(super) fn counters(&self) -> &HearCounters {
+        &self.counters
+    }
+
+    /// Streams of people who are bridged.
+    pub(super) fn speakers(&self) -> usize {
+        self.with_speakers(|speakers| speakers.bridged())
+    }
+
+    /// The lock is never contended but by `/status`: songbird runs the handlers of a call one after the other.
+    fn with_speakers<T>(&self, f: impl FnOnce(&mut Speakers<RoomVoice>) -> T) -> T {
+        f(&mut self.speakers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn packet(&self, data: &RtpData) {
+        let received = Instant::now();
+        let rtp = data.rtp();
+        let payload = rtp.payload();
+        let end = payload.len().saturating_sub(data.payload_end_pad);
+        // A packet of nothing but padding holds no voice.
+        let Some(opus) = payload.get(data.payload_offset..end).filter(|opus| !opus.is_empty()) else {
+            return;
+        };
+        let packet = RtpPacket {
+            ssrc: rtp.get_ssrc(),
+            sequence: rtp.get_sequence().into(),
+            timestamp: rtp.get_timestamp().into(),
+            opus,
+            received,
+        };
+        match self.with_speakers(|speakers| speakers.packet(packet)) {
+            Fate::Bridged => self.counters.bridged(),
+            Fate::Ignored => self.counters.ignored(),
+            Fate::Dropped => self.counters.unknown(1),
+            Fate::Held => {}
+        }
+    }
+
+    fn speaking(&self, speaking: Speaking) {
+        let Some(user) = speaking.user_id.and_then(|user| NonZeroU64::new(user.0)) else {
+            return;
+        };
+        let admit = || (self.admit)(UserId(user)).then(|| self.voice(user));
+        let dropped = self.with_speakers(|speakers| speakers.speaking(speaking.ssrc, user, admit, Instant::now()));
+        self.counters.unknown(dropped);
+    }
+
+    fn voice(&self, user: NonZeroU64) -> RoomVoice {
+        RoomVoice(
+            self.media
+                .add_source(SourceSpec::new(format!("discord:{user}")).group(GROUP)),
+        )
+    }
+
+    fn gone(&self, disconnect: ClientDisconnect) {
+        if let Some(user) = NonZeroU64::new(disconnect.user_id.0) {
+            self.with_speakers(|speakers| speakers.gone(user));
+        }
+    }
+
+    fn disconnected(&self, data: &DisconnectData<'_>) {
+        match data.reason {
+            // We asked for it, or the gateway told of it, which is the better source; or another attempt took over.
+            None | Some(DisconnectReason::Requested | DisconnectReason::AttemptDiscarded) => {}
+            Some(reason) => self.lost(reason.into()),
+        }
+    }
+
+    fn lost(&self, loss: Loss) {
+        // One loss is all that is listened for; a second one has nothing to add.
+        if self.losses.try_send(loss).is_err() {
+            tracing::debug!(%loss, "a lost voice connection found nobody to hear of it");
+        }
+    }
+}
+
+/// A speaker's source in the room; it ends with the speaker.
+struct RoomVoice(MediaSource);
+
+impl Voice for RoomVoice {
+    fn hear(&self, speech: Speech<'_>) {
+        self.0.push(&InPacket {
+            opus: speech.opus,
+            sequence: speech.sequence,
+            media_time: Some(speech.media_time),
+            level: None,
+            received: speech.received,
+        });
+    }
+}
+
+struct Handler(Arc<Listener>);
+
+#[async_trait]
+impl EventHandler for Handler {
+    async fn act(&self, context: &EventContext<'_>) -> Option<Event> {
+        match context {
+            EventContext::RtpPacket(data) => self.0.packet(data),
+            EventContext::SpeakingStateUpdate(speaking) => self.0.speaking(*speaking),
+            EventContext::ClientDisconnect(disconnect) => self.0.gone(*disconnect),
+            EventContext::DriverDisconnect(data) => self.0.disconnected(data),
+            EventContext::DriverReconnect(_) => tracing::info!("the connection to a voice server was renewed"),
+            _ => {}
+        }
+        None
+    }
+}

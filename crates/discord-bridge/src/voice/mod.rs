@@ -1,0 +1,16 @@
+//! Voice channels: songbird, behind types of our own.
+//!
+//! Nothing outside of this folder names songbird, so that its driver can be replaced (its mixer costs a tick or two). What
+//! the rest of the bridge sees is [`driver::Driver`], which joins a channel and connects it with a room's media, the
+//! [`driver::Session`] that results, and the typed events of [`event`].
+
+mod counters;
+pub(crate) mod driver;
+pub(crate) mod event;
+mod frame;
+mod incoming;
+pub(crate) mod listener;
+pub(crate) mod metrics;
+mod outgoing;
+mod pacer;
+mod seat;
