@@ -71,7 +71,10 @@ fn problem(kind: &str, content: &Value) -> Problem {
 /// A content that can be read, with one field changed.
 fn with(event: &Event, field: &str, value: Value) -> Value {
     let mut content = event.to_json();
-    content[field] = value;
+    content
+        .as_object_mut()
+        .expect("an object")
+        .insert(field.to_owned(), value);
     content
 }
 

@@ -11,6 +11,15 @@ use signalling::{
 /// The bridged room.
 pub(crate) const ROOM: &str = "!room:example.org";
 
+/// When a test begins.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an instant can be had in no other way; from here on time is virtual"
+)]
+pub(crate) fn start() -> Instant {
+    Instant::now()
+}
+
 /// Where a side hears in an epoch: each side and epoch has its own port.
 pub(crate) fn address(side: u8, epoch: u32) -> SocketAddr {
     let port = 10_000 + u16::try_from(epoch).expect("few epochs");
@@ -66,8 +75,10 @@ impl Done {
 
     /// The one event that was sent.
     pub(crate) fn only(&self) -> Event {
-        assert_eq!(self.sent.len(), 1, "{self:?}");
-        self.sent[0].clone()
+        let [event] = &self.sent[..] else {
+            panic!("not one event: {self:?}")
+        };
+        event.clone()
     }
 
     pub(crate) fn is_nothing(&self) -> bool {
@@ -81,7 +92,7 @@ impl Bench<Asker> {
     }
 
     pub(crate) fn asking_for(call: Call) -> (Self, Done) {
-        let now = Instant::now();
+        let now = start();
         let (machine, actions) = Asker::start(now, call, Timing::default(), 33);
         let mut bench = Self {
             machine,
@@ -97,7 +108,7 @@ impl Bench<Answerer> {
     pub(crate) fn answering() -> Self {
         Self {
             machine: answerer(),
-            now: Instant::now(),
+            now: start(),
             side: ANSWERER,
         }
     }

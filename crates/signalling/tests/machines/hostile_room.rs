@@ -8,7 +8,7 @@ use signalling::{
     Action, Answerer, Asker, BrokenReason, CloseReason, Connection, Event, Input, Machine, Phase, Timing,
 };
 
-use crate::bench::{ANSWERER, ASKER, address, answerer, call};
+use crate::bench::{ANSWERER, ASKER, ROOM, address, answerer, call, start};
 
 /// What the room does to one event.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ enum What {
 }
 
 /// After this no more events are lost or delayed, and links work: quiescence must follow.
-const CALM: Duration = Duration::from_secs(60);
+const CALM: Duration = Duration::from_mins(1);
 /// Longer than every time-out after the calm has begun.
 const END: Duration = Duration::from_secs(60 + 150);
 /// How soon a silent link is noticed.
@@ -95,7 +95,7 @@ struct World {
 
 impl World {
     fn new(fates: Vec<Fate>) -> Self {
-        let now = Instant::now();
+        let now = start();
         let (asker, first) = Asker::start(now, call("t0"), Timing::default(), 5);
         let mut world = Self {
             now,
@@ -157,7 +157,7 @@ impl World {
             What::AnswererRestarts => {
                 self.answerer.link = None;
                 self.answerer.machine = Answerer::new(
-                    crate::bench::ROOM,
+                    ROOM,
                     vec![signalling::Format::PlainOpus],
                     Timing::default(),
                     1_000 + u64::from(self.calls),
@@ -195,7 +195,7 @@ impl World {
     fn act(&mut self, side: u8, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Send(event) => self.send(side, event),
+                Action::Send(event) => self.send(side, &event),
                 Action::Admit => self.input(side, Input::Admitted),
                 Action::Reserve { epoch } => {
                     self.input(
@@ -227,7 +227,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: u8, event: Event) {
+    fn send(&mut self, from: u8, event: &Event) {
         let to = if from == ASKER { ANSWERER } else { ASKER };
         let calm = self.now >= self.begun + CALM;
         let fate = if calm { None } else { self.fates.pop() };
@@ -244,7 +244,7 @@ impl World {
             return false;
         };
         self.room.remove(&letter);
-        let (to, event) = self.letters[letter.1].clone();
+        let (to, event) = self.letters.get(letter.1).cloned().expect("it was sent");
         self.input(to, Input::Received(event));
         true
     }
