@@ -168,7 +168,8 @@ async fn a_call_after_a_refused_one_asks_anew_though_somebody_lingers() {
     world.asked().await.say(SessionEvent::Rejected(refusal)).await;
     assert_eq!(state(&mut lingering).await, ChannelState::Ended(Ended::Refused));
     let mut next = world.calls.join(&room(), "voip").expect("place");
-    world.asked().await.open().await;
+    let asked = world.asked().await;
+    asked.open().await;
     assert_eq!(state(&mut next).await, ChannelState::Open { epoch: 1 });
 }
 

@@ -240,7 +240,17 @@ async fn b2_a_device_that_calls_again_replaces_its_lost_call() {
     desk.send(ALICE, "m.call.invite", invite("c2", &offer, Some(BOT)));
     let hangup = desk.world.homeserver.sent("m.call.hangup").await;
     assert_eq!(hangup["call_id"], "c1");
-    let answer = desk.world.homeserver.sent("m.call.answer").await;
+    // The earlier call may have been the last of the room's by then, so that its channel is asked for again.
+    let answer = tokio::select! {
+        answer = desk.world.homeserver.sent("m.call.answer") => answer,
+        again = desk.world.asked.recv() => {
+            let again = again.expect("open");
+            again.open().await;
+            let answer = desk.world.homeserver.sent("m.call.answer").await;
+            drop(again);
+            answer
+        }
+    };
     assert_eq!(answer["call_id"], "c2");
     drop(first);
 }

@@ -35,7 +35,7 @@ const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
     /// The socket could not be had.
-    #[error("cannot listen for WebRTC on UDP {address}")]
+    #[error("webrtc.listen: cannot listen on UDP {address}: {source}")]
     Bind {
         /// The configured address.
         address: SocketAddr,
@@ -43,7 +43,7 @@ pub enum PortError {
         source: io::Error,
     },
     /// The configuration cannot work.
-    #[error("webrtc.advertise {0}")]
+    #[error("webrtc.advertise: {0}")]
     Config(#[from] WebRtcConfigError),
 }
 
