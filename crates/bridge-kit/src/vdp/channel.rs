@@ -30,7 +30,7 @@ impl Reservation {
         media: &RoomMedia,
         events: mpsc::Sender<LinkEvent>,
     ) -> Result<OpenChannel, OpenError> {
-        let source = media.add_source(SourceSpec::new(NAME));
+        let source = media.add_source(SourceSpec::new(NAME).gated());
         let spec = SinkSpec::new(NAME).except(source.id()).late_packets();
         let link = self.connect(peer, Box::new(Incoming(source)), events)?;
         let sink = media.add_sink(
