@@ -265,7 +265,7 @@ mod tests {
         assert!(gone.await.is_err());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_group_stops_the_willing_softly_and_the_rest_by_force() {
         let group = Group::new("nobody");
         let stopping = group.stopping();
@@ -275,7 +275,7 @@ mod tests {
             let _ = said.send("goodbye");
         });
         group.spawn("test.stubborn", pending());
-        group.stop(Duration::from_secs(1)).await;
+        group.stop(Duration::from_millis(100)).await;
         assert_eq!(goodbye.await, Ok("goodbye"));
         assert_eq!((count("test.willing"), count("test.stubborn")), (0, 0));
     }

@@ -91,5 +91,6 @@ impl Metrics {
 fn describe() {
     metrics::describe_gauge!("vdp_tasks", "Tasks that are alive, by kind");
     metrics::describe_counter!("vdp_task_panics_total", "Tasks that panicked, by kind; each is a bug");
+    metrics::describe_gauge!("vdp_component_ready", "Whether a component works, by component: 1 or 0");
     crate::matrix::describe_metrics();
 }

@@ -1,10 +1,12 @@
 //! `--check`: what works and what does not, found out without starting the bridge.
 
+use std::error::Error;
 use std::io::Write;
 
-use super::{Exit, Service};
+use super::{Exit, Program, Service};
 use crate::config::Config;
-use crate::matrix::{Fault, MatrixClient, MatrixError};
+use crate::health::Health;
+use crate::matrix::{Appservice, Fault, MatrixClient, MatrixError};
 
 /// Gathers what a check finds, and prints it as it comes.
 #[derive(Debug, Default)]
@@ -37,25 +39,39 @@ fn line(kind: &str, what: &str) {
 pub(super) async fn run<S: Service>(config: &Config<S::Sections>) -> Exit {
     let mut report = Report::default();
     report.ok("the configuration");
-    homeserver(config, &mut report).await;
+    homeserver(S::PROGRAM, config, &mut report).await;
     S::check(config, &mut report).await;
     report.exit()
 }
 
-async fn homeserver<S>(config: &Config<S>, report: &mut Report) {
-    let outcome = match MatrixClient::new(&config.homeserver, &config.appservice) {
-        Ok(client) => client.impatient().whoami().await,
-        Err(error) => Err(error),
+async fn homeserver<S>(program: Program, config: &Config<S>, report: &mut Report) {
+    let client = match MatrixClient::new(&config.homeserver, &config.appservice) {
+        Ok(client) => client.impatient(),
+        Err(error) => return report.problem(error.fault(), &advice(&error)),
     };
-    match outcome {
+    match client.whoami().await {
         Ok(user) if user == config.appservice.bot => report.ok("the homeserver knows as_token"),
-        Ok(user) => report.problem(
-            Fault::Credentials,
+        Ok(user) => {
+            return report.problem(Fault::Credentials, &format!("appservice.bot: the homeserver knows this as_token as {user}; is the registration another bridge's?"));
+        }
+        Err(error) => return report.problem(error.fault(), &advice(&error)),
+    }
+    // Where the address is taken, a running bridge answers the ping. Transactions find nobody who takes them here and
+    // are sent again to the bridge.
+    let _end = Appservice::start(&config.appservice, client.clone(), &Health::new(program))
+        .await
+        .map(|(end, _)| end);
+    match client.ping(&config.appservice.id).await {
+        Ok(_) => report.ok("the homeserver reaches the bridge"),
+        Err(error) if error.fault() == Fault::NotFound => {
+            report.ok("the homeserver cannot be asked whether it reaches the bridge");
+        }
+        Err(error) => report.problem(
+            Fault::Unreachable,
             &format!(
-                "appservice.bot: the homeserver knows this as_token as {user}; is the registration another bridge's?"
+                "appservice.url: the homeserver does not reach the bridge there, or its hs_token differs ({error})"
             ),
         ),
-        Err(error) => report.problem(error.fault(), &advice(&error)),
     }
 }
 
@@ -67,5 +83,6 @@ fn advice(error: &MatrixError) -> String {
         Fault::Unreachable => "homeserver.url: no answer; is the homeserver up, and the address right?",
         _ => "the homeserver answers, but not as it should",
     };
-    format!("{what} ({error})")
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{what} ({error}{cause})")
 }

@@ -6,7 +6,7 @@ use clap::{Args, Command, FromArgMatches};
 
 use crate::program::Program;
 
-/// The flags that every bridge takes.
+// No doc comment: clap would take it for the program's description.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct Flags {
@@ -76,6 +76,7 @@ mod tests {
     #[test]
     fn help_names_every_exit_code() {
         let help = command(&test_program()).render_long_help().to_string();
+        assert!(help.starts_with(test_program().about), "{help}");
         for code in [
             "11 configuration",
             "12 credentials",

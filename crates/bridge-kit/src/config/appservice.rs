@@ -150,24 +150,24 @@ fn reachable(url: Option<Url>, listen: SocketAddr) -> Result<Url, ConfigError> {
 }
 
 fn bot_id(localpart: &str, homeserver: &Homeserver) -> Result<OwnedUserId, ConfigError> {
-    UserId::parse_with_server_name(localpart, &homeserver.name).map_err(|error| {
-        ConfigError::invalid(
-            "appservice.bot",
-            format!("`{localpart}` is no localpart ({error}); write the part before the colon, such as \"bot\""),
-        )
-    })
+    check_localpart("appservice.bot", localpart)?;
+    UserId::parse_with_server_name(localpart, &homeserver.name)
+        .map_err(|error| ConfigError::invalid("appservice.bot", error))
 }
 
 /// An empty prefix would claim every user of the homeserver.
 fn ghost_prefix(prefix: &str) -> Result<String, ConfigError> {
+    check_localpart("appservice.ghost_prefix", prefix)?;
+    Ok(prefix.to_owned())
+}
+
+fn check_localpart(key: &str, text: &str) -> Result<(), ConfigError> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=-/+".contains(c);
-    if !prefix.is_empty() && prefix.chars().all(allowed) {
-        return Ok(prefix.to_owned());
+    if !text.is_empty() && text.chars().all(allowed) {
+        return Ok(());
     }
-    Err(ConfigError::invalid(
-        "appservice.ghost_prefix",
-        format!("`{prefix}` cannot start a localpart; use lower-case letters, digits and ._=-/+"),
-    ))
+    let problem = format!("`{text}` is not (part of) a localpart; use lower-case letters, digits and ._=-/+ only");
+    Err(ConfigError::invalid(key, problem))
 }
 
 fn configured_or_made_up(source: &SecretSource<'_>) -> Result<(Secret, TokenOrigin), ConfigError> {
@@ -193,7 +193,12 @@ fn configured_or_made_up(source: &SecretSource<'_>) -> Result<(Secret, TokenOrig
 fn made_up() -> Secret {
     let mut bytes = [0; 32];
     rand::rng().fill_bytes(&mut bytes);
-    Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Secret::new(
+        digits
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect::<String>(),
+    )
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

@@ -26,9 +26,14 @@ impl ConfigError {
         &self.key
     }
 
-    /// Turns an error of figment's into ours.
-    pub(super) fn from_figment(error: &figment::Error) -> Self {
-        let mut path = error.path.clone();
+    /// Turns an error of figment's about a section into ours.
+    pub(super) fn from_figment(section: &str, error: &figment::Error) -> Self {
+        // figment puts the section behind the path within it.
+        let inner = match error.path.split_last() {
+            Some((last, inner)) if last == section => inner,
+            _ => &error.path,
+        };
+        let mut path = [&[section.to_owned()], inner].concat();
         let problem = match &error.kind {
             Kind::UnknownField(field, known) => {
                 extend(&mut path, field);

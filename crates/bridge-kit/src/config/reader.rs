@@ -53,14 +53,14 @@ impl Reader {
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, ConfigError> {
         self.figment
             .extract_inner(name)
-            .map_err(|error| ConfigError::from_figment(&error))
+            .map_err(|error| ConfigError::from_figment(name, &error))
     }
 
     fn refuse_unknown_sections<S: Sections>(&self) -> Result<(), ConfigError> {
         let all: BTreeMap<String, figment::value::Value> = self
             .figment
             .extract()
-            .map_err(|error| ConfigError::from_figment(&error))?;
+            .map_err(|error| ConfigError::from_figment("configuration", &error))?;
         let known = |name: &str| SHARED.contains(&name) || S::NAMES.contains(&name);
         match all.into_keys().find(|name| !known(name)) {
             None => Ok(()),

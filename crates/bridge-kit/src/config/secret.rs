@@ -79,11 +79,11 @@ pub struct SecretSource<'a> {
 
 impl<'a> SecretSource<'a> {
     /// Describes the secret of `key` (`section.name`) by the values of its two keys.
-    pub fn new(key: &'a str, inline: &'a Option<Secret>, file: &'a Option<PathBuf>) -> Self {
+    pub fn new(key: &'a str, inline: impl Into<Option<&'a Secret>>, file: impl Into<Option<&'a PathBuf>>) -> Self {
         Self {
             key,
-            inline: inline.as_ref(),
-            file: file.as_deref(),
+            inline: inline.into(),
+            file: file.into().map(PathBuf::as_path),
         }
     }
 

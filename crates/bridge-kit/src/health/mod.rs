@@ -101,7 +101,7 @@ impl Health {
             .all(|(state, _)| *state == State::Ready)
     }
 
-    /// The body of `/ready`.
+    /// What `/ready` shows: whether every component is ready, and how each is doing.
     pub fn readiness(&self) -> Value {
         json!({ "ready": self.is_ready(), "components": self.components() })
     }

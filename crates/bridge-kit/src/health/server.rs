@@ -58,13 +58,12 @@ async fn live() -> Json<serde_json::Value> {
 }
 
 async fn ready(Extract(health): Extract<Health>) -> Response {
-    let readiness = health.readiness();
-    let code = if readiness["ready"] == true {
+    let code = if health.is_ready() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (code, Json(readiness)).into_response()
+    (code, Json(health.readiness())).into_response()
 }
 
 async fn status(Extract(health): Extract<Health>) -> Json<serde_json::Value> {

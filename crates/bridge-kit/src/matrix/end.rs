@@ -70,7 +70,7 @@ impl MatrixEnd {
         let links = Links::new(client.clone(), config.links.clone());
         let notices = Notices::new(client.clone());
         let peer = config.peer.user_id.clone();
-        let invites = Invites::new(client.clone(), config.links.invite_from.clone(), peer.clone());
+        let policy = Invites::new(client.clone(), config.links.invite_from.clone(), peer.clone());
         let inviter = PeerInviter::new(client.clone(), notices.clone(), peer);
 
         let (chores, todo) = mpsc::channel(CHORES);
@@ -80,13 +80,13 @@ impl MatrixEnd {
             role,
             control: control.clone(),
             links: links.clone(),
-            invites: invites.clone(),
+            policy: policy.clone(),
             client: client.clone(),
             chores,
             events: sender,
         };
         tasks.spawn("matrix.dispatch", dispatcher.run(queue, appservice.connection()));
-        tasks.spawn("matrix.chores", work(todo, invites, inviter.clone(), links.clone()));
+        tasks.spawn("matrix.chores", work(todo, policy, inviter.clone(), links.clone()));
         let end = Self {
             client,
             control,
@@ -122,7 +122,7 @@ struct Dispatcher {
     role: Role,
     control: ControlRoom,
     links: Links,
-    invites: Invites,
+    policy: Invites,
     client: MatrixClient,
     chores: mpsc::Sender<Chore>,
     events: mpsc::Sender<MatrixEvent>,
@@ -158,7 +158,7 @@ impl Dispatcher {
         if self.control.handle(&event) {
             return true;
         }
-        if self.invites.concerns(&event) {
+        if self.policy.concerns(&event) {
             self.later(Chore::Answer(event.clone()));
         }
         let change = self.links.observe(&event);
@@ -190,10 +190,10 @@ impl Dispatcher {
     }
 }
 
-async fn work(mut todo: mpsc::Receiver<Chore>, invites: Invites, inviter: PeerInviter, links: Links) {
+async fn work(mut todo: mpsc::Receiver<Chore>, policy: Invites, inviter: PeerInviter, links: Links) {
     while let Some(chore) = todo.recv().await {
         match chore {
-            Chore::Answer(invitation) => invites.answer(&invitation).await,
+            Chore::Answer(invitation) => policy.answer(&invitation).await,
             Chore::BringPeer(room) => {
                 if let Err(error) = bring_where_linked(&room, &inviter, &links).await {
                     tracing::warn!(%error, "could not bring the other bridge into a bridged room");

@@ -53,6 +53,10 @@ struct Unsigned {
 impl RoomEvent {
     /// Reads an event; `room` stands in where the event does not name its room, as in answers about one room.
     pub(crate) fn from_json(json: Value, room: Option<&RoomId>) -> Result<Self, serde_json::Error> {
+        // serde would read an array as an object whose keys are left out.
+        if !json.is_object() {
+            return Err(serde::de::Error::custom("an event is an object"));
+        }
         let raw = Raw::deserialize(json)?;
         let room_id = raw.room_id.or_else(|| room.map(ToOwned::to_owned));
         Ok(Self {

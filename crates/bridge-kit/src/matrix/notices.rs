@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{MatrixClient, MatrixError};
 
 /// How long the same notice is not said again in the same room.
-const QUIET: Duration = Duration::from_secs(3600);
+const QUIET: Duration = Duration::from_hours(1);
 
 /// How many notices are remembered. With more, the room might hear one a second time.
 const REMEMBERED: usize = 4096;

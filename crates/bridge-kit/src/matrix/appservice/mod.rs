@@ -7,7 +7,7 @@
 //! bridge reads anew, and what matters of the timeline is read again from there (calls and signalling of the last
 //! minute). In return, no event waits for a disk.
 //!
-//! Effects happen once: transactions are known by their id, events by theirs, within bounded memory.
+//! Effects happen once: events are known again by their ids, within bounded memory.
 
 mod connection;
 mod receiver;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -23,33 +23,18 @@ use crate::matrix::seen::Seen;
 /// The longest transaction: homeservers send at most 100 events of 64 KiB at a time, and some to-device messages.
 const LONGEST_BODY: usize = 16 << 20;
 
-/// How many transactions are known again. They come one after the other, so a few would do.
-const TRANSACTIONS: usize = 256;
-
-/// How many events are known again, should a homeserver pack the same events into another transaction.
+/// How many events are known again, when a homeserver sends them a second time.
 const EVENTS: usize = 8192;
 
 struct Receiver {
     hs_token: Secret,
     events: mpsc::Sender<RoomEvent>,
-    seen: Mutex<SeenBefore>,
-}
-
-struct SeenBefore {
-    transactions: Seen<String>,
-    events: Seen<OwnedEventId>,
+    seen: Mutex<Seen<OwnedEventId>>,
 }
 
 pub(super) fn router(hs_token: Secret, events: mpsc::Sender<RoomEvent>) -> Router {
-    let seen = SeenBefore {
-        transactions: Seen::new(TRANSACTIONS),
-        events: Seen::new(EVENTS),
-    };
-    let receiver = Arc::new(Receiver {
-        hs_token,
-        events,
-        seen: Mutex::new(seen),
-    });
+    let seen = Mutex::new(Seen::new(EVENTS));
+    let receiver = Arc::new(Receiver { hs_token, events, seen });
     Router::new()
         .route("/_matrix/app/v1/transactions/{id}", put(transaction))
         .route("/_matrix/app/v1/ping", post(ping))
@@ -92,43 +77,48 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-#[derive(Deserialize)]
-struct Transaction {
-    #[serde(default)]
-    events: Vec<Value>,
-}
-
 async fn transaction(
     _: Homeserver,
     State(receiver): State<Arc<Receiver>>,
-    Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, Refusal> {
-    let transaction: Transaction = serde_json::from_slice(&body).map_err(|error| {
-        count_transaction("malformed");
-        let code = if error.is_data() { "M_BAD_JSON" } else { "M_NOT_JSON" };
-        refuse(StatusCode::BAD_REQUEST, code, "no transaction")
-    })?;
-    receiver.take(id, transaction).await?;
+    let events = events(&body).inspect_err(|_| count_transaction("malformed"))?;
+    receiver.take(events).await?;
     Ok(Json(json!({})))
 }
 
+/// The events of a transaction; what else it may hold (to-device messages, presence) is not asked for.
+fn events(body: &[u8]) -> Result<Vec<Value>, Refusal> {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return Err(refuse(StatusCode::BAD_REQUEST, "M_NOT_JSON", "not JSON"));
+    };
+    match body {
+        Value::Object(mut transaction) => match transaction.remove("events") {
+            None => Ok(Vec::new()),
+            Some(Value::Array(events)) => Ok(events),
+            Some(_) => Err(refuse(StatusCode::BAD_REQUEST, "M_BAD_JSON", "`events` is no list")),
+        },
+        _ => Err(refuse(
+            StatusCode::BAD_REQUEST,
+            "M_BAD_JSON",
+            "a transaction is an object",
+        )),
+    }
+}
+
 impl Receiver {
-    /// Queues what is new. Should the homeserver hang up while the queue is full, it sends the transaction again,
-    /// and what had been queued by then is known by its id.
-    async fn take(&self, id: String, transaction: Transaction) -> Result<(), Refusal> {
+    /// Queues what is new, which the ids of the events tell. The transaction's own id does not: Synapse on `SQLite`
+    /// counts from 1 again after a restart. Should the homeserver hang up while the queue is full, it sends the
+    /// transaction again, and what had been queued by then is known.
+    async fn take(&self, events: Vec<Value>) -> Result<(), Refusal> {
         let mut seen = self.seen.lock().await;
-        if seen.transactions.contains(&id) {
-            count_transaction("repeated");
-            return Ok(());
-        }
-        for json in transaction.events {
+        for json in events {
             match RoomEvent::from_json(json, None) {
-                Ok(event) if seen.events.contains(&event.event_id) => count_event("repeated"),
+                Ok(event) if seen.contains(&event.event_id) => count_event("repeated"),
                 Ok(event) => {
                     let place = self.events.reserve().await;
                     let place = place.map_err(|_| refuse(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", "stopping"))?;
-                    seen.events.insert(event.event_id.clone());
+                    seen.insert(event.event_id.clone());
                     place.send(event);
                     count_event("new");
                 }
@@ -138,8 +128,7 @@ impl Receiver {
                 }
             }
         }
-        seen.transactions.insert(id);
-        count_transaction("new");
+        count_transaction("taken");
         Ok(())
     }
 }

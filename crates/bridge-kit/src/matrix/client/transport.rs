@@ -24,7 +24,7 @@ use crate::matrix::backoff::Backoff;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long one attempt may take: a join of a big room does.
-const ATTEMPT: Duration = Duration::from_secs(60);
+const ATTEMPT: Duration = Duration::from_mins(1);
 
 /// The waits between attempts.
 const FIRST_WAIT: Duration = Duration::from_millis(250);

@@ -33,7 +33,7 @@ impl MatrixClient {
         request.login_type = Some(register::LoginType::ApplicationService);
         request.inhibit_login = true;
         // Registering is the bot's business: the user itself is not there yet to act.
-        match self.as_user(&self.bot().to_owned()).request(request).await {
+        match self.as_user(self.bot()).request(request).await {
             Err(error) if error.fault() != Fault::Conflict => Err(error),
             _ => Ok(()),
         }

@@ -17,7 +17,7 @@ const QUEUE: usize = 256;
 const REMEMBERED: usize = 1024;
 
 /// How old an event may be to be read from the timeline after a start. What is older has timed out on both sides.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Inbox {

@@ -43,7 +43,6 @@ pub(super) async fn keep(shared: Arc<Shared>, mut connection: watch::Receiver<Co
         if !connected {
             return;
         }
-        connection.mark_unchanged();
         let findings = shared.look().await;
         let settled = matches!(findings, Ok(Findings::Complete(_)));
         shared.apply(&findings).await;
@@ -84,10 +83,9 @@ impl Shared {
     async fn apply(&self, findings: &Result<Findings, MatrixError>) {
         match findings {
             Ok(Findings::Complete(room) | Findings::PeerAbsent(room)) => self.open(room).await,
-            Ok(Findings::Waiting(_)) => self.close(),
             // A homeserver that is away says nothing about the room.
             Err(error) if error.is_transient() => {}
-            Err(_) => self.close(),
+            Ok(Findings::Waiting(_)) | Err(_) => self.close(),
         }
     }
 

@@ -9,6 +9,7 @@ mod guest;
 mod inbox;
 mod keeper;
 mod owner;
+mod power;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -161,7 +162,9 @@ impl Shared {
             self.within(&mut place.inbox, event);
             return true;
         }
-        if event.kind == names::CONTROL && event.state_key.is_some() {
+        // The owner's own mark may come before the room is known.
+        let ours = event.sender == self.client.bot() || event.sender == self.peer.user_id;
+        if event.kind == names::CONTROL && event.state_key.is_some() && !ours {
             ignored("forged_mark");
         }
         if self.invites_us(event) {
@@ -241,7 +244,7 @@ impl Shared {
 }
 
 /// State that the keeper looks at again when anybody changes it.
-const STRUCTURE: [&str; 3] = [names::CONTROL, "m.room.member", "m.room.power_levels"];
+const STRUCTURE: [&str; 3] = [names::CONTROL, "m.room.member", power::POWER];
 
 /// What the types of all signalling events start with.
 const SIGNALLING: &str = "vdp.channel.";

@@ -8,9 +8,8 @@ use signalling::{Mark, names};
 
 use super::Shared;
 use super::keeper::Findings;
+use super::power::{POWER, mended, power_levels};
 use crate::matrix::{Fault, MatrixError, RoomEvent};
-
-const POWER: &str = "m.room.power_levels";
 
 impl Shared {
     pub(super) async fn look_as_owner(&self) -> Result<Findings, MatrixError> {
@@ -77,31 +76,17 @@ impl Shared {
             .map(drop)
     }
 
-    /// Both bridges record open channels as state; the peer has no power of its own.
     async fn mend_power(&self, room: &RoomId) -> Result<(), MatrixError> {
         let levels = self
             .client
             .state_event(room, POWER, "")
             .await?
             .map(|event| event.content);
-        let mut levels = levels.unwrap_or_else(power_levels);
-        let peer = level(
-            &levels["users"],
-            self.peer.user_id.as_str(),
-            level(&levels, "users_default", 0),
-        );
-        let state = level(&levels["events"], names::CHANNEL, level(&levels, "state_default", 50));
-        let timeline = level(&levels, "events_default", 0);
-        if peer >= state && peer >= timeline {
+        let Some(mended) = mended(&levels.unwrap_or_default(), &self.peer.user_id) else {
             return Ok(());
-        }
+        };
         tracing::warn!("giving the peer its power in the control room again");
-        if !levels["events"].is_object() {
-            levels["events"] = json!({});
-        }
-        levels["events"][names::CHANNEL] = json!(peer.min(0));
-        levels["events_default"] = json!(peer.min(0));
-        self.client.send_state(room, POWER, "", &levels).await.map(drop)
+        self.client.send_state(room, POWER, "", &mended).await.map(drop)
     }
 
     async fn peer_is_here(&self, room: &RoomId) -> Result<bool, MatrixError> {
@@ -114,26 +99,6 @@ impl Shared {
         }
         Ok(false)
     }
-}
-
-/// Nobody needs power for signalling; nobody but the creator has any. The creator is not listed: in room version 12
-/// he must not be, and before it homeservers add him.
-fn power_levels() -> Value {
-    json!({
-        "events": {
-            names::CHANNEL: 0,
-            POWER: 100,
-            "m.room.encryption": 100,
-            "m.room.history_visibility": 100,
-            "m.room.server_acl": 100,
-            "m.room.tombstone": 100,
-        },
-        "invite": 100,
-    })
-}
-
-fn level(levels: &Value, key: &str, default: i64) -> i64 {
-    levels.get(key).and_then(Value::as_i64).unwrap_or(default)
 }
 
 fn raw(json: &Value) -> Result<Raw<Value>, MatrixError> {

@@ -110,47 +110,47 @@ fn is_trusted(claim: &Claim, trusted: &[Pattern]) -> bool {
 
 fn own_link(claim: &Claim) -> Option<Link> {
     let content = &claim.content;
-    link(
+    Some(link(
         claim,
         LinkSource::LinkEvent,
         text(content, "protocol")?,
         text(content, "network_id"),
         text(content, "channel_id")?,
-    )
+    ))
 }
 
 fn extra_link(claim: &Claim) -> Option<Link> {
     let extra = claim.content.get(names::LINK)?;
     let protocol = text(extra, "protocol").or_else(|| id(&claim.content, "protocol"))?;
     let network = text(extra, "network_id").or_else(|| id(&claim.content, "network"));
-    link(
+    Some(link(
         claim,
         LinkSource::BridgeEventExtra,
         protocol,
         network,
         text(extra, "channel_id")?,
-    )
+    ))
 }
 
 fn bridge_link(claim: &Claim) -> Option<Link> {
     let content = &claim.content;
-    link(
+    Some(link(
         claim,
         LinkSource::BridgeEvent,
         id(content, "protocol")?,
         id(content, "network"),
         id(content, "channel")?,
-    )
+    ))
 }
 
-fn link(claim: &Claim, source: LinkSource, protocol: &str, network: Option<&str>, channel: &str) -> Option<Link> {
-    Some(Link {
+fn link(claim: &Claim, source: LinkSource, protocol: &str, network: Option<&str>, channel: &str) -> Link {
+    Link {
         protocol: protocol.to_owned(),
         network_id: network.unwrap_or_default().to_owned(),
         channel_id: channel.to_owned(),
         source,
         sender: Some(claim.sender.clone()),
-    })
+    }
 }
 
 fn configured_link(target: &RoomTarget) -> Link {
