@@ -187,6 +187,24 @@ impl ControlClient {
         self.command(Method::DELETE, &path, &json!({})).await
     }
 
+    /// Sets what a role (`everyone` or `bots`) may do.
+    pub async fn set_role_permissions(&self, role: &str, permissions: &[&str]) -> Result<(), ControlError> {
+        let body = json!({ "permissions": permissions });
+        self.command(Method::PUT, &format!("roles/{role}"), &body).await
+    }
+
+    /// Tells a bot to reconnect (op 7 of the gateway).
+    pub async fn reconnect_gateway(&self, who: &str) -> Result<(), ControlError> {
+        self.order(who, "reconnect_gateway").await
+    }
+
+    /// Tells a bot that its gateway session is invalid (op 9), and whether it may resume.
+    pub async fn invalidate_gateway(&self, who: &str, resumable: bool) -> Result<(), ControlError> {
+        let body = json!({ "resumable": resumable });
+        self.command(Method::POST, &format!("people/{who}/invalidate_gateway"), &body)
+            .await
+    }
+
     /// A moderator disconnects a member from voice.
     pub async fn kick_voice(&self, who: &str) -> Result<(), ControlError> {
         self.order(who, "kick_voice").await

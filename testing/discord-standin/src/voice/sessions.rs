@@ -164,6 +164,7 @@ impl Voice {
             self.counters.count("voice_speaking_wrong_ssrc");
         }
         self.set_speaking(user, flags);
+        self.counters.count("voice_speaking_updates");
     }
 
     /// A message about the encryption group of a bot's channel.
