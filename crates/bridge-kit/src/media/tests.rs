@@ -41,8 +41,8 @@ impl Recorder {
         let heard = self.0.lock().expect("no panic while it is held");
         heard
             .iter()
-            .filter(|(_, mixed)| !mixed)
-            .map(|(opus, _)| opus.clone())
+            .filter(|heard| !heard.mixed)
+            .map(|heard| heard.opus.clone())
             .collect()
     }
 
@@ -51,7 +51,7 @@ impl Recorder {
             .lock()
             .expect("no panic while it is held")
             .iter()
-            .filter(|(_, mixed)| *mixed)
+            .filter(|heard| heard.mixed)
             .count()
     }
 
