@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ruma::RoomId;
-use signalling::{CloseReason, Ending, Event, Refusal, RejectReason};
+use signalling::{CloseReason, Ending, Event, Input, Machine, Refusal, RejectReason};
 use tokio::sync::mpsc;
 
 use super::metrics::{self, Ignored};
 use super::outbox::Outbox;
+use super::parked::Parked;
 use super::port::{ControlPort, Incoming};
-use super::registry::{NotRegistered, Registered, Registry};
-use super::room::{Ground, Room};
+use super::registry::{Registered, Registry};
+use super::room::{Ground, Room, now};
 use super::router::{Reading, read, reject};
 use super::settings::Settings;
 use super::status::ChannelStatus;
@@ -66,6 +67,7 @@ impl Answerer {
         let router = Router {
             incoming,
             outbox: Outbox::new(Arc::clone(&port)),
+            parked: Arc::new(Parked::new(settings.max_rooms)),
             registry: Arc::clone(&registry),
             settings,
             handler: Arc::new(handler),
@@ -91,7 +93,7 @@ impl Answerer {
         self.inner.registry.end(room_id, reason, text.into());
     }
 
-    /// Where all rooms stand that have, negotiate, or lately had a channel.
+    /// Where all rooms stand that have a channel or negotiate one.
     pub fn status(&self) -> Vec<ChannelStatus> {
         self.inner.registry.snapshot()
     }
@@ -113,6 +115,7 @@ struct Router<H> {
     handler: Arc<H>,
     ground: Ground,
     group: Group,
+    parked: Arc<Parked>,
 }
 
 impl<H: AnswerHandler> Router<H> {
@@ -137,36 +140,43 @@ impl<H: AnswerHandler> Router<H> {
     }
 
     fn pass(&mut self, room_id: &RoomId, event: Event) {
-        let inbox = match self.registry.inbox(room_id) {
-            Some(inbox) => inbox,
-            None if self.ground.stopping.is_cancelled() => return,
-            None => match self.start_room(room_id) {
-                Ok(inbox) => inbox,
-                Err(_full) => {
-                    let text = "as many rooms as are allowed have a channel";
-                    if let Some(answer) = reject(&event, RejectReason::AtCapacity, text) {
-                        self.outbox.event(&answer);
-                    }
-                    return;
+        if let Some(inbox) = self.registry.inbox(room_id) {
+            if inbox.try_send(event).is_err() {
+                metrics::ignored(Ignored::Flooded);
+            }
+            return;
+        }
+        if self.ground.stopping.is_cancelled() {
+            return;
+        }
+        match self.registry.register(room_id) {
+            Ok(registered) => self.start_room(room_id, registered, event),
+            Err(_full) => {
+                let text = "as many rooms as are allowed have a channel";
+                if let Some(answer) = reject(&event, RejectReason::AtCapacity, text) {
+                    self.outbox.event(&answer);
                 }
-            },
-        };
-        if inbox.try_send(event).is_err() {
-            metrics::ignored(Ignored::Flooded);
+            }
         }
     }
 
-    fn start_room(&self, room_id: &RoomId) -> Result<mpsc::Sender<Event>, NotRegistered> {
-        let Registered { place, desk, inbox, .. } = self.registry.register(room_id)?;
-        let machine = signalling::Answerer::new(
-            room_id.as_str(),
-            self.settings.formats.clone(),
-            self.settings.timing,
-            rand::random(),
-        );
+    /// Gives a room its task, which lasts until its machine has come to rest.
+    fn start_room(&self, room_id: &RoomId, registered: Registered, event: Event) {
+        let Registered { place, desk, .. } = registered;
+        let mut machine = self.parked.take(room_id).unwrap_or_else(|| self.new_machine(room_id));
+        let first = machine.handle(now(), Input::Received(event));
         let voice = Voice::new(Arc::clone(&self.handler), room_id.to_owned(), place);
-        let room = Room::new(machine, voice, &self.ground, desk);
-        self.group.spawn("channel.room", room.run(Vec::new()));
-        Ok(inbox)
+        let mut room = Room::new(machine, voice, &self.ground, desk);
+        let (parked, room_id) = (Arc::clone(&self.parked), room_id.to_owned());
+        self.group.spawn("channel.room", async move {
+            room.run(first).await;
+            // Before the room gives up its place, so that whoever comes next finds it.
+            parked.put(room_id, room.machine().clone(), now());
+        });
+    }
+
+    fn new_machine(&self, room_id: &RoomId) -> signalling::Answerer {
+        let Settings { formats, timing, .. } = &self.settings;
+        signalling::Answerer::new(room_id.as_str(), formats.clone(), *timing, rand::random())
     }
 }

@@ -121,8 +121,8 @@ impl Asker {
             ending: Some(ending),
             place: Some(place),
         };
-        let room = Room::new(machine, caller, ground, desk);
-        group.spawn("channel.room", room.run(first));
+        let mut room = Room::new(machine, caller, ground, desk);
+        group.spawn("channel.room", async move { room.run(first).await });
         Ok(Session {
             room_id: room_id.to_owned(),
             events: incoming,
@@ -234,9 +234,6 @@ struct Caller {
 }
 
 impl Program for Caller {
-    /// The next call of the room is another task's.
-    const LINGER: Duration = Duration::ZERO;
-
     fn media(&self) -> Option<&RoomMedia> {
         Some(&self.media)
     }
@@ -268,7 +265,7 @@ impl Program for Caller {
         self.events = None;
     }
 
-    async fn next(&mut self) -> Input {
+    async fn next(&mut self) -> Option<Input> {
         pending().await
     }
 

@@ -9,6 +9,7 @@ mod answerer;
 mod asker;
 mod metrics;
 mod outbox;
+mod parked;
 mod port;
 mod registry;
 mod room;

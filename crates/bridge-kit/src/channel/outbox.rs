@@ -120,3 +120,145 @@ async fn deliver(port: Arc<dyn ControlPort>, letter: Letter) {
         tracing::warn!(kind, %error, "an event did not get into the control room");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt;
+    use signalling::{Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, Format, Header};
+
+    use super::super::port::PortError;
+    use super::*;
+
+    /// Takes everything, and fails now and then.
+    #[derive(Default)]
+    struct Port {
+        sent: Mutex<Vec<(String, Value)>>,
+        fails: bool,
+    }
+
+    impl Port {
+        fn take(&self, kind: &str, content: Value) -> BoxFuture<'_, Result<(), PortError>> {
+            self.sent.lock().expect("a lock").push((kind.to_owned(), content));
+            let result = if self.fails {
+                Err(PortError::new("away"))
+            } else {
+                Ok(())
+            };
+            async { result }.boxed()
+        }
+
+        fn kinds(&self) -> Vec<String> {
+            self.sent
+                .lock()
+                .expect("a lock")
+                .iter()
+                .map(|(kind, _)| kind.clone())
+                .collect()
+        }
+    }
+
+    impl ControlPort for Port {
+        fn send(&self, kind: &'static str, content: Value) -> BoxFuture<'_, Result<(), PortError>> {
+            self.take(kind, content)
+        }
+
+        fn set_state(&self, kind: &'static str, key: String, content: Value) -> BoxFuture<'_, Result<(), PortError>> {
+            assert_eq!(key, "!room:h");
+            self.take(kind, content)
+        }
+    }
+
+    fn event(name: &str, body: Body) -> Event {
+        let header = Header {
+            room_id: "!room:h".to_owned(),
+            transaction_id: TransactionId::new(name).expect("an id"),
+            format: Format::PlainOpus,
+        };
+        Event { header, body }
+    }
+
+    fn broken(name: &str, epoch: u32) -> Event {
+        let channel = Channel {
+            id: ChannelId(7),
+            epoch,
+        };
+        event(
+            name,
+            Body::Broken(Broken {
+                channel,
+                reason: BrokenReason::Silent,
+                text: String::new(),
+            }),
+        )
+    }
+
+    fn close(name: &str) -> Event {
+        event(
+            name,
+            Body::Close(Close {
+                channel: None,
+                reason: CloseReason::CallEnded,
+                text: String::new(),
+            }),
+        )
+    }
+
+    fn drain(outbox: &mut Outbox) {
+        while outbox.send_one().now_or_never().is_some() {}
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn of_what_waits_only_the_latest_of_a_kind_and_transaction_is_sent() {
+        let port = Arc::new(Port::default());
+        let mut outbox = Outbox::new(port.clone());
+        outbox.event(&broken("t1", 1));
+        outbox.record("!room:h", Value::Null);
+        outbox.event(&close("t1"));
+        outbox.event(&broken("t2", 2));
+        outbox.event(&broken("t1", 3));
+        outbox.record("!room:h", serde_json::json!({ "epoch": 4 }));
+        drain(&mut outbox);
+        assert_eq!(
+            port.kinds(),
+            [names::CLOSE, names::BROKEN, names::BROKEN, names::CHANNEL]
+        );
+        let sent = port.sent.lock().expect("a lock");
+        let epochs: Vec<_> = sent
+            .iter()
+            .filter_map(|(_, content)| content["epoch"].as_u64())
+            .collect();
+        assert_eq!(epochs, [2, 3, 4]);
+    }
+
+    #[test]
+    fn what_waits_has_a_limit() {
+        let port = Arc::new(Port::default());
+        let mut outbox = Outbox::new(port.clone());
+        for number in 0..100 {
+            outbox.event(&close(&format!("t{number}")));
+        }
+        drain(&mut outbox);
+        let sent = port.sent.lock().expect("a lock");
+        assert_eq!(sent.len(), MOST_WAITING);
+        assert_eq!(
+            sent.last().map(|(_, content)| content["transaction_id"].clone()),
+            Some("t99".into())
+        );
+    }
+
+    #[test]
+    fn a_failure_does_not_hold_up_the_rest() {
+        let port = Arc::new(Port {
+            fails: true,
+            ..Port::default()
+        });
+        let mut outbox = Outbox::new(port.clone());
+        outbox.event(&close("t1"));
+        outbox.event(&close("t2"));
+        drain(&mut outbox);
+        assert_eq!(port.kinds().len(), 2);
+    }
+}

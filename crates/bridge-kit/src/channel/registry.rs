@@ -43,8 +43,6 @@ pub(super) struct Registered {
     pub(super) place: Place,
     /// Asks the room's task to close its channel.
     pub(super) end: watch::Sender<End>,
-    /// Takes the room's events.
-    pub(super) inbox: mpsc::Sender<Event>,
     pub(super) desk: Desk,
 }
 
@@ -97,7 +95,7 @@ impl Registry {
         let state = Arc::new(RoomState::new(room_id.to_owned()));
         let entry = Entry {
             number,
-            inbox: inbox.clone(),
+            inbox,
             end: end.clone(),
             state: Arc::clone(&state),
         };
@@ -110,7 +108,6 @@ impl Registry {
         Ok(Registered {
             place,
             end,
-            inbox,
             desk: Desk {
                 inbox: incoming,
                 end: ended,

@@ -1,13 +1,14 @@
 //! The task of one room: its machine, the control room, and its voice.
 
 use std::collections::VecDeque;
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use signalling::{Action, ChannelRecord, CloseReason, Ending, Event, Input, Machine, Notice, Phase};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::metrics::Tally;
 use super::outbox::Outbox;
@@ -20,9 +21,6 @@ use crate::vdp::Endpoint;
 
 /// What the two sides do differently around their machines.
 pub(super) trait Program: Send {
-    /// How long the task lives on after its machine came to rest.
-    const LINGER: Duration;
-
     /// The room's media, once there is any.
     fn media(&self) -> Option<&RoomMedia>;
 
@@ -35,8 +33,8 @@ pub(super) trait Program: Send {
     /// It is over.
     fn finish(&mut self, ending: Ending);
 
-    /// What the program has to say next; may be cancelled.
-    fn next(&mut self) -> impl Future<Output = Input> + Send;
+    /// What happens on the program's side next, and what that means to the machine, if anything. May be cancelled.
+    fn next(&mut self) -> impl Future<Output = Option<Input>> + Send;
 
     /// Has nothing going on that the task must wait for.
     fn is_at_rest(&self) -> bool;
@@ -82,13 +80,23 @@ impl<M: Machine, P: Program> Room<M, P> {
         }
     }
 
-    /// Does the first actions, then what happens brings about, until the machine has come to rest for long enough.
-    pub(super) async fn run(mut self, first: Vec<Action>) {
-        self.tally.negotiating(now());
-        self.act_on(first);
-        while let Some(input) = self.wake().await {
-            self.handle(input);
+    /// Does the first actions, then what happens brings about, until the machine has come to rest.
+    pub(super) async fn run(&mut self, first: Vec<Action>) {
+        let span = tracing::debug_span!("channel", room = %self.state.room_id());
+        async {
+            self.tally.negotiating(now());
+            self.act_on(first);
+            while let Some(input) = self.wake().await {
+                self.handle(input);
+            }
         }
+        .instrument(span)
+        .await;
+    }
+
+    /// The machine, which remembers what is over.
+    pub(super) const fn machine(&self) -> &M {
+        &self.machine
     }
 
     /// The next input; none when the task has nothing left to do.
@@ -97,7 +105,6 @@ impl<M: Machine, P: Program> Room<M, P> {
             let quiet = matches!(self.machine.status().phase, Phase::Idle | Phase::Ended)
                 && self.outbox.is_empty()
                 && self.program.is_at_rest();
-            let linger = if self.stopped { Duration::ZERO } else { P::LINGER };
             let timeout = self.machine.poll_timeout();
             tokio::select! {
                 biased;
@@ -108,10 +115,12 @@ impl<M: Machine, P: Program> Room<M, P> {
                 }
                 event = received(&mut self.inbox) => return Some(Input::Received(event)),
                 input = self.wire.next() => return Some(input),
-                input = self.program.next() => return Some(input),
+                input = self.program.next() => if input.is_some() {
+                    return input;
+                },
                 timer = due(timeout) => return Some(timer),
                 () = self.outbox.send_one() => {}
-                () = tokio::time::sleep(linger), if quiet => return None,
+                () = ready(()), if quiet => return None,
             }
         }
     }

@@ -9,7 +9,7 @@ pub struct Settings {
     pub timing: Timing,
     /// The formats that this side can do and may, the best first.
     pub formats: Vec<Format>,
-    /// The most rooms that have, negotiate, or lately had a channel.
+    /// The most rooms that have a channel or negotiate one.
     pub max_rooms: usize,
 }
 

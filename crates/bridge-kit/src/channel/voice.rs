@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ruma::OwnedRoomId;
 use signalling::{CloseReason, Ending, Input, Notice, Refusal, RejectReason, Side};
@@ -13,9 +12,6 @@ use super::registry::Place;
 use super::room::Program;
 use crate::media::RoomMedia;
 use crate::supervise::{self, Task, TaskEnd};
-
-/// How long a room without a channel is remembered, so that a late request is told from a new one.
-const LINGER: Duration = Duration::from_mins(10);
 
 /// A room's voice channel, as the handler gives it. What the handler does for one room never overlaps.
 pub(super) struct Voice<H: AnswerHandler> {
@@ -109,8 +105,6 @@ impl<H: AnswerHandler> Voice<H> {
 }
 
 impl<H: AnswerHandler> Program for Voice<H> {
-    const LINGER: Duration = LINGER;
-
     fn media(&self) -> Option<&RoomMedia> {
         match &self.stage {
             Stage::In(media) => Some(media),
@@ -140,21 +134,18 @@ impl<H: AnswerHandler> Program for Voice<H> {
         }
     }
 
-    async fn next(&mut self) -> Input {
-        loop {
-            match &mut self.stage {
-                Stage::Out | Stage::In(_) => return pending().await,
-                Stage::Entering { task, .. } => {
-                    let result = task.finished().await;
-                    if let Some(input) = self.entered(result) {
-                        return input;
-                    }
-                }
-                Stage::Leaving { task, .. } => {
-                    // A handler that panics is counted, and has left as far as it could.
-                    let _ = task.finished().await;
-                    self.left();
-                }
+    async fn next(&mut self) -> Option<Input> {
+        match &mut self.stage {
+            Stage::Out | Stage::In(_) => pending().await,
+            Stage::Entering { task, .. } => {
+                let result = task.finished().await;
+                self.entered(result)
+            }
+            Stage::Leaving { task, .. } => {
+                // A handler that panics is counted, and has left as far as it could.
+                let _ = task.finished().await;
+                self.left();
+                None
             }
         }
     }
