@@ -24,8 +24,8 @@ pub(super) enum Next {
 /// A room's engine with what it feeds.
 pub(super) struct Hosted {
     pub(super) room: Arc<Room>,
-    /// When it asked to be woken.
-    pub(super) deadline: Option<Instant>,
+    /// When its thread will wake it, at the latest.
+    pub(super) alarm: Option<Instant>,
     engine: Engine,
     sinks: HashMap<SinkId, Box<dyn PacketSink>>,
     speaking: HashMap<SourceId, Arc<AtomicBool>>,
@@ -37,7 +37,7 @@ impl Hosted {
     pub(super) fn new(room: Arc<Room>) -> Self {
         Self {
             room,
-            deadline: None,
+            alarm: None,
             engine: Engine::new(),
             sinks: HashMap::new(),
             speaking: HashMap::new(),
@@ -74,8 +74,7 @@ impl Hosted {
         self.engine.handle_timeout(now);
         deliver(&mut self.engine, &mut self.sinks);
         self.publish(now);
-        self.deadline = self.engine.poll_timeout();
-        Next::Wake(self.deadline)
+        Next::Wake(self.engine.poll_timeout())
     }
 
     fn obey(&mut self, now: Instant, command: Command) {
@@ -102,7 +101,7 @@ impl Hosted {
             }
         };
         if let Some(error) = refused {
-            tracing::warn!(room = self.room.name, %error, "somebody is not in the audio of a room");
+            tracing::warn!(%error, "somebody is not in the audio of a room");
         }
     }
 

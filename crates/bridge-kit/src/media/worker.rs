@@ -91,11 +91,11 @@ impl Doorbell {
     }
 }
 
-/// The rooms of a thread and when each wants to be woken.
+/// The rooms of a thread and when to wake each.
 pub(super) struct Worker {
     doorbell: Arc<Doorbell>,
     rooms: HashMap<u64, Hosted>,
-    deadlines: BTreeSet<(Instant, u64)>,
+    alarms: BTreeSet<(Instant, u64)>,
     lateness: metrics::Histogram,
 }
 
@@ -104,7 +104,7 @@ impl Worker {
         Self {
             doorbell,
             rooms: HashMap::new(),
-            deadlines: BTreeSet::new(),
+            alarms: BTreeSet::new(),
             lateness: measures::lateness(),
         }
     }
@@ -114,12 +114,12 @@ impl Worker {
         let mut visitors = VecDeque::new();
         let mut go_on = true;
         while go_on {
-            let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-            go_on = self.doorbell.wait(deadline, &mut visitors);
+            let alarm = self.alarms.first().map(|(alarm, _)| *alarm);
+            go_on = self.doorbell.wait(alarm, &mut visitors);
             for room in visitors.drain(..) {
                 self.visit(&room);
             }
-            self.meet_deadlines();
+            self.ring_alarms();
         }
         self.end();
     }
@@ -135,43 +135,38 @@ impl Worker {
             measures::room_opened();
             Hosted::new(Arc::clone(room))
         });
-        let before = hosted.deadline;
         let next = catch_unwind(AssertUnwindSafe(|| hosted.work(Instant::now())));
-        self.settle(key, before, next);
+        self.settle(key, next);
     }
 
     /// Wakes the rooms whose time has come.
-    fn meet_deadlines(&mut self) {
+    fn ring_alarms(&mut self) {
         let now = Instant::now();
-        while let Some(&(deadline, key)) = self.deadlines.first()
-            && deadline <= now
+        while let Some(&(alarm, key)) = self.alarms.first()
+            && alarm <= now
         {
-            self.deadlines.pop_first();
-            self.lateness
-                .record(now.saturating_duration_since(deadline).as_secs_f64());
+            self.alarms.pop_first();
+            self.lateness.record(now.saturating_duration_since(alarm).as_secs_f64());
             if let Some(hosted) = self.rooms.get_mut(&key) {
+                hosted.alarm = None;
                 let next = catch_unwind(AssertUnwindSafe(|| hosted.wake(now)));
-                self.settle(key, None, next);
+                self.settle(key, next);
             }
         }
     }
 
     /// Notes when a room wants to be woken next, or ends it.
-    fn settle(&mut self, key: u64, before: Option<Instant>, next: Result<Next, Box<dyn Any + Send>>) {
-        if let Some(before) = before {
-            self.deadlines.remove(&(before, key));
-        }
+    fn settle(&mut self, key: u64, next: Result<Next, Box<dyn Any + Send>>) {
         match next {
-            Ok(Next::Wake(Some(deadline))) => {
-                self.deadlines.insert((deadline, key));
-            }
+            Ok(Next::Wake(Some(deadline))) => self.set_alarm(key, deadline),
             Ok(Next::Wake(None)) => {}
             Ok(Next::End) => self.drop_room(key),
             Err(panic) => {
                 measures::panicked();
                 if let Some(hosted) = self.rooms.get(&key) {
                     let reason = panic_text(panic.as_ref());
-                    tracing::debug!(room = hosted.room.name, reason, "a media engine panicked");
+                    tracing::error!(reason, "a media engine panicked; its room is silent from now on");
+                    tracing::debug!(room = hosted.room.name, "the room whose engine panicked");
                     hosted.room.fail();
                 }
                 self.drop_room(key);
@@ -179,10 +174,28 @@ impl Worker {
         }
     }
 
+    /// Wakes a room at `deadline`. An alarm that is earlier stays: each packet of a speaker moves his room's deadline,
+    /// and waking the room once in vain costs less than moving its alarm each time.
+    fn set_alarm(&mut self, key: u64, deadline: Instant) {
+        let Some(hosted) = self.rooms.get_mut(&key) else {
+            return;
+        };
+        if hosted.alarm.is_some_and(|alarm| alarm <= deadline) {
+            return;
+        }
+        if let Some(later) = hosted.alarm.replace(deadline) {
+            self.alarms.remove(&(later, key));
+        }
+        self.alarms.insert((deadline, key));
+    }
+
     fn drop_room(&mut self, key: u64) {
         let Some(hosted) = self.rooms.remove(&key) else {
             return;
         };
+        if let Some(alarm) = hosted.alarm {
+            self.alarms.remove(&(alarm, key));
+        }
         self.doorbell.rooms.fetch_sub(1, Ordering::Relaxed);
         measures::room_closed();
         hosted.room.close();
