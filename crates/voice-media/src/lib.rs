@@ -15,6 +15,11 @@
 //! −dBov, 0 (loudest) to 127 (silence), as in RFC 6464. Packets that leave the engine last exactly
 //! [`FRAME_SAMPLES`].
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "virtual time needs an instant to count from")
+)]
+
 mod codec;
 mod engine;
 mod framer;
