@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 const ROOM: &str = "!qPNOnUsNsZrToFZqxB:half-shot.uk";
 const PACE: Duration = Duration::from_millis(5);
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn python() -> PathBuf {
     let tools = std::env::var_os("VDP_TOOLS").map_or_else(

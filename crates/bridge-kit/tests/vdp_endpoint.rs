@@ -26,8 +26,8 @@ fn quick() -> Vdp {
 /// Keep-alives and silence come so late that no test sees them.
 fn calm() -> Vdp {
     Vdp {
-        keep_alive: Duration::from_secs(60),
-        broken_after: Duration::from_secs(180),
+        keep_alive: Duration::from_mins(1),
+        broken_after: Duration::from_mins(3),
         ..Vdp::loopback(0)
     }
 }

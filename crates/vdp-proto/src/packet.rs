@@ -58,8 +58,8 @@ impl<'a> Packet<'a> {
 
     /// Reads a packet from a whole datagram.
     ///
-    /// Keys may come in any order, unknown ones are skipped, integers may have any width. A fault in the
-    /// structure of the datagram is reported before a fault in a field, and of several of those the first.
+    /// Keys may come in any order, unknown ones are skipped, integers may have any width. Of several faults, one in
+    /// the structure is reported first, then the first wrong key or type, then what is missing or breaks a limit.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         if datagram.len() > MAX_DATAGRAM {
             return Err(DecodeError::TooLarge { length: datagram.len() });

@@ -118,10 +118,6 @@ impl Port {
         self.write().open.close(Route::new(self.number, peer), room);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Rooms> {
-        self.rooms.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn write(&self) -> RwLockWriteGuard<'_, Rooms> {
         self.rooms.write().unwrap_or_else(PoisonError::into_inner)
     }

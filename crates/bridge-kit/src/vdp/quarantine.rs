@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How long a room keeps off a port that it used. Longer than any packet is under way, so that the packets of one
 /// epoch never arrive in the next: the plain form has nothing else to tell them apart.
-pub(super) const KEEP_OFF: Duration = Duration::from_secs(60);
+pub(super) const KEEP_OFF: Duration = Duration::from_mins(1);
 
 /// Ports that rooms used lately.
 #[derive(Debug, Default)]
