@@ -18,9 +18,17 @@ pub(crate) fn test() -> Result<()> {
 /// Builds the programs under test, so that a scenario never waits for a compiler.
 ///
 /// All of the workspace at once: built one by one, the packages would ask for their dependencies with other features
-/// than the tests do, and Cargo would build these twice.
+/// than the tests do, and Cargo would build these twice. One small test is named for the same reason: without any,
+/// Cargo leaves out the features that only tests ask for.
 pub(crate) fn build_programs() -> Result<()> {
-    run(&mut cargo(&["build", "--workspace", "--bins", "--locked"]))
+    run(&mut cargo(&[
+        "build",
+        "--workspace",
+        "--bins",
+        "--test",
+        "architecture",
+        "--locked",
+    ]))
 }
 
 /// Runs `testing/e2e` with these arguments.

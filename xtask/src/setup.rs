@@ -9,15 +9,15 @@ use std::path::Path;
 use std::process::Command;
 
 /// Debian packages, each with a command that succeeds where it is installed.
-const DEBIAN_PACKAGES: [(&str, &[&str]); 5] = [
+const DEBIAN_PACKAGES: [(&str, &str, &[&str]); 5] = [
     // These two build libopus, which is bundled with its Rust crate.
-    ("cmake", &["cmake", "--version"]),
-    ("g++", &["c++", "--version"]),
+    ("cmake", "cmake", &["--version"]),
+    ("g++", "c++", &["--version"]),
     // The browser of the end-to-end scenarios.
-    ("chromium", &["chromium", "--version"]),
+    ("chromium", "chromium", &["--version"]),
     // Makes the speech that goes through the bridge.
-    ("espeak-ng", &["espeak-ng", "--version"]),
-    ("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
+    ("espeak-ng", "espeak-ng", &["--version"]),
+    ("python3-venv", "python3", &["-c", "import ensurepip, venv"]),
 ];
 
 /// Installs everything that is missing.
@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
 
 fn debian_packages() -> Result<()> {
     let mut missing = Vec::new();
-    for (package, [program, arguments @ ..]) in DEBIAN_PACKAGES {
+    for (package, program, arguments) in DEBIAN_PACKAGES {
         match output(Command::new(program).args(arguments)) {
             Some(version) => say_present(package, version.lines().next().unwrap_or_default()),
             None => missing.push(package),
