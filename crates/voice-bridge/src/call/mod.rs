@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bridge_kit::matrix::{OwnedRoomId, RoomId};
 use bridge_kit::media::MediaPool;
 use bridge_kit::supervise::Group;
-use metrics::describe_gauge;
+use metrics::{describe_gauge, gauge};
 use serde_json::{Value, json};
 
 use self::core::Core;
@@ -97,6 +97,8 @@ pub fn describe() {
         participation::PARTICIPANTS,
         "People and devices that take part in calls"
     );
+    gauge!(core::CALLS).set(0.0);
+    gauge!(participation::PARTICIPANTS).set(0.0);
 }
 
 impl Calls {

@@ -34,6 +34,7 @@ pub(super) enum PassedOver {
 /// Registers names, units and descriptions; to be called once at start.
 pub fn describe() {
     describe_gauge!(CALLS, "VoIP calls that ring or run");
+    gauge!(CALLS).set(0.0);
     describe_counter!(ENDED, "VoIP calls that ended, by reason");
     describe_counter!(EVENTS, "m.call.* events that were read");
     describe_counter!(UNHEARD, "Voice packets that a call was too slow to take");

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use rand::distr::{Alphanumeric, SampleString};
 use str0m::change::SdpOffer;
-use str0m::format::{Codec, FormatParams};
-use str0m::media::{Frequency, Mid, Pt};
+use str0m::format::Codec;
+use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{Extension, ExtensionValues, RtpPacket, RtpWrite};
+use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 use tokio::sync::mpsc;
 
@@ -17,13 +17,10 @@ use super::arrivals::Arrivals;
 use super::candidates::Candidates;
 use super::departures::Departures;
 use super::port::{Datagram, Line, Port};
+use super::profile::{level_of, new_rtc};
 use super::sdp::{self, StreamIds};
 use super::{Ear, HeardPacket, SpokenPacket, metrics};
 
-/// Payload type that we would choose for Opus; the caller's choice replaces it.
-const OPUS: u8 = 111;
-/// The level that is written on packets of speech, in dBov (RFC 6464): those we pass on carry none of their own.
-const SPEECH_LEVEL: i8 = -20;
 /// Deadlines that str0m may set to "at once" in a row before the task takes its turn elsewhere.
 const MAX_TURNS: usize = 32;
 
@@ -237,11 +234,7 @@ impl Connection {
         let Some((sequence, time)) = number else {
             return false;
         };
-        let level = ExtensionValues {
-            audio_level: Some(SPEECH_LEVEL),
-            voice_activity: Some(true),
-            ..Default::default()
-        };
+        let level = level_of(&packet.opus);
         stream.write_rtp(
             RtpWrite::new(pt, sequence.into(), time, now, packet.opus)
                 .marker(packet.marker)
@@ -378,32 +371,4 @@ impl Drop for Connection {
 
 fn unreadable(error: impl fmt::Display) -> OfferError {
     OfferError::Unreadable(error.to_string())
-}
-
-/// RTP as it is on the wire, Opus in stereo, the level and section headers and nothing else. VP8 is known
-/// only so that a video section can be agreed on and then left inactive.
-fn new_rtc(now: Instant) -> Rtc {
-    let mut config = Rtc::builder()
-        .set_rtp_mode(true)
-        .clear_codecs()
-        .enable_vp8(true)
-        .clear_extension_map()
-        .set_extension(1, Extension::AudioLevel)
-        .set_extension(4, Extension::RtpMid);
-    let stereo = FormatParams {
-        min_p_time: Some(10),
-        use_inband_fec: Some(true),
-        stereo: Some(true),
-        sprop_stereo: Some(true),
-        ..Default::default()
-    };
-    config.codec_config().add_config(
-        Pt::new_with_value(OPUS),
-        None,
-        Codec::Opus,
-        Frequency::FORTY_EIGHT_KHZ,
-        Some(2),
-        stereo,
-    );
-    config.build(now)
 }

@@ -30,6 +30,7 @@ pub fn describe() {
     describe_counter!(UNSENT, "Voice packets that a WebRTC connection could not send");
     describe_counter!(ERRORS, "Inputs that a WebRTC connection refused");
     describe_gauge!(CONNECTIONS, "WebRTC connections that exist");
+    gauge!(CONNECTIONS).set(0.0);
 }
 
 pub(super) fn dropped(why: Dropped) {

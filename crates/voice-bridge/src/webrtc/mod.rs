@@ -10,6 +10,7 @@ mod connection;
 mod departures;
 mod metrics;
 mod port;
+mod profile;
 mod sdp;
 #[cfg(test)]
 pub(crate) mod testing;

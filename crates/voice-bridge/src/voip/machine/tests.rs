@@ -1,5 +1,5 @@
 use super::*;
-use crate::voip::event::{Negotiate, SdpKind};
+use crate::voip::event::{IceCandidate, Invite, Negotiate, SdpKind};
 
 const CALLER: &str = "@caller:hs";
 const OTHER: &str = "@other:hs";
