@@ -57,10 +57,21 @@ impl Site {
     }
 
     /// The state of the room's VDP channel, as the voice bridge tells it.
-    fn channel(&self, _status: &Value) -> PageChannel {
+    fn channel(&self, status: &Value) -> PageChannel {
+        let mut channels = status["channels"].as_array().into_iter().flatten();
+        let Some(channel) = channels.find(|channel| channel["room_id"] == self.room.id.as_str()) else {
+            return PageChannel {
+                state: "none".to_owned(),
+                detail: None,
+            };
+        };
+        let detail = format!(
+            "epoch {}, {} packets to Discord, {} from Discord, {} lost",
+            channel["epoch"], channel["sent"], channel["received"], channel["lost"]
+        );
         PageChannel {
-            state: "none".to_owned(),
-            detail: None,
+            state: channel["state"].as_str().unwrap_or("none").to_owned(),
+            detail: Some(detail),
         }
     }
 
