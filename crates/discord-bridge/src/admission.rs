@@ -26,7 +26,7 @@ pub(crate) struct Commitments {
 }
 
 const SOON: Duration = Duration::from_secs(10);
-const LATER: Duration = Duration::from_secs(60);
+const LATER: Duration = Duration::from_mins(1);
 
 /// Decides on a request for the voice channel at `place`.
 pub(crate) fn admit(
@@ -147,7 +147,7 @@ pub(crate) struct JoinBudget {
 
 impl JoinBudget {
     const PER_WINDOW: usize = 50;
-    const WINDOW: Duration = Duration::from_secs(60);
+    const WINDOW: Duration = Duration::from_mins(1);
 
     /// Takes one join from the budget.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Refusal> {

@@ -85,16 +85,16 @@ impl Bridge {
         let place = self.place(target.guild, target.channel).await;
         let claim = self.claim(room, &place)?;
         let media = self.parts.pool.room(room.as_str());
-        let (losses, lost) = mpsc::channel(1);
+        let (report, losses) = mpsc::channel(1);
         let session = self
             .parts
             .driver
-            .join(claim.at, &media, self.admit(claim.at.guild), losses)
+            .join(claim.at, &media, self.admit(claim.at.guild), report)
             .await
             .map_err(|error| refusal(&error))?;
         let joined = Joined {
             session,
-            _watch: self.watch(room, lost),
+            _watch: self.watch(room, &media, losses),
         };
         // A claim that was lost while joining is a link that was removed; the session is dropped, which leaves the channel.
         lock(&self.table)
@@ -165,17 +165,19 @@ impl Bridge {
         Arc::new(move |user| !never.contains(&user) && (bridge_bots || !directory.is_bot(guild, user)))
     }
 
-    /// Reports the loss of a voice connection that the driver could not bring back.
-    fn watch(&self, room: &RoomId, mut lost: mpsc::Receiver<Loss>) -> Task<()> {
-        let (room, ended) = (room.to_owned(), self.parts.ended.clone());
+    /// Reports what ends a call from within: a voice connection that the driver could not bring back, or a broken engine.
+    fn watch(&self, room: &RoomId, media: &RoomMedia, mut losses: mpsc::Receiver<Loss>) -> Task<()> {
+        let (room, media, ended) = (room.to_owned(), media.clone(), self.parts.ended.clone());
         supervise::spawn("discord.channel", room.clone(), async move {
-            let Some(loss) = lost.recv().await else {
-                return;
+            let ending = tokio::select! {
+                () = media.failed() => Ending::new(CloseReason::InternalError, "the media engine of the room failed"),
+                Some(loss) = losses.recv() => {
+                    if loss.is_removal() {
+                        tokio::time::sleep(REASON_WAIT).await;
+                    }
+                    Ending::new(CloseReason::DiscordLimit, loss.to_string())
+                }
             };
-            if loss.is_removal() {
-                tokio::time::sleep(REASON_WAIT).await;
-            }
-            let ending = Ending::new(CloseReason::DiscordLimit, loss.to_string());
             // The receiver is only gone when the bridge stops, which ends the call anyway.
             let _ = ended.send(Ended { room, ending }).await;
         })
@@ -225,9 +227,10 @@ impl Bridge {
         if target.is_some_and(|target| target.is(at)) {
             return None;
         }
-        let silenced = table.take_session(&change.room_id);
+        let session = table.unlink(&change.room_id);
         drop(table);
-        drop(silenced);
+        // Dropped here: nothing is heard or said from now on, while the farewells take their time.
+        drop(session?);
         let text = "the link between the room and the Discord channel was removed or changed";
         Some(Ended {
             room: change.room_id.clone(),

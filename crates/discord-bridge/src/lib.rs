@@ -14,6 +14,8 @@ mod bridge;
 pub mod config;
 pub mod gateway;
 mod links;
+#[cfg(test)]
+mod live;
 mod service;
 mod standing;
 mod table;

@@ -112,8 +112,8 @@ impl Running {
 
         let (discord_events, discord) = mpsc::channel(QUEUE);
         let (report_ended, ended) = mpsc::channel(QUEUE);
-        let driver = Driver::new();
         let directory = Directory::default();
+        let driver = Driver::new(directory.clone());
         let connection = Arc::new(Connection::new(directory.clone(), health.component("discord")));
         let settings = config.own.discord;
         let gateway = Gateway::start(

@@ -89,9 +89,14 @@ impl<S> Table<S> {
         }
     }
 
-    /// Takes a room's session, to end it at once; the claim stays until [`release`](Self::release).
-    pub(crate) fn take_session(&mut self, room: &RoomId) -> Option<S> {
-        self.entries.get_mut(room)?.session.take()
+    /// The room's link is gone. A session is given out, to be ended at once, and its claim stays until
+    /// [`release`](Self::release); a channel that is still being joined loses its claim.
+    pub(crate) fn unlink(&mut self, room: &RoomId) -> Option<S> {
+        let session = self.entries.get_mut(room)?.session.take();
+        if session.is_none() {
+            self.entries.remove(room);
+        }
+        session
     }
 
     /// The room has its channel no more.
@@ -197,10 +202,13 @@ mod tests {
         let at = table.claim(&room("a"), &place(1, 2)).unwrap();
         assert_eq!(table.joined(&room("a"), "session"), Ok(()));
         assert_eq!(table.joined_in(at.guild), [(room("a"), at)]);
-        assert_eq!(table.take_session(&room("a")), Some("session"));
+        assert_eq!(table.unlink(&room("a")), Some("session"));
         assert!(table.joined_in(at.guild).is_empty());
         assert_eq!(table.channel(&room("a")), Some(at), "the claim stays");
         assert_eq!(table.release(&room("a")), None);
+
+        table.claim(&room("a"), &place(1, 2)).unwrap();
+        assert_eq!(table.unlink(&room("a")), None);
         assert_eq!(table.joined(&room("a"), "late"), Err("late"));
     }
 }

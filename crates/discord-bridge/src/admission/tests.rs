@@ -176,5 +176,5 @@ fn joins_are_limited_a_minute_and_the_refusal_says_when_to_come_back() {
         (refusal.reason, refusal.retry_after),
         (RejectReason::DiscordLimit, Some(Duration::from_secs(40)))
     );
-    budget.take(start + Duration::from_secs(60)).unwrap();
+    budget.take(start + Duration::from_mins(1)).unwrap();
 }

@@ -89,6 +89,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn bot_moved(&self) {
+        self.directory.bot_moved();
+    }
+
     pub(super) fn lost(&self) {
         if self.change(GatewayState::Connecting) {
             tracing::warn!("the connection to Discord's gateway is lost; connecting again");

@@ -6,6 +6,7 @@ use serenity::cache::Cache;
 use serenity::model::channel::{ChannelType, GuildChannel};
 use serenity::model::guild::Guild;
 use serenity::model::permissions::Permissions as Flags;
+use tokio::sync::watch;
 
 use super::facts::{BotPlace, ChannelFacts, ChannelId, ChannelKind, GuildId, Permissions, Place, UserId, VoiceChannel};
 
@@ -13,6 +14,7 @@ use super::facts::{BotPlace, ChannelFacts, ChannelId, ChannelKind, GuildId, Perm
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Directory {
     known: Arc<RwLock<Option<Known>>>,
+    bot_moves: watch::Sender<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +36,7 @@ impl Directory {
 
     fn set(&self, known: Option<Known>) {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        self.bot_moved();
     }
 
     fn known(&self) -> Option<Known> {
@@ -80,6 +83,21 @@ impl Directory {
         };
         let channel = guild.voice_states.get(&bot.into()).and_then(|state| state.channel_id);
         channel.map_or(BotPlace::Nowhere, |channel| BotPlace::In(channel.into()))
+    }
+
+    /// The bot's voice state has changed.
+    pub(super) fn bot_moved(&self) {
+        self.bot_moves.send_replace(());
+    }
+
+    /// Waits until the bot is in no voice channel of a guild, or nobody can say.
+    pub(crate) async fn bot_left(&self, guild: GuildId) {
+        let mut moves = self.bot_moves.subscribe();
+        while matches!(self.bot_place(guild), BotPlace::In(_)) {
+            if moves.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Whether a user of a guild is a bot, as far as is known.

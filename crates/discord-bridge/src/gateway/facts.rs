@@ -110,6 +110,10 @@ pub enum ChannelKind {
 
 /// The permissions of the bot in a voice channel that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a permission of its own, and any combination occurs"
+)]
 pub struct Permissions {
     /// `VIEW_CHANNEL`.
     pub view: bool,

@@ -71,6 +71,7 @@ impl EventHandler for Handler {
         if let Some(guild) = new.guild_id
             && self.bot == new.user_id.into()
         {
+            self.connection.bot_moved();
             self.tell(GatewayEvent::BotMoved(guild.into()));
         }
     }

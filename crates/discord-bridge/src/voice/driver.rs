@@ -15,9 +15,10 @@ use tokio::time::timeout;
 
 use super::counters::{SendCounters, VoiceStats};
 use super::event::{JoinError, Loss};
-use super::listener::{self, Admit, Listener};
+use super::listener::{self, Admit, Ears, Listener};
 use super::outgoing::{self, Playback, TrackControl, TrackSource};
 use super::seat::{Seat, Seats};
+use crate::gateway::Directory;
 use crate::gateway::facts::VoiceChannel;
 
 /// How long Discord may take to answer the request to join.
@@ -43,15 +44,15 @@ impl fmt::Debug for Driver {
 }
 
 impl Driver {
-    pub(crate) fn new() -> Self {
+    /// `directory` says where the bot is.
+    pub(crate) fn new(directory: Directory) -> Self {
         let config = Config::default()
             // Packets come out of the encryption of the transport and of DAVE, and stay Opus.
             .decode_mode(DecodeMode::Decrypt)
             .gateway_timeout(Some(GATEWAY_TIMEOUT));
-        Self {
-            songbird: Songbird::serenity_from_config(config),
-            seats: Seats::default(),
-        }
+        let songbird = Songbird::serenity_from_config(config);
+        let seats = Seats::new(Arc::clone(&songbird), directory);
+        Self { songbird, seats }
     }
 
     /// Lets the driver send and receive through a gateway client that is being built.
@@ -70,26 +71,33 @@ impl Driver {
         admit: Admit,
         losses: mpsc::Sender<Loss>,
     ) -> Result<Session, JoinError> {
-        let too_long = |_| JoinError::NoAnswer(JOIN_TIMEOUT);
-        let seat = timeout(JOIN_TIMEOUT, self.seats.take(&self.songbird, at.guild))
+        let ears = Ears(Arc::new(Listener::new(media.clone(), admit, losses)));
+        let taking = self.take_seat(at, &ears.0);
+        let (seat, call) = timeout(JOIN_TIMEOUT, taking)
             .await
-            .map_err(too_long)?;
-        let call = self.songbird.get_or_insert(at.guild.0);
-        let listener = Arc::new(Listener::new(media.clone(), admit, losses));
-        timeout(JOIN_TIMEOUT, connect(&call, at, &listener))
-            .await
-            .map_err(too_long)??;
+            .map_err(|_| JoinError::NoAnswer(JOIN_TIMEOUT))??;
 
-        let sent = Arc::new(SendCounters::default());
-        let (sink, source, control) = outgoing::track(&sent);
+        let counters = Arc::new(SendCounters::default());
+        let (sink, source, control) = outgoing::track(&counters);
         play(&call, source, &control).await?;
         let sink = media.add_sink(listener::sink_spec(), Box::new(sink));
         Ok(Session {
-            seat,
-            listener,
-            sent,
             _sink: sink,
+            ears,
+            counters,
+            seat,
         })
+    }
+
+    async fn take_seat(
+        &self,
+        at: VoiceChannel,
+        listener: &Arc<Listener>,
+    ) -> Result<(Seat, Arc<Mutex<Call>>), JoinError> {
+        let seat = self.seats.take(at.guild).await;
+        let call = self.songbird.get_or_insert(at.guild.0);
+        connect(&call, at, listener).await?;
+        Ok((seat, call))
     }
 }
 
@@ -99,6 +107,7 @@ async fn connect(call: &Mutex<Call>, at: VoiceChannel, listener: &Arc<Listener>)
         listener::attach(listener, &mut call);
         call.join(at.channel.0).await.map_err(|error| JoinError::from(&error))?
     };
+    // songbird needs the call for itself while it connects.
     joining.await.map_err(|error| JoinError::from(&error))
 }
 
@@ -132,23 +141,28 @@ impl Playback for SongbirdTrack {
 
 /// A voice channel that was joined. Dropping it leaves the channel.
 pub(crate) struct Session {
-    // The sink goes first: nothing is queued for a track that is being taken down.
+    // In this order: both ways fall silent first, and only the farewell takes time.
     _sink: MediaSink,
-    listener: Arc<Listener>,
-    sent: Arc<SendCounters>,
+    ears: Ears,
+    counters: Arc<SendCounters>,
     seat: Seat,
 }
 
 impl Session {
     /// Leaves the channel; returns when Discord has been told, or could not be.
     pub(crate) async fn leave(self) {
-        let Self { _sink: sink, seat, .. } = self;
-        drop(sink);
+        let Self {
+            _sink: sink,
+            ears,
+            seat,
+            ..
+        } = self;
+        drop((sink, ears));
         seat.leave().await;
     }
 
     /// What has gone through so far.
     pub(crate) fn stats(&self) -> VoiceStats {
-        VoiceStats::read(self.listener.speakers(), self.listener.counters(), &self.sent)
+        VoiceStats::read(self.ears.0.speakers(), self.ears.0.counters(), &self.counters)
     }
 }

@@ -111,10 +111,11 @@ fn close_code(code: CloseCode) -> u16 {
 impl From<&SongbirdError> for JoinError {
     fn from(error: &SongbirdError) -> Self {
         match error {
-            SongbirdError::Dropped | SongbirdError::NoCall => Self::Superseded,
+            SongbirdError::Dropped
+            | SongbirdError::NoCall
+            | SongbirdError::Driver(ConnectionError::AttemptDiscarded) => Self::Superseded,
             SongbirdError::NoSender | SongbirdError::Serenity(_) => Self::Offline,
             SongbirdError::TimedOut => Self::NoAnswer(super::driver::GATEWAY_TIMEOUT),
-            SongbirdError::Driver(ConnectionError::AttemptDiscarded) => Self::Superseded,
             SongbirdError::Driver(error) => Self::Lost(DisconnectReason::from(error).into()),
             _ => Self::Lost(Loss::Internal),
         }

@@ -36,11 +36,21 @@ pub(crate) fn sink_spec() -> SinkSpec {
 
 /// The ears in one voice channel.
 pub(crate) struct Listener {
-    speakers: Mutex<Speakers<RoomVoice>>,
+    /// `None` once it no longer listens.
+    speakers: Mutex<Option<Speakers<RoomVoice>>>,
     media: RoomMedia,
     admit: Admit,
     losses: mpsc::Sender<Loss>,
     counters: HearCounters,
+}
+
+/// Listens for as long as it lives. Nothing reaches the room after it is dropped, whatever songbird still delivers.
+pub(super) struct Ears(pub(super) Arc<Listener>);
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 /// Registers a listener with a call.
@@ -59,7 +69,7 @@ pub(super) fn attach(listener: &Arc<Listener>, call: &mut Call) {
 impl Listener {
     pub(super) fn new(media: RoomMedia, admit: Admit, losses: mpsc::Sender<Loss>) -> Self {
         Self {
-            speakers: Mutex::new(Speakers::new()),
+            speakers: Mutex::new(Some(Speakers::new())),
             media,
             admit,
             losses,
@@ -74,12 +84,20 @@ impl Listener {
 
     /// Streams of people who are bridged.
     pub(super) fn speakers(&self) -> usize {
-        self.with_speakers(|speakers| speakers.bridged())
+        self.with_speakers(|speakers| speakers.bridged()).unwrap_or(0)
     }
 
     /// The lock is never contended but by `/status`: songbird runs the handlers of a call one after the other.
-    fn with_speakers<T>(&self, f: impl FnOnce(&mut Speakers<RoomVoice>) -> T) -> T {
-        f(&mut self.speakers.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_speakers<T>(&self, f: impl FnOnce(&mut Speakers<RoomVoice>) -> T) -> Option<T> {
+        self.speakers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .map(f)
+    }
+
+    fn stop(&self) {
+        *self.speakers.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn packet(&self, data: &RtpData) {
@@ -99,10 +117,10 @@ impl Listener {
             received,
         };
         match self.with_speakers(|speakers| speakers.packet(packet)) {
-            Fate::Bridged => self.counters.bridged(),
-            Fate::Ignored => self.counters.ignored(),
-            Fate::Dropped => self.counters.unknown(1),
-            Fate::Held => {}
+            Some(Fate::Bridged) => self.counters.bridged(),
+            Some(Fate::Ignored) => self.counters.ignored(),
+            Some(Fate::Dropped) => self.counters.unknown(1),
+            Some(Fate::Held) | None => {}
         }
     }
 
@@ -112,13 +130,13 @@ impl Listener {
         };
         let admit = || (self.admit)(UserId(user)).then(|| self.voice(user));
         let dropped = self.with_speakers(|speakers| speakers.speaking(speaking.ssrc, user, admit, Instant::now()));
-        self.counters.unknown(dropped);
+        self.counters.unknown(dropped.unwrap_or(0));
     }
 
     fn voice(&self, user: NonZeroU64) -> RoomVoice {
         RoomVoice(
             self.media
-                .add_source(SourceSpec::new(format!("discord:{user}")).group(GROUP)),
+                .add_source(SourceSpec::new(format!("discord:{user}")).group(GROUP).gated()),
         )
     }
 

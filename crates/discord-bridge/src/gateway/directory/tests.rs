@@ -146,3 +146,21 @@ fn bots_are_known_as_such() {
     let is_bot = |user| directory.is_bot(GuildId(id(GUILD)), UserId(id(user)));
     assert!(is_bot(12) && !is_bot(11) && !is_bot(500));
 }
+
+#[tokio::test]
+async fn the_bot_has_left_when_its_voice_state_says_so() {
+    let (directory, cache) = directory();
+    let guild = GuildId(id(GUILD));
+    let mut leaving = std::pin::pin!(directory.bot_left(guild));
+    tokio::select! {
+        biased;
+        () = &mut leaving => panic!("it is still there"),
+        () = std::future::ready(()) => {}
+    }
+    let mut state = voice_state(BOT, 20);
+    state["channel_id"] = Value::Null;
+    state["guild_id"] = json!(GUILD.to_string());
+    cache.update(&mut serde_json::from_value::<serenity::all::VoiceStateUpdateEvent>(state).unwrap());
+    directory.bot_moved();
+    leaving.await;
+}

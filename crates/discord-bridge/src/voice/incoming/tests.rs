@@ -6,7 +6,10 @@ use super::*;
 
 /// A room that remembers what it heard.
 #[derive(Clone, Default)]
-struct Room(Arc<Mutex<Vec<(u64, u64, Vec<u8>)>>>);
+struct Room(Arc<Mutex<Vec<Heard>>>);
+
+/// Sequence, media time and Opus.
+type Heard = (u64, u64, Vec<u8>);
 
 impl Voice for Room {
     fn hear(&self, speech: Speech<'_>) {

@@ -288,7 +288,7 @@ fn a_listener_hears_no_step_in_a_tone_when_packets_are_late() {
     let mut bench = Bench::new();
     let mut decoder = Decoder::new(48_000, Channels::Mono).unwrap();
     let mut heard: Vec<f32> = Vec::new();
-    let mut pcm = [0_f32; 5760];
+    let mut pcm = vec![0_f32; 5760];
     for n in 0..150_u64 {
         let tone: Vec<f32> = (0..960).map(|i| sine(n * 960 + i)).collect();
         // One packet in 25 misses its tick and comes with the next one.
@@ -359,7 +359,8 @@ proptest! {
         let mut last = None;
         for tick in 1..=(arrivals.len() as u64 + 40) {
             while arrivals.get(next).is_some_and(|at| *at <= tick * 20) {
-                let opus = [31 << 3, (next / 256) as u8, (next % 256) as u8];
+                let [.., high, low] = next.to_be_bytes();
+                let opus = [31 << 3, high, low];
                 bench.push(arrivals[next], 0, &opus);
                 next += 1;
             }
