@@ -5,7 +5,7 @@ use std::{net::SocketAddr, ops::Range, sync::Arc};
 use super::{
     Calls, SENT_KEPT, Voice,
     crypto::OpenError,
-    frames::{Arrival, FrameLog, kind_of},
+    frames::{Arrival, FrameLog, Oddity, kind_of},
     rtp::{self, Header},
 };
 use crate::{control::types::FrameKind, snowflake::Snowflake};
@@ -179,10 +179,17 @@ impl Voice {
         member.counts.silence_sent += u64::from(kind == FrameKind::Silence);
         member.counts.toc_only_sent += u64::from(kind == FrameKind::TocOnly);
         let channel = member.channel;
-        mouths
+        let oddity = mouths
             .entry(sender)
             .or_insert_with(|| FrameLog::new(SENT_KEPT))
             .push(plain.arrival.clone());
+        if let Some(oddity) = oddity {
+            self.counters.count(match oddity {
+                Oddity::Late => "voice_late_or_duplicate",
+                Oddity::Gap => "voice_sequence_gaps",
+                Oddity::Timestamp => "voice_odd_timestamps",
+            });
+        }
 
         let listeners = members
             .iter_mut()

@@ -17,6 +17,8 @@ pub(crate) const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 const SPURT_PAUSE_NS: u64 = 200_000_000;
 /// Media time and arrival may differ by this much inside a spurt: 100 ms in samples.
 const SPURT_SLACK: i64 = 4_800;
+/// Samples of a frame.
+const FRAME: u32 = 960;
 /// Silence frames that end a talk spurt.
 const SPURT_SILENCES: u8 = 5;
 
@@ -56,6 +58,17 @@ pub(crate) struct LoggedFrame {
     pub(crate) late: bool,
 }
 
+/// What is strange about a frame, compared with the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    /// Its sequence number is not above the last.
+    Late,
+    /// Sequence numbers are missing inside the talk spurt.
+    Gap,
+    /// The timestamp did not advance by a frame.
+    Timestamp,
+}
+
 /// A bounded log.
 #[derive(Debug)]
 pub(crate) struct FrameLog {
@@ -84,41 +97,21 @@ impl FrameLog {
         }
     }
 
-    pub(crate) fn push(&mut self, arrival: Arrival) {
-        let kind = arrival.kind();
+    /// Takes a frame, and says what is strange about it.
+    pub(crate) fn push(&mut self, arrival: Arrival) -> Option<Oddity> {
         let before = self.sources.get(&arrival.ssrc).copied();
-        let spurt_start = before.is_none_or(|source| source.spurt_ended(&arrival, kind));
-        let step = before.map_or(1, |source| arrival.sequence.wrapping_sub(source.sequence).cast_signed());
-        let late = step <= 0;
-        let lost_before = if spurt_start || late {
-            0
-        } else {
-            u32::from((step - 1).cast_unsigned())
-        };
-        if !late {
-            self.sources.insert(
-                arrival.ssrc,
-                Source {
-                    sequence: arrival.sequence,
-                    timestamp: arrival.timestamp,
-                    at_ns: arrival.at_ns,
-                    silences: match kind {
-                        FrameKind::Silence => before.map_or(1, |source| source.silences.saturating_add(1)),
-                        FrameKind::Voice | FrameKind::TocOnly => 0,
-                    },
-                },
-            );
+        let frame = LoggedFrame::place(arrival, before.as_ref());
+        let oddity = before.and_then(|source| source.oddity(&frame));
+        if !frame.late {
+            self.sources
+                .insert(frame.arrival.ssrc, Source::after(&frame.arrival, before.as_ref()));
         }
         if self.frames.len() == self.limit {
             self.frames.pop_front();
             self.first_index += 1;
         }
-        self.frames.push_back(LoggedFrame {
-            arrival,
-            lost_before,
-            spurt_start: spurt_start && !late,
-            late,
-        });
+        self.frames.push_back(frame);
+        oddity
     }
 
     /// The frames that are kept, oldest first.
@@ -150,9 +143,35 @@ impl FrameLog {
 }
 
 impl Source {
-    fn spurt_ended(&self, arrival: &Arrival, kind: FrameKind) -> bool {
+    fn after(arrival: &Arrival, before: Option<&Self>) -> Self {
+        let silences = match arrival.kind() {
+            FrameKind::Silence => before.map_or(0, |source| source.silences).saturating_add(1),
+            FrameKind::Voice | FrameKind::TocOnly => 0,
+        };
+        Self {
+            sequence: arrival.sequence,
+            timestamp: arrival.timestamp,
+            at_ns: arrival.at_ns,
+            silences,
+        }
+    }
+
+    fn oddity(&self, frame: &LoggedFrame) -> Option<Oddity> {
+        let advance = frame.arrival.timestamp.wrapping_sub(self.timestamp);
+        if frame.late {
+            Some(Oddity::Late)
+        } else if frame.lost_before > 0 {
+            Some(Oddity::Gap)
+        } else if !frame.spurt_start && advance != FRAME {
+            Some(Oddity::Timestamp)
+        } else {
+            None
+        }
+    }
+
+    fn spurt_ended(&self, arrival: &Arrival) -> bool {
         let paused = arrival.at_ns.saturating_sub(self.at_ns) > SPURT_PAUSE_NS;
-        let spoke_again = self.silences >= SPURT_SILENCES && kind != FrameKind::Silence;
+        let spoke_again = self.silences >= SPURT_SILENCES && arrival.kind() != FrameKind::Silence;
         let media = i64::from(arrival.timestamp.wrapping_sub(self.timestamp).cast_signed());
         let real = samples(arrival.at_ns.saturating_sub(self.at_ns)).cast_signed();
         // A burst after a stall is one spurt as long as media time is ahead of arrival by a little only.
@@ -162,6 +181,19 @@ impl Source {
 }
 
 impl LoggedFrame {
+    fn place(arrival: Arrival, before: Option<&Source>) -> Self {
+        let spurt_start = before.is_none_or(|source| source.spurt_ended(&arrival));
+        let step = before.map_or(1, |source| arrival.sequence.wrapping_sub(source.sequence).cast_signed());
+        let late = step <= 0;
+        let missing = if spurt_start || late { 0 } else { step - 1 };
+        Self {
+            arrival,
+            lost_before: u32::from(missing.cast_unsigned()),
+            spurt_start: spurt_start && !late,
+            late,
+        }
+    }
+
     fn describe(&self, index: u64) -> Frame {
         let arrival = &self.arrival;
         Frame {
@@ -254,6 +286,18 @@ mod tests {
         assert_eq!(seen[1], (false, 1, false), "the sequence wraps");
         assert!(seen[2].2 && seen[3].2);
         assert_eq!(seen[4], (false, 0, false));
+    }
+
+    #[test]
+    fn what_is_strange_is_told() {
+        let mut log = FrameLog::new(10);
+        let mut oddity = |at_ms, sequence, timestamp| log.push(frame(at_ms, sequence, timestamp, b"aa"));
+        assert_eq!(oddity(0, 1, 0), None);
+        assert_eq!(oddity(20, 2, 960), None);
+        assert_eq!(oddity(40, 3, 960), Some(Oddity::Timestamp));
+        assert_eq!(oddity(60, 3, 960), Some(Oddity::Late));
+        assert_eq!(oddity(80, 5, 2_880), Some(Oddity::Gap));
+        assert_eq!(oddity(900, 6, 43_200), None, "a new spurt may be anywhere");
     }
 
     #[test]

@@ -17,16 +17,16 @@ use tokio_tungstenite::{
 use crate::crypto::Transport;
 
 /// Nothing here takes longer unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Guilds, voice states, guild messages.
-pub const INTENTS: u64 = 1 | 1 << 7 | 1 << 9;
+pub(crate) const INTENTS: u64 = 1 | 1 << 7 | 1 << 9;
 
-pub async fn standin() -> Standin {
+pub(crate) async fn standin() -> Standin {
     Standin::start(Config::default()).await.unwrap()
 }
 
 /// Polls the stand-in's state until `f` finds what it looks for.
-pub async fn eventually<T>(standin: &Standin, f: impl Fn(&discord_standin::types::State) -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(standin: &Standin, f: impl Fn(&discord_standin::types::State) -> Option<T>) -> T {
     let control = standin.control();
     let search = async {
         loop {
@@ -40,7 +40,7 @@ pub async fn eventually<T>(standin: &Standin, f: impl Fn(&discord_standin::types
 }
 
 /// Waits until a counter is at least `least`.
-pub async fn counted(standin: &Standin, name: &str, least: u64) {
+pub(crate) async fn counted(standin: &Standin, name: &str, least: u64) {
     eventually(standin, |state| {
         state.counters.get(name).filter(|n| **n >= least).map(drop)
     })
@@ -51,20 +51,20 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What came over a websocket.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     Json(Value, String),
     Binary(Vec<u8>),
     Closed(Option<u16>),
 }
 
-pub struct Websocket(pub Socket);
+pub(crate) struct Websocket(pub Socket);
 
 impl Websocket {
-    pub async fn send(&mut self, value: Value) {
+    pub(crate) async fn send(&mut self, value: Value) {
         self.0.send(Message::text(value.to_string())).await.unwrap();
     }
 
-    pub async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         match timeout(PATIENCE, self.0.next()).await.expect("nothing came") {
             Some(Ok(Message::Text(text))) => Event::Json(serde_json::from_str(&text).unwrap(), text.to_string()),
             Some(Ok(Message::Binary(bytes))) => Event::Binary(bytes.to_vec()),
@@ -74,7 +74,7 @@ impl Websocket {
         }
     }
 
-    pub async fn json(&mut self) -> Value {
+    pub(crate) async fn json(&mut self) -> Value {
         match self.next().await {
             Event::Json(value, _) => value,
             other => panic!("expected JSON, got {other:?}"),
@@ -82,7 +82,7 @@ impl Websocket {
     }
 
     /// The next message of this operation; others are passed over.
-    pub async fn op(&mut self, op: u64) -> Value {
+    pub(crate) async fn op(&mut self, op: u64) -> Value {
         loop {
             let message = self.json().await;
             if message["op"] == op {
@@ -92,7 +92,7 @@ impl Websocket {
     }
 
     /// The next gateway event of this name; others are passed over.
-    pub async fn event(&mut self, name: &str) -> Value {
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
         loop {
             let message = self.json().await;
             if message["t"] == name {
@@ -102,7 +102,7 @@ impl Websocket {
     }
 
     /// The code that the server closes with.
-    pub async fn close_code(&mut self) -> Option<u16> {
+    pub(crate) async fn close_code(&mut self) -> Option<u16> {
         loop {
             if let Event::Closed(code) = self.next().await {
                 return code;
@@ -112,22 +112,22 @@ impl Websocket {
 }
 
 /// A bot on the gateway, after GUILD_CREATE.
-pub struct Bot {
-    pub socket: Websocket,
-    pub session_id: String,
-    pub guild: Value,
+pub(crate) struct Bot {
+    pub(crate) socket: Websocket,
+    pub(crate) session_id: String,
+    pub(crate) guild: Value,
 }
 
-pub async fn gateway(info: &Info, query: &str) -> Websocket {
+pub(crate) async fn gateway(info: &Info, query: &str) -> Websocket {
     let (socket, _) = connect_async(format!("{}?{query}", info.gateway)).await.unwrap();
     Websocket(socket)
 }
 
-pub fn identify(token: &str, intents: u64) -> Value {
+pub(crate) fn identify(token: &str, intents: u64) -> Value {
     json!({"op": 2, "d": {"token": token, "intents": intents, "properties": {"os": "t", "browser": "t", "device": "t"}}})
 }
 
-pub async fn log_in(info: &Info, token: &str) -> Bot {
+pub(crate) async fn log_in(info: &Info, token: &str) -> Bot {
     let mut socket = gateway(info, "v=10&encoding=json").await;
     assert_eq!(socket.json().await["op"], 10);
     socket.send(identify(token, INTENTS)).await;
@@ -141,7 +141,7 @@ pub async fn log_in(info: &Info, token: &str) -> Bot {
 }
 
 impl Bot {
-    pub async fn ask_for_voice(&mut self, guild: &str, channel: Option<&str>) {
+    pub(crate) async fn ask_for_voice(&mut self, guild: &str, channel: Option<&str>) {
         self.socket
             .send(json!({
                 "op": 4,
@@ -151,7 +151,7 @@ impl Bot {
     }
 
     /// Joins a voice channel and returns the token and endpoint to identify with.
-    pub async fn join(&mut self, info: &Info, channel: &str) -> (String, String) {
+    pub(crate) async fn join(&mut self, info: &Info, channel: &str) -> (String, String) {
         self.ask_for_voice(&info.guild_id, Some(channel)).await;
         let server = self.socket.event("VOICE_SERVER_UPDATE").await;
         assert_eq!(server["guild_id"], info.guild_id.as_str());
@@ -163,7 +163,7 @@ impl Bot {
 }
 
 /// Opens a voice gateway websocket, trusting nothing but the stand-in's CA.
-pub async fn voice_gateway(info: &Info, endpoint: &str, version: u8) -> Websocket {
+pub(crate) async fn voice_gateway(info: &Info, endpoint: &str, version: u8) -> Websocket {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&info.ca).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -180,7 +180,7 @@ pub async fn voice_gateway(info: &Info, endpoint: &str, version: u8) -> Websocke
     Websocket(socket)
 }
 
-pub fn voice_identify(info: &Info, user: &str, session: &str, token: &str) -> Value {
+pub(crate) fn voice_identify(info: &Info, user: &str, session: &str, token: &str) -> Value {
     json!({"op": 0, "d": {
         "server_id": info.guild_id, "user_id": user, "session_id": session, "token": token,
         "max_dave_protocol_version": 1,
@@ -188,26 +188,26 @@ pub fn voice_identify(info: &Info, user: &str, session: &str, token: &str) -> Va
 }
 
 /// A bot in a voice channel, all handshakes done.
-pub struct Voice {
-    pub bot: Bot,
-    pub socket: Websocket,
-    pub token: String,
-    pub endpoint: String,
-    pub udp: UdpSocket,
-    pub server: SocketAddr,
-    pub ssrc: u32,
-    pub transport: Transport,
-    pub sequence: u16,
-    pub described: Value,
+pub(crate) struct Voice {
+    pub(crate) bot: Bot,
+    pub(crate) socket: Websocket,
+    pub(crate) token: String,
+    pub(crate) endpoint: String,
+    pub(crate) udp: UdpSocket,
+    pub(crate) server: SocketAddr,
+    pub(crate) ssrc: u32,
+    pub(crate) transport: Transport,
+    pub(crate) sequence: u16,
+    pub(crate) described: Value,
 }
 
 impl Voice {
-    pub async fn connect(info: &Info, token: &str, user: &str, version: u8, mode: &str) -> Self {
+    pub(crate) async fn connect(info: &Info, token: &str, user: &str, version: u8, mode: &str) -> Self {
         let bot = log_in(info, token).await;
         Self::join(info, bot, user, version, mode).await
     }
 
-    pub async fn join(info: &Info, mut bot: Bot, user: &str, version: u8, mode: &str) -> Self {
+    pub(crate) async fn join(info: &Info, mut bot: Bot, user: &str, version: u8, mode: &str) -> Self {
         let (token, endpoint) = bot.join(info, &info.voice_channel_id).await;
         let mut socket = voice_gateway(info, &endpoint, version).await;
         assert_eq!(socket.json().await["op"], 8);
@@ -242,13 +242,13 @@ impl Voice {
         }
     }
 
-    pub async fn announce(&mut self) {
+    pub(crate) async fn announce(&mut self) {
         self.socket
             .send(json!({"op": 5, "d": {"speaking": 1, "delay": 0, "ssrc": self.ssrc}}))
             .await;
     }
 
-    pub fn packet(&mut self, opus: &[u8]) -> Vec<u8> {
+    pub(crate) fn packet(&mut self, opus: &[u8]) -> Vec<u8> {
         self.sequence = self.sequence.wrapping_add(1);
         let timestamp = u32::from(self.sequence).wrapping_mul(960);
         let mut header = vec![0x80, 120];
@@ -258,13 +258,13 @@ impl Voice {
         self.transport.seal(&header, opus)
     }
 
-    pub async fn say(&mut self, opus: &[u8]) {
+    pub(crate) async fn say(&mut self, opus: &[u8]) {
         let packet = self.packet(opus);
         self.udp.send_to(&packet, self.server).await.unwrap();
     }
 
     /// The next packet: its sender's SSRC and the Opus in it.
-    pub async fn hear(&mut self) -> (u32, Vec<u8>) {
+    pub(crate) async fn hear(&mut self) -> (u32, Vec<u8>) {
         let mut buffer = [0; 2_048];
         let (len, from) = timeout(PATIENCE, self.udp.recv_from(&mut buffer))
             .await
@@ -283,7 +283,7 @@ impl Voice {
 }
 
 /// IP discovery.
-pub async fn discover(udp: &UdpSocket, server: SocketAddr, ssrc: u32) -> SocketAddr {
+pub(crate) async fn discover(udp: &UdpSocket, server: SocketAddr, ssrc: u32) -> SocketAddr {
     let mut request = vec![0, 1, 0, 70];
     request.extend_from_slice(&ssrc.to_be_bytes());
     request.resize(74, 0);

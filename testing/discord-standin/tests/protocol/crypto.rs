@@ -3,16 +3,16 @@
 use aes_gcm::{Aes256Gcm, KeyInit, aead::Aead, aead::Payload};
 use chacha20poly1305::XChaCha20Poly1305;
 
-pub const MODES: [&str; 2] = ["aead_aes256_gcm_rtpsize", "aead_xchacha20_poly1305_rtpsize"];
+pub(crate) const MODES: [&str; 2] = ["aead_aes256_gcm_rtpsize", "aead_xchacha20_poly1305_rtpsize"];
 
-pub struct Transport {
+pub(crate) struct Transport {
     mode: String,
     key: Vec<u8>,
     nonce: u32,
 }
 
 impl Transport {
-    pub fn new(mode: &str, key: Vec<u8>) -> Self {
+    pub(crate) fn new(mode: &str, key: Vec<u8>) -> Self {
         Self {
             mode: mode.to_owned(),
             key,
@@ -20,7 +20,7 @@ impl Transport {
         }
     }
 
-    pub fn seal(&mut self, header: &[u8], body: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, header: &[u8], body: &[u8]) -> Vec<u8> {
         self.nonce += 1;
         let suffix = self.nonce.to_be_bytes();
         let payload = Payload { msg: body, aad: header };
@@ -35,7 +35,7 @@ impl Transport {
         [header, &sealed.unwrap(), &suffix].concat()
     }
 
-    pub fn open(&self, packet: &[u8], header_len: usize) -> Vec<u8> {
+    pub(crate) fn open(&self, packet: &[u8], header_len: usize) -> Vec<u8> {
         let (header, rest) = packet.split_at(header_len);
         let (sealed, suffix) = rest.split_last_chunk::<4>().unwrap();
         let payload = Payload {
