@@ -181,7 +181,7 @@ mod tests {
     const TRUSTED: &str = "@bridge:hs";
     const STRANGER: &str = "@mallory:hs";
 
-    fn state(kind: &str, state_key: &str, sender: &str, content: Value) -> RoomEvent {
+    fn state(kind: &str, state_key: &str, sender: &str, content: &Value) -> RoomEvent {
         let event = json!({
             "room_id": "!room", "event_id": "$event", "sender": sender, "type": kind, "state_key": state_key,
             "content": content,
@@ -191,7 +191,7 @@ mod tests {
 
     fn own(sender: &str, channel: &str) -> RoomEvent {
         let content = json!({ "protocol": "discord", "network_id": "g", "channel_id": channel });
-        state("vdp.link", "", sender, content)
+        state("vdp.link", "", sender, &content)
     }
 
     fn bridge(kind: &str, sender: &str, extra: Value) -> RoomEvent {
@@ -200,12 +200,19 @@ mod tests {
         if !extra.is_null() {
             content["vdp.link"] = extra;
         }
-        state(kind, "discord://g/text", sender, content)
+        state(kind, "discord://g/text", sender, &content)
+    }
+
+    fn facts(events: &[RoomEvent]) -> Facts {
+        let mut facts = Facts::default();
+        for event in events {
+            facts.apply(event);
+        }
+        facts
     }
 
     fn found(events: &[RoomEvent], configured: Option<&str>) -> Option<(LinkSource, String)> {
-        let mut facts = Facts::default();
-        events.iter().for_each(|event| facts.apply(event));
+        let facts = facts(events);
         let trusted = [Pattern::parse(TRUSTED).expect("a pattern")];
         let configured = configured.and_then(RoomTarget::parse);
         facts
@@ -254,8 +261,7 @@ mod tests {
         ];
         assert_eq!(found(&events[..2], None), None);
         assert_eq!(found(&events, None), Some((LinkSource::BridgeEvent, "text".to_owned())));
-        let mut facts = Facts::default();
-        events.iter().for_each(|event| facts.apply(event));
+        let facts = facts(&events);
         let trusted = [Pattern::parse(TRUSTED).expect("a pattern")];
         assert_eq!(facts.untrusted(&trusted), [STRANGER]);
     }
@@ -266,12 +272,12 @@ mod tests {
         let trusted = [Pattern::parse(TRUSTED).expect("a pattern")];
         facts.apply(&own(TRUSTED, "own"));
         facts.apply(&bridge("m.bridge", TRUSTED, Value::Null));
-        facts.apply(&state("vdp.link", "", TRUSTED, json!({})));
+        facts.apply(&state("vdp.link", "", TRUSTED, &json!({})));
         assert_eq!(
             facts.link(&trusted, None).map(|link| link.source),
             Some(LinkSource::BridgeEvent)
         );
-        facts.apply(&state("m.bridge", "discord://g/text", TRUSTED, json!({})));
+        facts.apply(&state("m.bridge", "discord://g/text", TRUSTED, &json!({})));
         assert_eq!(facts.link(&trusted, None), None);
     }
 
@@ -288,12 +294,12 @@ mod tests {
             Value::Null,
         ] {
             assert_eq!(
-                found(&[state("vdp.link", "", TRUSTED, content.clone())], None),
+                found(&[state("vdp.link", "", TRUSTED, &content)], None),
                 None,
                 "{content}"
             );
             assert_eq!(
-                found(&[state("m.bridge", "x", TRUSTED, content.clone())], None),
+                found(&[state("m.bridge", "x", TRUSTED, &content)], None),
                 None,
                 "{content}"
             );
@@ -308,9 +314,9 @@ mod tests {
             ENCRYPTION,
             "",
             STRANGER,
-            json!({ "algorithm": "m.megolm.v1.aes-sha2" }),
+            &json!({ "algorithm": "m.megolm.v1.aes-sha2" }),
         ));
-        facts.apply(&state(ENCRYPTION, "", STRANGER, json!({})));
+        facts.apply(&state(ENCRYPTION, "", STRANGER, &json!({})));
         assert!(facts.is_encrypted());
     }
 }
