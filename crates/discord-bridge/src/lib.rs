@@ -1,7 +1,7 @@
 //! Takes part in Discord voice channels and carries their voice over VDP.
 //!
 //! - [`config`]: the `[discord]` section
-//! - [`gateway`]: Discord's gateway and REST API (serenity), and what is known of guilds and channels
+//! - `gateway`: Discord's gateway and REST API (serenity), and what is known of guilds and channels
 //! - `voice`: voice channels (songbird), behind a driver type of our own
 //! - `links`, `table`, `admission`, `standing`: which room has which voice channel, whether the bot may join it, and
 //!   whether it may stay; pure
@@ -12,7 +12,7 @@ mod admission;
 mod announcement;
 mod bridge;
 pub mod config;
-pub mod gateway;
+mod gateway;
 mod links;
 #[cfg(test)]
 mod live;

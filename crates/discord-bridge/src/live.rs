@@ -43,7 +43,7 @@ async fn with_standin(test: &str, scenario: impl AsyncFnOnce(Info)) {
         .env(STANDIN, serde_json::to_string(standin.info()).unwrap())
         .kill_on_drop(true)
         .status();
-    let status = tokio::time::timeout(Duration::from_secs(60), status)
+    let status = tokio::time::timeout(Duration::from_mins(1), status)
         .await
         .expect("ends in time")
         .unwrap();

@@ -162,14 +162,22 @@ impl Running {
 
     /// Moves events until the program is to stop, then says goodbye: to the other bridge, to voice channels, to Discord.
     async fn serve(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let outcome = match stop.run_until_cancelled(self.matrix.established()).await {
-            Some(Err(error)) => Err(error.into()),
+        let outcome = match stop.run_until_cancelled(self.established()).await {
             Some(Ok(())) => self.work(&stop).await,
+            Some(Err(error)) => Err(error),
             None => Ok(()),
         };
         self.answerer.stop().await;
         self.gateway.say_goodbye().await;
         outcome
+    }
+
+    /// Waits for the homeserver, but not if Discord has refused the bot for good in the meantime.
+    async fn established(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            established = self.matrix.established() => Ok(established?),
+            outcome = self.gateway.task.finished() => Err(gateway_ended(outcome)),
+        }
     }
 
     async fn work(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {

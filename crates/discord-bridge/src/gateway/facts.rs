@@ -7,15 +7,15 @@ use std::num::NonZeroU64;
 
 /// A guild, which Discord's users call a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GuildId(pub NonZeroU64);
+pub(crate) struct GuildId(pub(crate) NonZeroU64);
 
 /// A channel of a guild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChannelId(pub NonZeroU64);
+pub(crate) struct ChannelId(pub(crate) NonZeroU64);
 
 /// A user of Discord; bots are users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserId(pub NonZeroU64);
+pub(crate) struct UserId(pub(crate) NonZeroU64);
 
 macro_rules! snowflakes {
     ($($id:ident)*) => {$(
@@ -43,16 +43,16 @@ snowflakes!(GuildId ChannelId UserId);
 
 /// Where a link leads, found on Discord.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VoiceChannel {
+pub(crate) struct VoiceChannel {
     /// Its guild.
-    pub guild: GuildId,
+    pub(crate) guild: GuildId,
     /// The channel itself.
-    pub channel: ChannelId,
+    pub(crate) channel: ChannelId,
 }
 
 /// What is known about the place that a link names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// Nothing: there is no connection to Discord's gateway.
     Offline,
     /// The bot is not in that guild.
@@ -69,7 +69,7 @@ pub enum Place {
 
 /// Where the bot is in a guild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BotPlace {
+pub(crate) enum BotPlace {
     /// Nobody can say: the gateway is away.
     Unknown,
     /// In no voice channel.
@@ -80,26 +80,26 @@ pub enum BotPlace {
 
 /// A channel and the bot's standing in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChannelFacts {
+pub(crate) struct ChannelFacts {
     /// Where it is.
-    pub at: VoiceChannel,
+    pub(crate) at: VoiceChannel,
     /// Its name, for people.
-    pub name: String,
+    pub(crate) name: String,
     /// What kind of channel it is.
-    pub kind: ChannelKind,
+    pub(crate) kind: ChannelKind,
     /// Whether it is where Discord puts people who are away.
-    pub afk: bool,
+    pub(crate) afk: bool,
     /// What the bot may do there.
-    pub permissions: Permissions,
+    pub(crate) permissions: Permissions,
     /// How many may be in it; 0 for no limit.
-    pub user_limit: u32,
+    pub(crate) user_limit: u32,
     /// Who is in it, the bot itself left out.
-    pub members: Vec<UserId>,
+    pub(crate) members: Vec<UserId>,
 }
 
 /// Kinds of channels, as far as they make a difference here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChannelKind {
+pub(crate) enum ChannelKind {
     /// An ordinary voice channel.
     Voice,
     /// A stage, where one speaks when allowed to.
@@ -114,20 +114,20 @@ pub enum ChannelKind {
     clippy::struct_excessive_bools,
     reason = "each is a permission of its own, and any combination occurs"
 )]
-pub struct Permissions {
+pub(crate) struct Permissions {
     /// `VIEW_CHANNEL`.
-    pub view: bool,
+    pub(crate) view: bool,
     /// `CONNECT`.
-    pub connect: bool,
+    pub(crate) connect: bool,
     /// `SPEAK`.
-    pub speak: bool,
+    pub(crate) speak: bool,
     /// `MOVE_MEMBERS`, which lets one into a full channel.
-    pub exceed_limit: bool,
+    pub(crate) exceed_limit: bool,
 }
 
 impl Permissions {
     /// Names of the permissions without which no call is possible, as Discord's settings show them.
-    pub fn missing(self) -> Vec<&'static str> {
+    pub(crate) fn missing(self) -> Vec<&'static str> {
         [
             (self.view, "View Channel"),
             (self.connect, "Connect"),

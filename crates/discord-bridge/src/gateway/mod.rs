@@ -3,7 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod directory;
-pub mod facts;
+pub(crate) mod facts;
 pub(crate) mod handler;
 
 pub(crate) use self::client::{Connection, GatewayError};

@@ -31,6 +31,8 @@ pub(crate) fn describe() {
         "Packets for Discord dropped because they stood in the queue"
     );
     describe_counter!(DROPPED, Unit::Count, "Packets dropped, by reason");
+    // Nothing joined is a statement too.
+    channels().set(0.0);
 }
 
 /// The gauge of joined channels.
