@@ -273,7 +273,7 @@ mod tests {
         let jittery = record(&jittery, 600).sound(0, None).render().unwrap();
         assert_eq!(steady.len(), 600 * 48);
         assert_eq!(steady, jittery);
-        assert_eq!(level(&steady, 0, 99), 0.0, "nothing before the first arrival");
+        assert!(level(&steady, 0, 99) < 1.0, "nothing before the first arrival");
         assert!(level(&steady, 200, 400) > 5_000.0);
     }
 
@@ -294,7 +294,7 @@ mod tests {
         assert!(level(&one, 300, 320) > 3_000.0);
         let (four, lost) = present(15..19);
         assert_eq!(lost, 4);
-        assert_eq!(level(&four, 310, 370), 0.0);
+        assert!(level(&four, 310, 370) < 1.0);
     }
 
     #[test]
@@ -305,7 +305,7 @@ mod tests {
             .collect();
         let recording = record(&frames, 200);
         let stranger = recording.sound(0, Some(Snowflake(2))).render().unwrap();
-        assert_eq!(level(&stranger, 0, 200), 0.0);
+        assert!(level(&stranger, 0, 200) < 1.0);
         let speaker = recording.sound(0, Some(Snowflake(1))).render().unwrap();
         assert!(level(&speaker, 100, 200) > 5_000.0);
     }

@@ -1,5 +1,9 @@
 //! The stand-in over its real sockets, judged by clients written from the protocol and not from its source.
-#![expect(clippy::indexing_slicing, reason = "a test that reads what is not there should fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets what it did not expect should fail on the spot"
+)]
 
 mod client;
 mod crypto;
