@@ -27,8 +27,11 @@ pub(crate) struct Room {
     tamper: Mutex<Tamper>,
 }
 
+/// One side's way in and out.
+type Way = (Arc<Port>, mpsc::Receiver<Incoming>);
+
 /// A room, and each side's way in and out: the asking side's first.
-pub(crate) fn room() -> (Arc<Room>, [(Arc<Port>, mpsc::Receiver<Incoming>); 2]) {
+pub(crate) fn room() -> (Arc<Room>, [Way; 2]) {
     let room = Arc::new(Room {
         timeline: Mutex::default(),
         state: Mutex::default(),
