@@ -111,7 +111,7 @@ impl Websocket {
     }
 }
 
-/// A bot on the gateway, after GUILD_CREATE.
+/// A bot on the gateway, after `GUILD_CREATE`.
 pub(crate) struct Bot {
     pub(crate) socket: Websocket,
     pub(crate) session_id: String,
