@@ -95,7 +95,7 @@ mod tests {
             refused("Every voice line is taken.", Some(Duration::from_secs(30))),
             "This call could not be bridged: Every voice line is taken. Try again in 30 seconds."
         );
-        assert!(refused("x.", Some(Duration::from_secs(600))).ends_with("Try again in 10 minutes."));
+        assert!(refused("x.", Some(Duration::from_mins(10))).ends_with("Try again in 10 minutes."));
         assert!(refused(" ", None).ends_with(": at_capacity"));
     }
 

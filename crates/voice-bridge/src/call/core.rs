@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bridge_kit::channel::{AskError, CloseReason, Refusal, RejectReason, SessionEvent, Side};
-use bridge_kit::matrix::OwnedRoomId;
+use bridge_kit::matrix::{OwnedRoomId, RoomId};
 use bridge_kit::media::RoomMedia;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -101,7 +101,7 @@ impl Core {
         self.members().present.remove(&id);
     }
 
-    pub(super) fn status(&self) -> Value {
+    pub(super) fn status(&self, room: &RoomId) -> Value {
         let members = self.members();
         let participants: Vec<Value> = members.present.values().map(Member::status).collect();
         let (word, epoch) = match *self.state.borrow() {
@@ -110,7 +110,7 @@ impl Core {
             ChannelState::Broken => ("broken", None),
             ChannelState::Ended(_) => ("closed", None),
         };
-        json!({"channel": word, "epoch": epoch, "participants": participants})
+        json!({"room_id": room.as_str(), "channel": word, "epoch": epoch, "participants": participants})
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {

@@ -1,6 +1,6 @@
 //! The call of a room: who takes part, and the one channel to the other bridge.
 //!
-//! A call does not know how its participants come (VoIP v1, an SFU): each brings a source and a sink of voice.
+//! A call does not know how its participants come (by `m.call` events, from an SFU): each brings a source and a sink of voice.
 //! The first participant asks for the channel, the last one's leaving closes it. Everybody hears everybody
 //! else and the other side, and nobody himself.
 
@@ -17,7 +17,7 @@ use bridge_kit::matrix::{OwnedRoomId, RoomId};
 use bridge_kit::media::MediaPool;
 use bridge_kit::supervise::Group;
 use metrics::{describe_gauge, gauge};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::core::Core;
 pub use self::participation::Participation;
@@ -131,13 +131,7 @@ impl Calls {
         let cores = rooms
             .iter()
             .filter_map(|(room, slot)| Some((room, slot.core.upgrade()?)));
-        cores
-            .map(|(room, core)| {
-                let mut status = core.status();
-                status["room_id"] = json!(room.as_str());
-                status
-            })
-            .collect()
+        cores.map(|(room, core)| core.status(room)).collect()
     }
 
     /// The room's call: the running one, unless its channel has ended, else a new one.

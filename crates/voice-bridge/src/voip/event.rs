@@ -18,9 +18,9 @@ const MAX_CANDIDATE: usize = 1024;
 /// Longest session description that is read, in bytes: no Matrix event is longer.
 const MAX_SDP: usize = 65_536;
 /// What an invite without a usable lifetime gets: the value that matrix-js-sdk sends.
-const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+const DEFAULT_LIFETIME: Duration = Duration::from_mins(1);
 /// An invite that wants to ring for ever rings this long.
-const MAX_LIFETIME: Duration = Duration::from_secs(300);
+const MAX_LIFETIME: Duration = Duration::from_mins(5);
 
 /// Why the content of an `m.call.*` event cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -423,7 +423,7 @@ mod tests {
             panic!("not an invite")
         };
         assert_eq!(invite.sdp, "v=0");
-        assert_eq!(invite.lifetime, Duration::from_secs(60));
+        assert_eq!(invite.lifetime, Duration::from_mins(1));
         assert_eq!(invite.invitee.as_deref(), Some("@u:hs"));
         assert!(invite.metadata.usermedia_muted());
     }
@@ -473,7 +473,7 @@ mod tests {
             Body::Negotiate(Negotiate {
                 kind: SdpKind::Answer,
                 sdp: "v=0".into(),
-                lifetime: Duration::from_secs(60),
+                lifetime: Duration::from_mins(1),
                 metadata: metadata.clone(),
             }),
             Body::Metadata(metadata),

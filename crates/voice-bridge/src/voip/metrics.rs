@@ -1,4 +1,4 @@
-//! The instruments of VoIP v1 calls, in one place.
+//! The instruments of `m.call` calls, in one place.
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
@@ -77,6 +77,7 @@ pub(super) fn ended(reason: EndReason) {
         EndReason::NeverConnected => "never_connected",
         EndReason::MediaLost => "media_lost",
         EndReason::MediaFailed => "media_failed",
+        EndReason::MediaClosed => "media_closed",
         EndReason::SendFailed => "send_failed",
         EndReason::Superseded => "superseded",
         EndReason::Stopping => "stopping",

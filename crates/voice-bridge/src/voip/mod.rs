@@ -1,4 +1,4 @@
-//! Matrix VoIP v1 (`m.call.*`), as the callee.
+//! Matrix voice over IP, version 1 (`m.call.*`), as the callee.
 //!
 //! [`machine`] decides, [`event`] reads and writes, a task for each call joins them to the room, to WebRTC
 //! and to the call of the room; the [`Switchboard`] gives each event to its call.

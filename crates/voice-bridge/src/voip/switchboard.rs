@@ -20,9 +20,9 @@ use crate::call::Calls;
 use crate::ports::Homeserver;
 use crate::webrtc::Port;
 
-/// VoIP calls that one room may have: one for each participant that a call takes.
+/// Calls by `m.call` events that one room may have: one for each participant that a call takes.
 const MAX_CALLS_PER_ROOM: usize = 32;
-/// VoIP calls of all rooms.
+/// Calls by `m.call` events in all rooms.
 const MAX_CALLS: usize = 512;
 /// Events that may wait for one call.
 const QUEUE: usize = 64;
@@ -114,7 +114,7 @@ impl Switchboard {
     pub async fn tidy(&mut self) {
         loop {
             match self.ends.next().await {
-                Some((key, end)) => self.on_ended(key, end),
+                Some((key, end)) => self.on_ended(key, &end),
                 None => std::future::pending().await,
             }
         }
@@ -258,7 +258,7 @@ impl Switchboard {
         }
     }
 
-    fn on_ended(&mut self, key: CallKey, end: Result<(), TaskEnd>) {
+    fn on_ended(&mut self, key: CallKey, end: &Result<(), TaskEnd>) {
         self.live.remove(&key);
         if let Err(TaskEnd::Panicked(_)) = end {
             self.hang_up_abandoned(key.room.clone(), key.call_id.clone());

@@ -89,7 +89,7 @@ fn invite(call_id: &str, sdp: &str, invitee: Option<&str>) -> Value {
         "offer": {"type": "offer", "sdp": sdp}})
 }
 
-fn of_call(call_id: &str, more: Value) -> Value {
+fn of_call(call_id: &str, more: &Value) -> Value {
     let mut content = json!({"version": "1", "call_id": call_id, "party_id": "PHONE"});
     let fields = content.as_object_mut().expect("object");
     fields.extend(more.as_object().expect("object").clone());
@@ -122,7 +122,7 @@ async fn connected(desk: &mut Desk, call_id: &str) -> (Caller, Asked) {
     desk.send(
         ALICE,
         "m.call.select_answer",
-        of_call(call_id, json!({"selected_party_id": PARTY})),
+        of_call(call_id, &json!({"selected_party_id": PARTY})),
     );
     let calls = desk.world.calls.clone();
     let phase = || calls.status()[0]["participants"][0]["phase"] == "connected";
@@ -180,7 +180,7 @@ async fn b2_s9_a_call_carries_voice_both_ways_and_leaves_nothing_behind() {
     assert!(tokio::time::timeout(PATIENCE, heard).await.is_ok());
 
     drop((sink, discord));
-    desk.send(ALICE, "m.call.hangup", of_call("c1", json!({"reason": "user_hangup"})));
+    desk.send(ALICE, "m.call.hangup", of_call("c1", &json!({"reason": "user_hangup"})));
     asked.closed().await;
     desk.until_idle().await;
     assert_eq!(desk.world.calls.status(), json!([]));
@@ -193,7 +193,7 @@ async fn b2_a_clients_ice_restart_is_answered_by_negotiate() {
     let (mut caller, _asked) = connected(&mut desk, "c1").await;
     let offer = caller.offer_restart();
     let negotiate = json!({"lifetime": 60000, "description": {"type": "offer", "sdp": offer}});
-    desk.send(ALICE, "m.call.negotiate", of_call("c1", negotiate));
+    desk.send(ALICE, "m.call.negotiate", of_call("c1", &negotiate));
     let answer = desk.world.homeserver.sent("m.call.negotiate").await;
     assert_eq!(answer["description"]["type"], "answer");
     caller.accept(answer["description"]["sdp"].as_str().expect("sdp"));
@@ -285,7 +285,7 @@ async fn b2_what_is_not_for_us_starts_nothing() {
     desk.send(BOT, "m.call.invite", invite("c3", "x", None));
     desk.send("@discordbridge:hs", "m.call.invite", invite("c4", "x", None));
     desk.send(ALICE, "m.call.invite", json!({"call_id": 7}));
-    desk.send(ALICE, "m.call.hangup", of_call("c5", json!({})));
+    desk.send(ALICE, "m.call.hangup", of_call("c5", &json!({})));
     assert_eq!(desk.switchboard.calls(), 0);
 }
 
@@ -304,7 +304,7 @@ async fn b2_an_ended_call_is_not_brought_back_by_its_invite() {
 #[tokio::test]
 async fn b2_a_hangup_that_overtakes_its_invite_still_counts() {
     let mut desk = Desk::new(Some(Admission::Bridged)).await;
-    desk.send(ALICE, "m.call.hangup", of_call("c1", json!({})));
+    desk.send(ALICE, "m.call.hangup", of_call("c1", &json!({})));
     desk.send(ALICE, "m.call.invite", invite("c1", "x", None));
     desk.until_idle().await;
 }
@@ -332,7 +332,7 @@ async fn stopping_hangs_up_every_call() {
 #[tokio::test]
 async fn b2_after_a_restart_living_invites_are_answered_and_lost_calls_hung_up() {
     let mut desk = Desk::new(Some(Admission::Bridged)).await;
-    let select_other = of_call("taken", json!({"selected_party_id": "TABLET"}));
+    let select_other = of_call("taken", &json!({"selected_party_id": "TABLET"}));
     let answer = json!({"version": "1", "call_id": "lost", "party_id": PARTY,
         "answer": {"type": "answer", "sdp": "x"}});
     let past = [
@@ -341,10 +341,10 @@ async fn b2_after_a_restart_living_invites_are_answered_and_lost_calls_hung_up()
         event(ALICE, "m.call.invite", invite("taken", "x", None)),
         event(ALICE, "m.call.select_answer", select_other),
         event(ALICE, "m.call.invite", invite("gone", "x", None)),
-        event("@bob:hs", "m.call.hangup", of_call("alive", json!({}))),
-        event(ALICE, "m.call.hangup", of_call("gone", json!({}))),
+        event("@bob:hs", "m.call.hangup", of_call("alive", &json!({}))),
+        event(ALICE, "m.call.hangup", of_call("gone", &json!({}))),
         event("@carol:hs", "m.call.invite", invite("alive", "x", None)),
-        event("@bob:hs", "m.call.hangup", of_call("alive", json!({}))),
+        event("@bob:hs", "m.call.hangup", of_call("alive", &json!({}))),
     ];
     desk.switchboard.catch_up(past.get(..5).expect("events"));
     desk.switchboard.catch_up(past.get(6..).expect("events"));

@@ -28,17 +28,16 @@ impl Candidates {
             metrics::candidate_skipped("too_many");
             return None;
         }
-        if line.split_ascii_whitespace().nth(4)?.ends_with(".local") {
+        let address = line.split_ascii_whitespace().nth(4)?;
+        if address.rsplit('.').next() == Some("local") {
             metrics::candidate_skipped("mdns");
             return None;
         }
-        match Candidate::from_sdp_string(line) {
-            Ok(candidate) => Some(candidate),
-            Err(_) => {
-                metrics::candidate_skipped("unreadable");
-                None
-            }
+        let candidate = Candidate::from_sdp_string(line).ok();
+        if candidate.is_none() {
+            metrics::candidate_skipped("unreadable");
         }
+        candidate
     }
 }
 

@@ -68,7 +68,7 @@ pub struct LocalAnswer {
 
 /// A WebRTC session with one peer. It makes progress only while [`Connection::next`] is awaited.
 pub struct Connection {
-    rtc: Rtc,
+    rtc: Box<Rtc>,
     line: Line,
     spoken: mpsc::Receiver<SpokenPacket>,
     ear: Box<dyn Ear>,
@@ -112,7 +112,7 @@ impl Connection {
     pub fn new(port: &Port, spoken: mpsc::Receiver<SpokenPacket>, ear: Box<dyn Ear>) -> Self {
         let now = Instant::now();
         let line = port.line();
-        let mut rtc = new_rtc(now);
+        let mut rtc = Box::new(new_rtc(now));
         for address in line.advertised() {
             if let Ok(candidate) = Candidate::host(*address, Protocol::Udp) {
                 rtc.add_local_candidate(candidate);

@@ -25,7 +25,7 @@ pub(crate) struct Said {
 }
 
 pub(crate) struct Caller {
-    rtc: Rtc,
+    rtc: Box<Rtc>,
     socket: UdpSocket,
     address: SocketAddr,
     pub(crate) mid: Mid,
@@ -39,7 +39,7 @@ impl Caller {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("socket");
         let address = socket.local_addr().expect("address");
         let now = Instant::now();
-        let mut rtc = Rtc::builder().set_rtp_mode(true).build(now);
+        let mut rtc = Box::new(Rtc::builder().set_rtp_mode(true).build(now));
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("candidate"));
         Self {
             rtc,

@@ -8,8 +8,11 @@ use super::*;
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
+/// Bytes, sequence, media time and level of one packet.
+type Taken = (Vec<u8>, u64, u64, Option<u8>);
+
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<(Vec<u8>, u64, u64, Option<u8>)>>>);
+struct Heard(Arc<Mutex<Vec<Taken>>>);
 
 impl Ear for Heard {
     fn hear(&mut self, packet: HeardPacket<'_>) {
@@ -23,7 +26,7 @@ impl Heard {
         self.0.lock().expect("lock").len()
     }
 
-    fn take(&self) -> Vec<(Vec<u8>, u64, u64, Option<u8>)> {
+    fn take(&self) -> Vec<Taken> {
         std::mem::take(&mut self.0.lock().expect("lock"))
     }
 }
@@ -69,7 +72,7 @@ impl Pair {
 
     async fn connected(port: &Port) -> Self {
         let mut pair = Self::offered(port, true).await;
-        pair.run_until(|pair| pair.is_connected()).await;
+        pair.run_until(Pair::is_connected).await;
         pair
     }
 
@@ -222,7 +225,7 @@ async fn b2_hold_is_silent_and_unhold_is_not() {
     assert!(!answer.sdp.contains("a=sendrecv"), "{}", answer.sdp);
     pair.caller.accept(&answer.sdp);
     for packet in spoken(5) {
-        assert!(!pair.connection.write(packet, std::time::Instant::now()));
+        assert!(!pair.connection.write(packet, Instant::now()));
     }
     let offer = pair.caller.offer_direction(Direction::SendRecv);
     let answer = pair.connection.accept(&offer).expect("answer");
@@ -241,9 +244,9 @@ async fn b2_trickled_candidates_connect_and_local_names_do_not_hurt() {
     let offer: Vec<String> = caller
         .offer(false)
         .lines()
-        .map(|line| match line.starts_with("a=candidate:") {
-            true => hidden.to_owned(),
-            false => line.to_owned(),
+        .map(|line| {
+            let is_candidate = line.starts_with("a=candidate:");
+            if is_candidate { hidden } else { line }.to_owned()
         })
         .collect();
     assert!(offer.iter().any(|line| line == hidden));
@@ -260,7 +263,7 @@ async fn b2_trickled_candidates_connect_and_local_names_do_not_hurt() {
         answer,
         used: 0,
     };
-    pair.run_until(|pair| pair.is_connected()).await;
+    pair.run_until(Pair::is_connected).await;
     pair.check_voice().await;
 }
 

@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::established::in_call;
 use super::{
     Action, Actions, Addressing, Dialog, EndReason, Established, Ignored, Input, State, chose_another, hangup_for,
-    hangup_for_media,
 };
 use crate::voip::event::{Body, HangupReason, Version};
 
@@ -47,9 +46,7 @@ impl Answered {
             },
             Input::Timeout if now >= self.connect_by => self.give_up(dialog, actions),
             Input::ChannelEnded(end) => State::hang_up(dialog, hangup_for(end), EndReason::ChannelEnded, actions),
-            Input::MediaFailed(failure) => {
-                State::hang_up(dialog, hangup_for_media(failure), EndReason::MediaFailed, actions)
-            }
+            Input::MediaFailed(failure) => State::after_media(failure, now, dialog, actions),
             Input::HangUp(reason) => State::hang_up(dialog, HangupReason::UserHangup, reason, actions),
             Input::Described(description) => {
                 actions.push(Established::agreed(&description, dialog));

@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Action, Actions, Description, Dialog, EndReason, Ignored, Input, RECONNECT_WITHIN, State, chose_another,
-    hangup_for, hangup_for_media,
+    Action, Actions, Description, Dialog, EndReason, Ignored, Input, RECONNECT_WITHIN, State, chose_another, hangup_for,
 };
 use crate::voip::event::{Body, HangupReason, Negotiate, SdpKind};
 
 /// How long an answer of ours in `m.call.negotiate` stands; readers look at it for offers only.
-const NEGOTIATE_LIFETIME: Duration = Duration::from_secs(60);
+const NEGOTIATE_LIFETIME: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Established {
@@ -48,9 +47,7 @@ impl Established {
                 State::Established(self)
             }
             Input::ChannelEnded(end) => State::hang_up(dialog, hangup_for(end), EndReason::ChannelEnded, actions),
-            Input::MediaFailed(failure) => {
-                State::hang_up(dialog, hangup_for_media(failure), EndReason::MediaFailed, actions)
-            }
+            Input::MediaFailed(failure) => State::after_media(failure, now, dialog, actions),
             Input::HangUp(reason) => State::hang_up(dialog, HangupReason::UserHangup, reason, actions),
             Input::MemberLeft => State::end(EndReason::MemberLeft, actions),
             Input::SendFailed => State::end(EndReason::SendFailed, actions),

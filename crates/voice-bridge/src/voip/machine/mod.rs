@@ -1,4 +1,4 @@
-//! The callee's side of one VoIP v1 call, without input, output or clock.
+//! The callee's side of one call, without input, output or clock.
 //!
 //! The contract: hand in one [`Input`], perform every [`Action`] in order, ask [`Machine::poll_timeout`]
 //! for the next deadline, and hand in [`Input::Timeout`] when it has passed. Each state is a type of its
@@ -6,6 +6,7 @@
 
 mod answered;
 mod answering;
+mod closing;
 mod established;
 mod ringing;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use self::answered::Answered;
 use self::answering::Answering;
+use self::closing::Closing;
 use self::established::Established;
 use self::ringing::Ringing;
 pub use self::vocabulary::{
@@ -28,6 +30,8 @@ use super::metadata::StreamMetadata;
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// How long a broken media path may take to come back, the client's ICE restart included.
 const RECONNECT_WITHIN: Duration = Duration::from_secs(30);
+/// How long the hangup of a caller whose media has ended may take.
+const HANGUP_WITHIN: Duration = Duration::from_secs(2);
 /// Candidates kept until there is something to give them to; browsers have about ten.
 const MAX_EARLY_CANDIDATES: usize = 128;
 
@@ -44,6 +48,7 @@ enum State {
     Answering(Answering),
     Answered(Answered),
     Established(Established),
+    Closing(Closing),
     Ended,
 }
 
@@ -110,6 +115,7 @@ impl Machine {
             State::Answering(answering) => Some((answering.expires, Timer::InviteExpires)),
             State::Answered(answered) => Some((answered.connect_by, Timer::Connect)),
             State::Established(established) => Some((established.reconnect_by?, Timer::Reconnect)),
+            State::Closing(closing) => Some((closing.hang_up_at, Timer::Goodbye)),
             State::Ended => None,
         }
     }
@@ -126,6 +132,7 @@ impl Machine {
             State::Answering(_) => "answering",
             State::Answered(_) => "connecting",
             State::Established(_) => "connected",
+            State::Closing(_) => "closing",
             State::Ended => "ended",
         }
     }
@@ -138,6 +145,7 @@ impl State {
             Self::Answering(state) => state.handle(input, now, dialog, actions),
             Self::Answered(state) => state.handle(input, now, dialog, actions),
             Self::Established(state) => state.handle(input, now, dialog, actions),
+            Self::Closing(state) => state.handle(input, now, dialog, actions),
             Self::Ended => Self::Ended,
         }
     }
@@ -152,6 +160,16 @@ impl State {
     fn hang_up(dialog: &Dialog, hangup: HangupReason, reason: EndReason, actions: &mut Actions) -> Self {
         actions.push(dialog.send(Body::Hangup { reason: hangup }));
         Self::end(reason, actions)
+    }
+
+    /// Goes on from the end of the media session of a call that has been answered.
+    fn after_media(failure: MediaFailure, now: Instant, dialog: &Dialog, actions: &mut Actions) -> Self {
+        match failure {
+            MediaFailure::ClosedByPeer => Self::Closing(Closing {
+                hang_up_at: now + HANGUP_WITHIN,
+            }),
+            MediaFailure::Broken => Self::hang_up(dialog, HangupReason::UnknownError, EndReason::MediaFailed, actions),
+        }
     }
 
     /// Ends a call that was not answered. Only an invite that names the bot is rejected, because
@@ -228,13 +246,5 @@ fn hangup_for(end: ChannelEnd) -> HangupReason {
         ChannelEnd::Busy => HangupReason::UserBusy,
         ChannelEnd::Refused => HangupReason::UnknownError,
         ChannelEnd::Closed => HangupReason::UserHangup,
-    }
-}
-
-/// The hangup reason that fits the end of the media session.
-fn hangup_for_media(failure: MediaFailure) -> HangupReason {
-    match failure {
-        MediaFailure::ClosedByPeer => HangupReason::UserHangup,
-        MediaFailure::Broken => HangupReason::UnknownError,
     }
 }

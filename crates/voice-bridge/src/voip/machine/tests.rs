@@ -5,7 +5,7 @@ const CALLER: &str = "@caller:hs";
 const OTHER: &str = "@other:hs";
 const PHONE: &str = "PHONE";
 const US: &str = "BRIDGE";
-const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_mins(1);
 
 /// A machine, the time it is, and what it did last.
 struct Call {
@@ -352,7 +352,7 @@ fn b2_a_new_offer_is_answered_by_negotiate() {
         [Body::Negotiate(Negotiate {
             kind: SdpKind::Answer,
             sdp: "answer".into(),
-            lifetime: Duration::from_secs(60),
+            lifetime: Duration::from_mins(1),
             metadata: StreamMetadata::usermedia("ours", false),
         })]
     );
@@ -423,14 +423,27 @@ fn b2_the_end_of_the_channel_hangs_up_with_a_reason() {
 
 #[test]
 fn b2_failed_media_hangs_up_with_a_reason() {
-    for (failure, reason) in [
-        (MediaFailure::ClosedByPeer, HangupReason::UserHangup),
-        (MediaFailure::Broken, HangupReason::UnknownError),
-    ] {
-        for mut call in [to_bot().answered(), to_bot().established()] {
-            call.step(Input::MediaFailed(failure))
-                .ends(EndReason::MediaFailed, &[hangup(reason)]);
-        }
+    for mut call in [to_bot().answered(), to_bot().established()] {
+        call.step(Input::MediaFailed(MediaFailure::Broken))
+            .ends(EndReason::MediaFailed, &[hangup(HangupReason::UnknownError)]);
+    }
+}
+
+#[test]
+fn b2_a_caller_who_closes_his_media_is_about_to_hang_up() {
+    for make in [|| to_bot().answered(), || to_bot().established()] {
+        let mut call = make();
+        call.step(Input::MediaFailed(MediaFailure::ClosedByPeer));
+        assert_eq!(call.last, []);
+        call.event(hangup(HangupReason::UserHangup))
+            .ends(EndReason::HungUp, &[]);
+
+        let mut call = make();
+        call.step(Input::MediaFailed(MediaFailure::ClosedByPeer));
+        let deadline = Some((call.now + HANGUP_WITHIN, Timer::Goodbye));
+        assert_eq!(call.machine.poll_timeout(), deadline);
+        call.pass(HANGUP_WITHIN)
+            .ends(EndReason::MediaClosed, &[hangup(HangupReason::UserHangup)]);
     }
 }
 

@@ -171,6 +171,8 @@ pub enum EndReason {
     MediaLost,
     /// The media session failed.
     MediaFailed,
+    /// The caller ended the media session, and said nothing.
+    MediaClosed,
     /// The room does not take our events.
     SendFailed,
     /// The same device placed another call.
@@ -188,4 +190,6 @@ pub enum Timer {
     Connect,
     /// Media must have come back.
     Reconnect,
+    /// The caller's hangup should have come.
+    Goodbye,
 }
