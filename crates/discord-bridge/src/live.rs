@@ -236,16 +236,28 @@ async fn the_room_is_heard_on_discord() {
             .map(|frame| frame.digest)
             .collect();
         let said: Vec<String> = packets.iter().map(|opus| digest(opus)).collect();
-        // The engine may take the very first packets, in which the tone fades in, for silence.
+        let mut rest = said.iter();
         assert!(
-            voice.len() >= said.len() - 3,
-            "{} of {} packets were heard",
+            voice.iter().all(|heard| rest.any(|said| said == heard)),
+            "what is heard was said, in that order"
+        );
+        // A machine that stalls makes a backlog, which is trimmed; nothing else is missing but the very first packets, in
+        // which the tone fades in, and which the engine may take for silence.
+        let stats = session.stats();
+        let missing = said.len() - voice.len();
+        let dropped = usize::try_from(stats.trimmed + stats.overflowed).unwrap();
+        assert!(
+            missing <= dropped + 3,
+            "{missing} of {} are missing: {stats:?}",
+            said.len()
+        );
+        assert!(
+            voice.len() > said.len() * 3 / 4,
+            "{} of {} were heard",
             voice.len(),
             said.len()
         );
-        assert!(said.ends_with(&voice), "every packet is heard in order and untouched");
-        let stats = session.stats();
-        assert_eq!((stats.unfit, stats.overflowed, stats.trimmed), (0, 0, 0), "{stats:?}");
+        assert_eq!(stats.unfit, 0, "{stats:?}");
         session.leave().await;
         eventually("the bot has left", async || !bench.bot_is_in_voice().await).await;
         bench.stop.cancel();
