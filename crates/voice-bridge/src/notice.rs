@@ -65,8 +65,12 @@ impl Notice {
     }
 }
 
-fn words<'a>(text: &'a str, code: &'a str) -> &'a str {
-    if text.trim().is_empty() { code } else { text }
+/// Somebody else's words as a sentence of ours; the code where there are none.
+fn words(text: &str, code: &str) -> String {
+    let text = text.trim();
+    let words = if text.is_empty() { code } else { text };
+    let stop = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{words}{stop}")
 }
 
 fn again(wait: Duration) -> String {
@@ -96,7 +100,8 @@ mod tests {
             "This call could not be bridged: Every voice line is taken. Try again in 30 seconds."
         );
         assert!(refused("x.", Some(Duration::from_mins(10))).ends_with("Try again in 10 minutes."));
-        assert!(refused(" ", None).ends_with(": at_capacity"));
+        assert!(refused(" ", None).ends_with(": at_capacity."));
+        assert!(refused("it is full", Some(Duration::from_secs(9))).ends_with("it is full. Try again in 9 seconds."));
     }
 
     #[test]
@@ -106,7 +111,7 @@ mod tests {
             code: "shutdown".into(),
         };
         assert_eq!(closed.standing(), None);
-        assert!(closed.text().ends_with(": shutdown"));
+        assert!(closed.text().ends_with(": shutdown."));
         assert_ne!(Notice::Encrypted.standing(), Notice::NotBridged.standing());
     }
 }
