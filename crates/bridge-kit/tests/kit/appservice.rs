@@ -9,7 +9,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::{config, free_port, program, soon};
+use crate::{DEADLINE, config, free_port, program, soon};
 
 struct End {
     appservice: Appservice,
@@ -47,6 +47,7 @@ impl End {
         let answer = self
             .transaction(id, &json!({ "events": events }))
             .bearer_auth("hs-voice")
+            .timeout(DEADLINE)
             .send()
             .await;
         let answer = answer.expect("an answer");
