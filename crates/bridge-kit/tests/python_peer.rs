@@ -96,7 +96,10 @@ impl Peer {
         let first = self
             .next()
             .expect("it says where it listens (is msgpack missing? run `cargo xtask setup`)");
-        let port = first["listening"][1].as_u64().and_then(|port| u16::try_from(port).ok());
+        let port = first
+            .pointer("/listening/1")
+            .and_then(Value::as_u64)
+            .and_then(|port| u16::try_from(port).ok());
         SocketAddr::from(([127, 0, 0, 1], port.expect("a port")))
     }
 }

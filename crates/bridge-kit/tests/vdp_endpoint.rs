@@ -116,22 +116,23 @@ impl Stranger {
     }
 
     fn send_packet(&self, room: &str, index: u64, to: SocketAddr) {
-        let mut datagram = [0; MAX_DATAGRAM];
-        let length = Packet {
+        let packet = Packet {
             room,
             voice: VOICE,
             index,
-        }
-        .encode(&mut datagram)
-        .expect("a good packet");
-        self.send(&datagram[..length], to);
+        };
+        let mut datagram = vec![0; MAX_DATAGRAM];
+        let length = packet.encode(&mut datagram).expect("a good packet");
+        datagram.truncate(length);
+        self.send(&datagram, to);
     }
 
     /// The next packet as (index, voice).
     fn receive(&self, room: &str) -> (u64, Vec<u8>) {
-        let mut buffer = [0; 2 * MAX_DATAGRAM];
-        let (length, _) = self.0.recv_from(&mut buffer).expect("a packet comes in time");
-        let packet = Packet::decode(&buffer[..length]).expect("a packet of VDP");
+        let mut datagram = vec![0; 2 * MAX_DATAGRAM];
+        let (length, _) = self.0.recv_from(&mut datagram).expect("a packet comes in time");
+        datagram.truncate(length);
+        let packet = Packet::decode(&datagram).expect("a packet of VDP");
         assert_eq!(packet.room, room);
         (packet.index, packet.voice.to_vec())
     }
