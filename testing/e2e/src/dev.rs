@@ -68,7 +68,7 @@ async fn start(port: u16, real: Option<RealDiscord>, folder: &std::path::Path) -
         ),
         None => (Discord::Standin, None),
     };
-    let stack = Stack::start(folder, discord, |step| print(step)).await?;
+    let stack = Stack::start(folder, discord, print).await?;
     let (guild, channel) = match (&stack.standin, place) {
         (_, Some(place)) => place,
         (Some(standin), None) => (standin.info.guild_id.clone(), standin.info.voice_channel_id.clone()),
@@ -88,7 +88,7 @@ async fn start(port: u16, real: Option<RealDiscord>, folder: &std::path::Path) -
 /// Has somebody talk in the local Discord, over and over.
 async fn talk(stack: &Stack, room: &BridgedRoom) -> Result<()> {
     let Some(standin) = &stack.standin else { return Ok(()) };
-    let speech = Speech::in_directory(tools()?.join("speech")).file(Voice::Dora, Duration::from_secs(60))?;
+    let speech = Speech::in_directory(tools()?.join("speech")).file(Voice::Dora, Duration::from_mins(1))?;
     let talker = standin.control.create_person(TALKER).await?;
     standin.control.join(&talker.id, &room.channel_id).await?;
     standin.control.play(&talker.id, &speech, true).await?;

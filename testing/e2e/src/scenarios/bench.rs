@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Longer than any scenario talks, since a browser's fake microphone starts anywhere in its file and loops.
-const SPEECH_LENGTH: Duration = Duration::from_secs(180);
+const SPEECH_LENGTH: Duration = Duration::from_mins(3);
 
 /// The state of a run of scenarios.
 pub(crate) struct Bench {

@@ -34,7 +34,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         format!("after {:.1} s", started.elapsed().as_secs_f64()),
     );
 
-    let options = BrowserOptions::new(web_folder(), bench.speech.file(Voice::Alice, Duration::from_secs(60))?);
+    let options = BrowserOptions::new(web_folder(), bench.speech.file(Voice::Alice, Duration::from_mins(1))?);
     let mut browser = Browser::launch(&options).await?;
     browser.open(&url).await?;
     let idle = browser.state().await?;

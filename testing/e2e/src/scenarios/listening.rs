@@ -6,7 +6,7 @@ use crate::stack::Stack;
 use anyhow::Result;
 use std::path::Path;
 
-/// SPEECH_CHECK, its control against other speech, and the test of the check itself.
+/// `SPEECH_CHECK`, its control against other speech, and the test of the check itself.
 pub(crate) fn speech_checks(
     bench: &mut Bench,
     direction: &str,

@@ -33,6 +33,7 @@ impl Bridge {
     }
 
     /// Gives the bridge an environment variable that names a file.
+    #[must_use]
     pub fn with_environment(mut self, name: &'static str, file: &Path) -> Self {
         self.environment.push((name, file.to_owned()));
         self
@@ -68,7 +69,7 @@ impl Bridge {
         let url = format!("{}/ready", self.telemetry);
         let client = reqwest::Client::new();
         let process = self.process.as_mut().context("the bridge was not started")?;
-        let outcome = wait_for("the bridge to be ready", Duration::from_secs(60), || {
+        let outcome = wait_for("the bridge to be ready", Duration::from_mins(1), || {
             let ended = process.still_runs();
             let request = client.get(&url).send();
             async move {

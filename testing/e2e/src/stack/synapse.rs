@@ -55,7 +55,7 @@ impl Synapse {
         let mut process = Process::start("synapse", command, &self.folder)?;
         let versions = format!("{}/_matrix/client/versions", self.url);
         let client = reqwest::Client::new();
-        wait_for("Synapse to answer", Duration::from_secs(60), || {
+        wait_for("Synapse to answer", Duration::from_mins(1), || {
             let ended = process.still_runs();
             let request = client.get(&versions).send();
             async move {
