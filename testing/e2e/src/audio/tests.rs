@@ -2,20 +2,21 @@
 
 use super::resample::resample;
 use super::*;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 const LENGTH: Duration = Duration::from_secs(30);
 
-/// Synthesised once for all tests.
-static SPEECH: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+/// Synthesised once for all tests and all runs of them: the names of the files tell what is in them.
+static SPEECH: LazyLock<PathBuf> = LazyLock::new(|| std::env::temp_dir().join("vdp-speech"));
 
 fn said(voice: Voice) -> Recording {
     Recording::new(said_without_clock(voice).audio, Clock::starting_at(1_000_000.0))
 }
 
 fn said_without_clock(voice: Voice) -> Recording {
-    let audio = Speech::in_directory(SPEECH.path()).audio(voice, LENGTH).unwrap();
+    let audio = Speech::in_directory(&*SPEECH).audio(voice, LENGTH).unwrap();
     Recording::without_clock(audio.slice(Duration::ZERO, LENGTH))
 }
 

@@ -100,13 +100,14 @@ impl Speech {
                 path: self.cache.clone(),
                 source,
             })?;
-            let part = path.with_extension(format!("{}.part", std::process::id()));
-            synthesise(voice, length)?.save(&part)?;
-            // Whole or not at all: another process may look for the same file.
-            fs::rename(&part, &path).map_err(|source| AudioError::File {
+            let failed = |source| AudioError::File {
                 path: path.clone(),
                 source,
-            })?;
+            };
+            let part = tempfile::NamedTempFile::new_in(&self.cache).map_err(failed)?;
+            synthesise(voice, length)?.save(part.path())?;
+            // Whole or not at all: another thread or process may look for the same file.
+            part.persist(&path).map_err(|error| failed(error.error))?;
         }
         Ok(path)
     }
