@@ -72,8 +72,13 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     }
     let mut discord_turns = Vec::new();
     for user in &users {
-        discord_turns.push(talk_on_discord(bench, &stack, user, TURN).await?);
-        tokio::time::sleep(TURN + PAUSE).await;
+        let said = talk_on_discord(bench, &stack, user, TURN).await?;
+        let from = unix_ms();
+        tokio::time::sleep(TURN).await;
+        discord_turns.push(Span { from, to: unix_ms() }.of(&said));
+        // The file may be longer than the turn.
+        stack.standin()?.control.stop(&user.id).await?;
+        tokio::time::sleep(PAUSE).await;
     }
     let (all, discord_together) = talk_together(bench, &stack, &mut browsers, &users).await?;
 
