@@ -3,6 +3,7 @@
 //! Logs go to standard error, as text or as one JSON object a line. Metrics are collected by one recorder and
 //! rendered in Prometheus' text format by [`Metrics::render`].
 
+use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub enum TelemetryError {
 pub fn start_logging(settings: &Telemetry) -> Result<(), TelemetryError> {
     let builder = Subscriber::builder()
         .with_env_filter(EnvFilter::try_new(&settings.log)?)
+        // Colours are for people, not for files and journals.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match settings.format {
         LogFormat::Text => builder.finish().try_init()?,
