@@ -12,6 +12,7 @@
 //! and 128 sinks, 32 packets of each source, decoders only for those who are mixed, and encoders only for mixes that
 //! somebody hears. None of this grows with the length of a call, and a packet that is forwarded allocates nothing.
 
+mod doorbell;
 mod hosted;
 mod inbox;
 mod measures;

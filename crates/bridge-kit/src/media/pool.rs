@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use super::doorbell::Doorbell;
 use super::measures;
 use super::room::{Room, RoomMedia};
-use super::worker::{Doorbell, Worker};
+use super::worker::Worker;
 
 /// A few threads that run the engines of all rooms. They end when the last clone is dropped; rooms that are still held
 /// then fail.
@@ -19,7 +20,7 @@ pub struct MediaPool {
 }
 
 struct Threads {
-    doorbells: Vec<Arc<Doorbell>>,
+    doorbells: Vec<Arc<Doorbell<Room>>>,
     handles: Mutex<Vec<JoinHandle<()>>>,
     next_room: AtomicU64,
 }

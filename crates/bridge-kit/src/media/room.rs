@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use voice_media::{InPacket, SinkId, SinkSpec, SourceId, SourceSpec, Stats};
 
 use super::PacketSink;
+use super::doorbell::Doorbell;
 use super::inbox::{Command, Inbox, State};
 use super::measures;
-use super::worker::Doorbell;
 
 /// One room's engine. It ends when the last clone of this is gone, and all its sources and sinks with it.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub(super) struct Room {
     /// Tells rooms apart on their thread.
     pub(super) key: u64,
     inbox: Mutex<Inbox>,
-    doorbell: Arc<Doorbell>,
+    doorbell: Arc<Doorbell<Self>>,
     stats: Mutex<Stats>,
     overflowed: AtomicU64,
     next_id: AtomicU64,
@@ -166,7 +166,7 @@ impl Drop for MediaSink {
 }
 
 impl Room {
-    pub(super) fn new(name: &str, key: u64, doorbell: Arc<Doorbell>) -> Self {
+    pub(super) fn new(name: &str, key: u64, doorbell: Arc<Doorbell<Self>>) -> Self {
         Self {
             name: name.to_owned(),
             key,

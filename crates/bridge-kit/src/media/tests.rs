@@ -1,14 +1,21 @@
-//! The threads, with real time and packets that need no encoder.
+//! Rooms on a thread that is led by hand, through time of its own, and on real threads. The packets need no encoder.
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
+use super::doorbell::Doorbell;
+use super::room::Room;
+use super::worker::Worker;
 use super::{Except, FRAME, InPacket, MediaPool, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec};
 
-/// No test waits longer than this for anything.
+/// No test waits longer than this for a thread.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a source counts as speaking after its last packet.
+const HANGOVER: Duration = Duration::from_millis(200);
 
 /// A packet of the transform coder, whose bytes say which it is.
 fn voice(number: u8) -> [u8; 40] {
@@ -17,71 +24,57 @@ fn voice(number: u8) -> [u8; 40] {
     opus
 }
 
-fn push(source: &MediaSource, sequence: u64, opus: &[u8]) {
+fn push(source: &MediaSource, sequence: u64, opus: &[u8], received: Instant) {
     source.push(&InPacket {
         opus,
         sequence,
         media_time: None,
         level: Some(20),
-        received: Instant::now(),
+        received,
     });
 }
 
-/// A sink that remembers what it got.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Heard>>>);
-
+/// What a sink got of the room.
 struct Heard {
     opus: Vec<u8>,
     mixed: bool,
 }
 
-impl Recorder {
-    fn forwarded(&self) -> Vec<Vec<u8>> {
-        let heard = self.0.lock().expect("no panic while it is held");
-        heard
-            .iter()
-            .filter(|heard| !heard.mixed)
-            .map(|heard| heard.opus.clone())
-            .collect()
-    }
+struct Mouthpiece(Sender<Heard>);
 
-    fn mixed(&self) -> usize {
-        self.0
-            .lock()
-            .expect("no panic while it is held")
-            .iter()
-            .filter(|heard| heard.mixed)
-            .count()
-    }
-
-    /// The room's thread holds no sink with this recorder any more.
-    fn is_released(&self) -> bool {
-        Arc::strong_count(&self.0) == 1
-    }
-}
-
-impl PacketSink for Recorder {
+impl PacketSink for Mouthpiece {
     fn send(&mut self, packet: &OutPacket<'_>) {
-        let mut heard = self.0.lock().expect("no panic while it is held");
-        heard.push(Heard {
+        // Nobody listens any more where the test is over.
+        let _ = self.0.send(Heard {
             opus: packet.opus.to_vec(),
             mixed: packet.source.is_none(),
         });
     }
 }
 
-/// A sink that stops its thread until it is let go.
-struct Gate {
-    reached: Sender<()>,
-    open: Receiver<()>,
+/// The test's end of a sink.
+struct Ear(Receiver<Heard>);
+
+impl Ear {
+    /// The next packet, whatever thread it comes from.
+    fn next(&self) -> Heard {
+        self.0.recv_timeout(PATIENCE).expect("a packet in time")
+    }
+
+    /// What has come and was not asked for yet.
+    fn heard(&self) -> Vec<Heard> {
+        self.0.try_iter().collect()
+    }
+
+    /// The room holds the sink no more, and nothing of it is left to hear.
+    fn is_released(&self) -> bool {
+        matches!(self.0.try_recv(), Err(TryRecvError::Disconnected))
+    }
 }
 
-impl PacketSink for Gate {
-    fn send(&mut self, _: &OutPacket<'_>) {
-        let _ = self.reached.send(());
-        let _ = self.open.recv();
-    }
+fn sink() -> (Box<dyn PacketSink>, Ear) {
+    let (sender, receiver) = channel();
+    (Box::new(Mouthpiece(sender)), Ear(receiver))
 }
 
 struct Panics;
@@ -92,169 +85,221 @@ impl PacketSink for Panics {
     }
 }
 
+/// A room with one source and one sink.
+fn pair(room: RoomMedia) -> (RoomMedia, MediaSource, Ear, super::MediaSink) {
+    let source = room.add_source(SourceSpec::new("speaker"));
+    let (packets, ear) = sink();
+    let sink = room.add_sink(SinkSpec::new("listener"), packets);
+    (room, source, ear, sink)
+}
+
+/// A worker that works when it is told to, at the time that it is told.
+struct ByHand {
+    doorbell: Arc<Doorbell<Room>>,
+    worker: Worker,
+    start: Instant,
+    now: Instant,
+    rooms: u64,
+}
+
+impl ByHand {
+    fn new() -> Self {
+        let doorbell = Arc::new(Doorbell::default());
+        let start = Instant::now();
+        Self {
+            worker: Worker::new(Arc::clone(&doorbell)),
+            doorbell,
+            start,
+            now: start,
+            rooms: 0,
+        }
+    }
+
+    fn room(&mut self) -> RoomMedia {
+        self.rooms += 1;
+        self.doorbell.expect_room();
+        RoomMedia::new(Arc::new(Room::new("a room", self.rooms, Arc::clone(&self.doorbell))))
+    }
+
+    /// Does what waits and what is due.
+    fn work(&mut self) {
+        let mut visitors = VecDeque::new();
+        // A deadline that has passed already: nobody is waited for.
+        self.doorbell.wait(Some(self.start), &mut visitors);
+        let now = self.now;
+        self.worker.serve(&mut visitors, || now);
+    }
+
+    /// Lets time pass, and wakes the rooms when they want to be woken.
+    fn pass(&mut self, time: Duration) {
+        self.work();
+        let end = self.now + time;
+        for _ in 0..10_000 {
+            match self.worker.alarm() {
+                Some(alarm) if alarm <= end => {
+                    self.now = alarm;
+                    self.work();
+                }
+                _ => {
+                    self.now = end;
+                    return;
+                }
+            }
+        }
+        panic!("a room wants to be woken again and again");
+    }
+}
+
 fn pool(threads: usize) -> MediaPool {
     MediaPool::new(NonZeroUsize::new(threads).expect("not zero")).expect("threads can be had")
 }
 
-#[track_caller]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// A room with one source and one sink that records.
-fn pair(pool: &MediaPool) -> (RoomMedia, MediaSource, Recorder, super::MediaSink) {
-    let room = pool.room("a room");
-    let (source, recorder) = (room.add_source(SourceSpec::new("speaker")), Recorder::default());
-    let sink = room.add_sink(SinkSpec::new("listener"), Box::new(recorder.clone()));
-    (room, source, recorder, sink)
-}
-
 #[test]
 fn packets_reach_the_sink_untouched_and_in_order() {
-    let pool = pool(1);
-    let (room, source, recorder, _sink) = pair(&pool);
+    let mut by_hand = ByHand::new();
+    let (room, source, ear, _sink) = pair(by_hand.room());
     for number in 0..20 {
-        push(&source, u64::from(number), &voice(number));
+        push(&source, u64::from(number), &voice(number), by_hand.now);
+        by_hand.pass(FRAME);
     }
-    eventually("20 packets", || recorder.forwarded().len() == 20);
-    assert!(source.is_speaking());
+    let heard: Vec<_> = ear.heard().into_iter().map(|heard| heard.opus).collect();
     let sent: Vec<_> = (0..20).map(|number| voice(number).to_vec()).collect();
-    assert_eq!(recorder.forwarded(), sent);
-    eventually("the hangover ends without a packet", || !source.is_speaking());
-    eventually("the counters are there", || room.stats().engine.forwarded == 20);
-    assert_eq!((room.stats().engine.sources, room.stats().engine.sinks), (1, 1));
+    assert_eq!(heard, sent);
+    let stats = room.stats().engine;
+    assert_eq!((stats.forwarded, stats.sources, stats.sinks), (20, 1, 1));
+
+    assert!(source.is_speaking());
+    by_hand.pass(HANGOVER);
+    assert!(!source.is_speaking(), "the hangover ends without a packet");
 }
 
 #[test]
 fn guards_remove_what_they_guard_and_the_last_one_ends_the_room() {
-    let pool = pool(1);
-    let (room, source, recorder, sink) = pair(&pool);
+    let mut by_hand = ByHand::new();
+    let (room, source, ear, guard) = pair(by_hand.room());
     let other = room.add_source(SourceSpec::new("another"));
     assert_ne!(other.id(), source.id());
+    by_hand.work();
+    assert_eq!(room.stats().engine.sources, 2);
     drop(other);
-    eventually("one source is left", || room.stats().engine.sources == 1);
-    drop(sink);
-    eventually("the sink is given back", || recorder.is_released());
+    by_hand.work();
+    assert_eq!(room.stats().engine.sources, 1);
+    drop(guard);
+    by_hand.work();
+    assert!(ear.is_released());
 
-    let kept = room.add_sink(
-        SinkSpec::new("listener").except(Except::Nobody),
-        Box::new(recorder.clone()),
-    );
+    let (packets, ear) = sink();
+    let guard = room.add_sink(SinkSpec::new("listener").except(Except::Nobody), packets);
     drop(room);
-    push(&source, 0, &voice(0));
-    eventually("a source and a sink keep their room", || {
-        recorder.forwarded().len() == 1
-    });
-    drop((source, kept));
-    eventually("the room has ended", || recorder.is_released());
-}
-
-#[tokio::test]
-async fn a_panic_ends_one_room_and_is_told() {
-    let pool = pool(1);
-    let (room, source, recorder, _sink) = pair(&pool);
-    let broken = pool.room("broken");
-    let bad = broken.add_source(SourceSpec::new("speaker"));
-    let _bad_sink = broken.add_sink(SinkSpec::new("listener"), Box::new(Panics));
-    assert!(!broken.is_failed());
-    push(&bad, 0, &voice(0));
-    tokio::time::timeout(PATIENCE, broken.failed())
-        .await
-        .expect("it is told");
-    assert!(broken.is_failed());
-    push(&bad, 1, &voice(1));
-    drop((bad, broken));
-
-    push(&source, 0, &voice(7));
-    eventually("the other room on the same thread lives on", || {
-        recorder.forwarded().len() == 1
-    });
-    assert!(!room.is_failed());
+    push(&source, 0, &voice(0), by_hand.now);
+    by_hand.work();
+    assert_eq!(ear.heard().len(), 1, "a source and a sink keep their room");
+    assert_eq!(by_hand.doorbell.rooms(), 1);
+    drop((source, guard));
+    by_hand.work();
+    assert!(ear.is_released());
+    assert_eq!(by_hand.doorbell.rooms(), 0);
 }
 
 #[test]
 fn a_full_queue_drops_and_counts() {
-    let pool = pool(1);
-    let room = pool.room("a room");
-    let source = room.add_source(SourceSpec::new("speaker"));
-    let (reached, is_reached) = channel();
-    let (let_go, open) = channel();
-    let _sink = room.add_sink(SinkSpec::new("listener"), Box::new(Gate { reached, open }));
-    push(&source, 0, &voice(0));
-    is_reached.recv_timeout(PATIENCE).expect("the first packet arrives");
-    for sequence in 1..=1_000 {
-        push(&source, sequence, &voice(1));
+    let mut by_hand = ByHand::new();
+    let (room, source, _ear, _sink) = pair(by_hand.room());
+    for sequence in 0..1_000 {
+        push(&source, sequence, &voice(1), by_hand.now);
     }
     assert_eq!(room.stats().overflowed, 1_000 - 256);
-    push(&source, 1_001, &vec![0; 100_000]);
+    push(&source, 1_000, &vec![0; 100_000], by_hand.now);
     assert_eq!(room.stats().overflowed, 1_001 - 256);
-    drop(let_go);
-    eventually("what fitted is worked off", || room.stats().engine.received == 257);
-}
-
-#[test]
-fn shutdown_ends_all_threads_and_fails_what_is_left() {
-    let pool = pool(3);
-    let rooms: Vec<_> = (0..6).map(|_| pair(&pool)).collect();
-    eventually("all rooms are up", || {
-        rooms.iter().all(|(room, ..)| room.stats().engine.sinks == 1)
-    });
-    // Returns only when every thread has ended.
-    pool.shutdown();
-    for (room, source, recorder, _) in &rooms {
-        assert!(room.is_failed() && recorder.is_released());
-        push(source, 0, &voice(0));
-    }
-    let late = pool.room("too late");
-    let _source = late.add_source(SourceSpec::new("speaker"));
-    assert!(late.is_failed(), "a room without a thread says so");
-    drop((rooms, late, pool));
+    by_hand.work();
+    assert_eq!(room.stats().engine.received, 256, "what fitted is worked off");
 }
 
 /// Three people in each of 20 rooms, two of whom speak at once for half a second: the third hears a mix.
 #[test]
 fn twenty_rooms_mix_at_once() {
     const SPEECH: u64 = 25;
-    let pool = pool(2);
+    let mut by_hand = ByHand::new();
     let rooms: Vec<_> = (0..20)
-        .map(|number| {
-            let room = pool.room(&format!("room {number}"));
-            let sources = [
-                room.add_source(SourceSpec::new("one")),
-                room.add_source(SourceSpec::new("two")),
-            ];
-            let recorder = Recorder::default();
-            let sink = room.add_sink(SinkSpec::new("three"), Box::new(recorder.clone()));
-            (room, sources, recorder, sink)
+        .map(|_| {
+            let (room, one, ear, sink) = pair(by_hand.room());
+            let two = room.add_source(SourceSpec::new("two"));
+            (room, [one, two], ear, sink)
         })
         .collect();
-    let start = Instant::now();
-    for (frame, sequence) in (0_u32..).zip(0..SPEECH) {
-        // Packets come at the pace of speech, whatever else the machine does.
-        let due = start + frame * FRAME;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    for sequence in 0..SPEECH {
         for (_, sources, ..) in &rooms {
             for source in sources {
-                push(source, sequence, &voice(9));
+                push(source, sequence, &voice(9), by_hand.now);
             }
         }
+        by_hand.pass(FRAME);
     }
-    eventually("all mixes have ended", || {
-        rooms.iter().all(|(room, ..)| room.stats().engine.mixing == 0)
-    });
-    for (room, _, recorder, _) in &rooms {
+    by_hand.pass(Duration::from_secs(1));
+    for (room, _, ear, _) in &rooms {
         let stats = room.stats();
         assert_eq!((stats.overflowed, stats.engine.received), (0, SPEECH * 2));
-        assert!(stats.engine.mixes >= 1 && !room.is_failed());
-        assert!(
-            stats.engine.mixed + stats.engine.skipped >= SPEECH - 2,
-            "a frame for each 20 ms, or it is counted: {:?}",
-            stats.engine
-        );
-        assert!(recorder.mixed() > 0);
+        assert_eq!((stats.engine.mixes, stats.engine.mixing), (1, 0), "it has ended");
+        assert_eq!(stats.engine.skipped, 0, "nothing is late where time waits");
+        let mixed = ear.heard().iter().filter(|heard| heard.mixed).count();
+        assert!(mixed >= 24, "a frame for each 20 ms of two voices, and not {mixed}");
     }
+}
+
+#[test]
+fn a_thread_is_woken_by_packets_and_by_its_clock() {
+    let pool = pool(1);
+    let (room, one, ear, _sink) = pair(pool.room("a room"));
+    push(&one, 0, &voice(0), Instant::now());
+    let forwarded = ear.next();
+    assert_eq!((forwarded.opus, forwarded.mixed), (voice(0).to_vec(), false));
+
+    // No packet wakes a mix: it comes when its time has come.
+    let two = room.add_source(SourceSpec::new("two"));
+    for sequence in 1..4 {
+        push(&one, sequence, &voice(1), Instant::now());
+        push(&two, sequence, &voice(2), Instant::now());
+    }
+    while !ear.next().mixed {}
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_room_and_is_told() {
+    let pool = pool(1);
+    let (room, source, ear, _sink) = pair(pool.room("a room"));
+    let broken = pool.room("broken");
+    let bad = broken.add_source(SourceSpec::new("speaker"));
+    let _bad_sink = broken.add_sink(SinkSpec::new("listener"), Box::new(Panics));
+    assert!(!broken.is_failed());
+    push(&bad, 0, &voice(0), Instant::now());
+    tokio::time::timeout(PATIENCE, broken.failed())
+        .await
+        .expect("it is told");
+    assert!(broken.is_failed());
+    push(&bad, 1, &voice(1), Instant::now());
+    drop((bad, broken));
+
+    push(&source, 0, &voice(7), Instant::now());
+    assert_eq!(ear.next().opus, voice(7), "the other room on the same thread lives on");
+    assert!(!room.is_failed());
+}
+
+#[test]
+fn shutdown_ends_all_threads_and_fails_what_is_left() {
+    let pool = pool(3);
+    let rooms: Vec<_> = (0..6).map(|_| pair(pool.room("a room"))).collect();
+    for (_, source, ear, _) in &rooms {
+        push(source, 0, &voice(0), Instant::now());
+        ear.next();
+    }
+    // Returns only when every thread has ended.
+    pool.shutdown();
+    for (room, source, ear, _) in &rooms {
+        assert!(room.is_failed() && ear.is_released());
+        push(source, 1, &voice(1), Instant::now());
+    }
+    let late = pool.room("too late");
+    let _source = late.add_source(SourceSpec::new("speaker"));
+    assert!(late.is_failed(), "a room without a thread says so");
+    drop((rooms, late, pool));
 }

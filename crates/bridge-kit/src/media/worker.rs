@@ -3,104 +3,25 @@
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::doorbell::Doorbell;
 use super::hosted::{Hosted, Next};
 use super::inbox::State;
 use super::measures;
 use super::room::Room;
 
-/// Where rooms say that something waits for their thread.
-#[derive(Debug, Default)]
-pub(super) struct Doorbell {
-    visitors: Mutex<Visitors>,
-    rung: Condvar,
-    /// Rooms that live on the thread.
-    rooms: AtomicUsize,
-}
-
-#[derive(Debug, Default)]
-struct Visitors {
-    rooms: VecDeque<Arc<Room>>,
-    stop: bool,
-    /// The thread has ended.
-    gone: bool,
-}
-
-impl Doorbell {
-    /// Rooms that live on the thread.
-    pub(super) fn rooms(&self) -> usize {
-        self.rooms.load(Ordering::Relaxed)
-    }
-
-    /// Counts a new room. Each rings at least once, when its last handle is dropped, and is discounted when it ends.
-    pub(super) fn expect_room(&self) {
-        self.rooms.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Says that a room has something to do; `false` if the thread has ended.
-    pub(super) fn ring(&self, room: &Arc<Room>) -> bool {
-        let mut visitors = self.visitors();
-        if visitors.gone {
-            return false;
-        }
-        visitors.rooms.push_back(Arc::clone(room));
-        drop(visitors);
-        self.rung.notify_one();
-        true
-    }
-
-    /// Asks the thread to end.
-    pub(super) fn stop(&self) {
-        self.visitors().stop = true;
-        self.rung.notify_one();
-    }
-
-    /// Waits for visitors, until `deadline` if there is one, and moves them to `rooms`. `false` when the thread should
-    /// end.
-    fn wait(&self, deadline: Option<Instant>, rooms: &mut VecDeque<Arc<Room>>) -> bool {
-        let mut visitors = self.visitors();
-        while visitors.rooms.is_empty() && !visitors.stop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            visitors = match left {
-                Some(left) if left.is_zero() => break,
-                Some(left) => {
-                    self.rung
-                        .wait_timeout(visitors, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-                None => self.rung.wait(visitors).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-        std::mem::swap(&mut visitors.rooms, rooms);
-        !visitors.stop
-    }
-
-    /// Turns everybody away from now on; returns who was still waiting.
-    fn leave(&self) -> VecDeque<Arc<Room>> {
-        let mut visitors = self.visitors();
-        visitors.gone = true;
-        std::mem::take(&mut visitors.rooms)
-    }
-
-    fn visitors(&self) -> MutexGuard<'_, Visitors> {
-        self.visitors.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The rooms of a thread and when to wake each.
 pub(super) struct Worker {
-    doorbell: Arc<Doorbell>,
+    doorbell: Arc<Doorbell<Room>>,
     rooms: HashMap<u64, Hosted>,
     alarms: BTreeSet<(Instant, u64)>,
     lateness: metrics::Histogram,
 }
 
 impl Worker {
-    pub(super) fn new(doorbell: Arc<Doorbell>) -> Self {
+    pub(super) fn new(doorbell: Arc<Doorbell<Room>>) -> Self {
         Self {
             doorbell,
             rooms: HashMap::new(),
@@ -114,18 +35,27 @@ impl Worker {
         let mut visitors = VecDeque::new();
         let mut go_on = true;
         while go_on {
-            let alarm = self.alarms.first().map(|(alarm, _)| *alarm);
-            go_on = self.doorbell.wait(alarm, &mut visitors);
-            for room in visitors.drain(..) {
-                self.visit(&room);
-            }
-            self.ring_alarms();
+            go_on = self.doorbell.wait(self.alarm(), &mut visitors);
+            self.serve(&mut visitors, Instant::now);
         }
         self.end();
     }
 
+    /// When the next room wants to be woken.
+    pub(super) fn alarm(&self) -> Option<Instant> {
+        self.alarms.first().map(|(alarm, _)| *alarm)
+    }
+
+    /// Works off what the visitors have queued, then wakes the rooms whose time has come.
+    pub(super) fn serve(&mut self, visitors: &mut VecDeque<Arc<Room>>, now: impl Fn() -> Instant) {
+        for room in visitors.drain(..) {
+            self.visit(&room, now());
+        }
+        self.ring_alarms(now());
+    }
+
     /// Works off what a room has queued.
-    fn visit(&mut self, room: &Arc<Room>) {
+    fn visit(&mut self, room: &Arc<Room>, now: Instant) {
         let key = room.key;
         if room.inbox().state == State::Closed {
             // It rang just before it was ended.
@@ -135,13 +65,12 @@ impl Worker {
             measures::room_opened();
             Hosted::new(Arc::clone(room))
         });
-        let next = catch_unwind(AssertUnwindSafe(|| hosted.work(Instant::now())));
+        let next = catch_unwind(AssertUnwindSafe(|| hosted.work(now)));
         self.settle(key, next);
     }
 
     /// Wakes the rooms whose time has come.
-    fn ring_alarms(&mut self) {
-        let now = Instant::now();
+    fn ring_alarms(&mut self, now: Instant) {
         while let Some(&(alarm, key)) = self.alarms.first()
             && alarm <= now
         {
@@ -196,7 +125,7 @@ impl Worker {
         if let Some(alarm) = hosted.alarm {
             self.alarms.remove(&(alarm, key));
         }
-        self.doorbell.rooms.fetch_sub(1, Ordering::Relaxed);
+        self.doorbell.forget_room();
         measures::room_closed();
         hosted.room.close();
         // Sinks belong to others, whose code runs when they are dropped.
