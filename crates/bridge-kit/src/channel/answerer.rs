@@ -1,6 +1,5 @@
 //! The answering side: a handler decides, the rest goes by itself.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use ruma::RoomId;
 use signalling::{CloseReason, Ending, Event, Input, Machine, Refusal, RejectReason};
 use tokio::sync::mpsc;
 
+use super::handler::AnswerHandler;
 use super::metrics::{self, Ignored};
 use super::outbox::Outbox;
 use super::parked::Parked;
@@ -24,20 +24,6 @@ use crate::vdp::Endpoint;
 
 /// How long [`Answerer::stop`] waits for the goodbyes to be sent and the voice channels to be left.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Decides which rooms get a channel, and joins their voice channels.
-///
-/// For one room, calls never overlap. A break of the channel and its renegotiation call nothing.
-pub trait AnswerHandler: Send + Sync + 'static {
-    /// Finds out whether the room may have a channel, and joins its voice channel.
-    ///
-    /// What takes longer than [`signalling::Timing::admit_within`] is rejected, and left again once it is there. A
-    /// panic is a rejection.
-    fn open(&self, room_id: &RoomId) -> impl Future<Output = Result<RoomMedia, Refusal>> + Send;
-
-    /// The channel is over: leave. Called once for every `open` that was successful.
-    fn closed(&self, room_id: &RoomId, ending: &Ending) -> impl Future<Output = ()> + Send;
-}
 
 /// Answers the other bridge's requests for channels. Clones share everything; the last one dropped ends all of it.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@
 
 mod answerer;
 mod asker;
+mod handler;
 mod metrics;
 mod outbox;
 mod parked;
@@ -19,8 +20,9 @@ mod status;
 mod voice;
 mod wire;
 
-pub use answerer::{AnswerHandler, Answerer};
+pub use answerer::Answerer;
 pub use asker::{AskError, Asker, Session, SessionEvent};
+pub use handler::AnswerHandler;
 pub use port::{ControlPort, Incoming, PortError};
 pub use settings::Settings;
 pub use signalling::{BrokenReason, CloseReason, Ending, Refusal, RejectReason, Side};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ruma::OwnedRoomId;
 use signalling::{CloseReason, Ending, Input, Notice, Refusal, RejectReason, Side};
 
-use super::answerer::AnswerHandler;
+use super::handler::AnswerHandler;
 use super::registry::Place;
 use super::room::Program;
 use crate::media::RoomMedia;

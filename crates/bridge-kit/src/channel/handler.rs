@@ -1,0 +1,22 @@
+//! What the answering side is told by its program.
+
+use std::future::Future;
+
+use ruma::RoomId;
+use signalling::{Ending, Refusal};
+
+use crate::media::RoomMedia;
+
+/// Decides which rooms get a channel, and joins their voice channels.
+///
+/// For one room, calls never overlap. A break of the channel and its renegotiation call nothing.
+pub trait AnswerHandler: Send + Sync + 'static {
+    /// Finds out whether the room may have a channel, and joins its voice channel.
+    ///
+    /// What takes longer than [`signalling::Timing::admit_within`] is rejected, and left again once it is there. A
+    /// panic is a rejection.
+    fn open(&self, room_id: &RoomId) -> impl Future<Output = Result<RoomMedia, Refusal>> + Send;
+
+    /// The channel is over: leave. Called once for every `open` that was successful.
+    fn closed(&self, room_id: &RoomId, ending: &Ending) -> impl Future<Output = ()> + Send;
+}
