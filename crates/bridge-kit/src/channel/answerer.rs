@@ -1,29 +1,23 @@
 //! The answering side: a handler decides, the rest goes by itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ruma::RoomId;
-use signalling::{CloseReason, Ending, Event, Input, Machine, Refusal, RejectReason};
+use signalling::{CloseReason, Event, Input, Machine, RejectReason};
 use tokio::sync::mpsc;
 
 use super::handler::AnswerHandler;
-use super::metrics::{self, Ignored};
-use super::outbox::Outbox;
+use super::office::Office;
 use super::parked::Parked;
 use super::port::{ControlPort, Incoming};
-use super::registry::{Registered, Registry};
-use super::room::{Ground, Room, now};
-use super::router::{Reading, read, reject};
+use super::registry::Registered;
+use super::room::{Room, now};
+use super::router::{Doorkeeper, reject};
 use super::settings::Settings;
 use super::status::ChannelStatus;
 use super::voice::Voice;
-use crate::media::RoomMedia;
-use crate::supervise::{self, Group, Task};
+use crate::supervise::Task;
 use crate::vdp::Endpoint;
-
-/// How long [`Answerer::stop`] waits for the goodbyes to be sent and the voice channels to be left.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Answers the other bridge's requests for channels. Clones share everything; the last one dropped ends all of it.
 #[derive(Debug, Clone)]
@@ -33,8 +27,7 @@ pub struct Answerer {
 
 #[derive(Debug)]
 struct Inner {
-    registry: Arc<Registry>,
-    group: Group,
+    office: Office,
     _router: Task<()>,
 }
 
@@ -47,28 +40,16 @@ impl Answerer {
         handler: H,
         settings: Settings,
     ) -> Self {
-        metrics::describe();
-        let registry = Registry::new(settings.max_rooms);
-        let group = Group::new("answerer");
-        let router = Router {
-            incoming,
-            outbox: Outbox::new(Arc::clone(&port)),
-            parked: Arc::new(Parked::new(settings.max_rooms)),
-            registry: Arc::clone(&registry),
-            settings,
+        let office = Office::open("answerer", port, endpoint, settings);
+        let reception = Reception {
+            parked: Arc::new(Parked::new(office.settings.max_rooms)),
             handler: Arc::new(handler),
-            ground: Ground {
-                port,
-                endpoint,
-                stopping: group.stopping(),
-            },
-            group: group.clone(),
+            office: office.clone(),
         };
-        let router = supervise::spawn("channel.route", "answerer", router.run());
+        let router = office.receive("answerer", incoming, reception);
         Self {
             inner: Arc::new(Inner {
-                registry,
-                group,
+                office,
                 _router: router,
             }),
         }
@@ -76,85 +57,61 @@ impl Answerer {
 
     /// Closes the room's channel, if it has one, and tells the peer why.
     pub fn close(&self, room_id: &RoomId, reason: CloseReason, text: impl Into<String>) {
-        self.inner.registry.end(room_id, reason, text.into());
+        self.inner.office.registry.end(room_id, reason, text.into());
     }
 
     /// Where all rooms stand that have a channel or negotiate one.
     pub fn status(&self) -> Vec<ChannelStatus> {
-        self.inner.registry.snapshot()
+        self.inner.office.registry.snapshot()
     }
 
     /// Closes all channels because the bridge is being shut down, and waits, briefly, until that has been said and
     /// the voice channels have been left.
     pub async fn stop(&self) {
-        self.inner.group.stop(GOODBYE).await;
+        self.inner.office.close().await;
     }
 }
 
-/// Hands the peer's events to the rooms, and gives a room its task when it needs one.
+/// Gives a room its task when it is asked for a channel.
 #[derive(Debug)]
-struct Router<H> {
-    incoming: mpsc::Receiver<Incoming>,
-    outbox: Outbox,
-    registry: Arc<Registry>,
-    settings: Settings,
+struct Reception<H> {
+    office: Office,
     handler: Arc<H>,
-    ground: Ground,
-    group: Group,
     parked: Arc<Parked>,
 }
 
-impl<H: AnswerHandler> Router<H> {
-    async fn run(mut self) {
-        loop {
-            tokio::select! {
-                incoming = self.incoming.recv() => match incoming {
-                    Some(incoming) => self.route(&incoming),
-                    None => return,
-                },
-                () = self.outbox.send_one() => {}
+impl<H: AnswerHandler> Doorkeeper for Reception<H> {
+    fn unregistered(&mut self, room_id: &RoomId, event: Event) -> Option<Event> {
+        if self.office.ground.stopping.is_cancelled() {
+            return None;
+        }
+        match self.office.registry.register(room_id) {
+            Ok(registered) => {
+                self.start_room(room_id, registered, event);
+                None
             }
-        }
-    }
-
-    fn route(&mut self, incoming: &Incoming) {
-        match read(incoming, &self.settings.timing) {
-            Reading::Event(room_id, event) => self.pass(&room_id, event),
-            Reading::Unreadable(Some(answer)) => self.outbox.event(&answer),
-            Reading::Unreadable(None) | Reading::Nothing => {}
-        }
-    }
-
-    fn pass(&mut self, room_id: &RoomId, event: Event) {
-        if let Some(inbox) = self.registry.inbox(room_id) {
-            if inbox.try_send(event).is_err() {
-                metrics::ignored(Ignored::Flooded);
-            }
-            return;
-        }
-        if self.ground.stopping.is_cancelled() {
-            return;
-        }
-        match self.registry.register(room_id) {
-            Ok(registered) => self.start_room(room_id, registered, event),
             Err(_full) => {
                 let text = "as many rooms as are allowed have a channel";
-                if let Some(answer) = reject(&event, RejectReason::AtCapacity, text) {
-                    self.outbox.event(&answer);
-                }
+                reject(&event, RejectReason::AtCapacity, text)
             }
         }
     }
 
+    fn unreadable(&mut self, rejection: Option<Event>) -> Option<Event> {
+        rejection
+    }
+}
+
+impl<H: AnswerHandler> Reception<H> {
     /// Gives a room its task, which lasts until its machine has come to rest.
     fn start_room(&self, room_id: &RoomId, registered: Registered, event: Event) {
         let Registered { place, desk, .. } = registered;
         let mut machine = self.parked.take(room_id).unwrap_or_else(|| self.new_machine(room_id));
         let first = machine.handle(now(), Input::Received(event));
         let voice = Voice::new(Arc::clone(&self.handler), room_id.to_owned(), place);
-        let mut room = Room::new(machine, voice, &self.ground, desk);
+        let mut room = Room::new(machine, voice, &self.office.ground, desk);
         let (parked, room_id) = (Arc::clone(&self.parked), room_id.to_owned());
-        self.group.spawn("channel.room", async move {
+        self.office.group.spawn("channel.room", async move {
             room.run(first).await;
             // Before the room gives up its place, so that whoever comes next finds it.
             parked.put(room_id, room.machine().clone(), now());
@@ -162,7 +119,7 @@ impl<H: AnswerHandler> Router<H> {
     }
 
     fn new_machine(&self, room_id: &RoomId) -> signalling::Answerer {
-        let Settings { formats, timing, .. } = &self.settings;
+        let Settings { formats, timing, .. } = &self.office.settings;
         signalling::Answerer::new(room_id.as_str(), formats.clone(), *timing, rand::random())
     }
 }

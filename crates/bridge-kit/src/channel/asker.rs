@@ -3,29 +3,27 @@
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ruma::{OwnedRoomId, RoomId};
-use signalling::{BrokenReason, Call, CloseReason, Connection, Ending, Input, Notice, Refusal, Side, TransactionId};
+use signalling::{
+    BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, Refusal, Side, TransactionId,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::metrics::{self, Ignored};
-use super::outbox::Outbox;
+use super::office::Office;
 use super::port::{ControlPort, Incoming};
-use super::registry::{End, NotRegistered, Place, Registered, Registry};
-use super::room::{Ground, Program, Room, now};
-use super::router::{Reading, read};
+use super::registry::{End, NotRegistered, Place, Registered};
+use super::room::{Program, Room, lost, now};
+use super::router::Doorkeeper;
 use super::settings::Settings;
 use super::status::ChannelStatus;
 use crate::media::RoomMedia;
-use crate::supervise::{self, Group, Task};
+use crate::supervise::Task;
 use crate::vdp::Endpoint;
 
 /// Session events that may wait for the program; it gets the ending in any case.
 const WAITING_EVENTS: usize = 16;
-
-/// How long [`Asker::stop`] waits for the goodbyes to be sent.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Asks the other bridge for channels. Clones share everything; the last one dropped ends all of it.
 #[derive(Debug, Clone)]
@@ -35,10 +33,7 @@ pub struct Asker {
 
 #[derive(Debug)]
 struct Inner {
-    ground: Ground,
-    settings: Settings,
-    registry: Arc<Registry>,
-    group: Group,
+    office: Office,
     _router: Task<()>,
 }
 
@@ -64,27 +59,11 @@ impl Asker {
         endpoint: Endpoint,
         settings: Settings,
     ) -> Self {
-        metrics::describe();
-        let registry = Registry::new(settings.max_rooms);
-        let group = Group::new("asker");
-        let router = Router {
-            incoming,
-            outbox: Outbox::new(Arc::clone(&port)),
-            registry: Arc::clone(&registry),
-            settings: settings.clone(),
-        };
-        let router = supervise::spawn("channel.route", "asker", router.run());
-        let ground = Ground {
-            port,
-            endpoint,
-            stopping: group.stopping(),
-        };
+        let office = Office::open("asker", port, endpoint, settings);
+        let router = office.receive("asker", incoming, Farewells);
         Self {
             inner: Arc::new(Inner {
-                ground,
-                settings,
-                registry,
-                group,
+                office,
                 _router: router,
             }),
         }
@@ -92,13 +71,12 @@ impl Asker {
 
     /// Asks for a channel for the room, and carries `media` over it for as long as the session lives.
     pub fn ask(&self, room_id: &RoomId, media: RoomMedia) -> Result<Session, AskError> {
-        let Inner {
+        let Office {
             ground,
             settings,
             registry,
             group,
-            ..
-        } = &*self.inner;
+        } = &self.inner.office;
         if ground.stopping.is_cancelled() {
             return Err(AskError::Stopped);
         }
@@ -133,12 +111,12 @@ impl Asker {
 
     /// Where all sessions stand.
     pub fn status(&self) -> Vec<ChannelStatus> {
-        self.inner.registry.snapshot()
+        self.inner.office.registry.snapshot()
     }
 
     /// Closes all channels because the bridge is being shut down, and waits, briefly, until that has been said.
     pub async fn stop(&self) {
-        self.inner.group.stop(GOODBYE).await;
+        self.inner.office.close().await;
     }
 }
 
@@ -192,16 +170,11 @@ impl Session {
         if let Some(event) = self.events.recv().await {
             return Some(event);
         }
-        let ending = self.ending.as_mut()?.await;
+        let ending = self.ending.as_mut()?.await.unwrap_or_else(|_task_is_gone| lost());
         self.ending = None;
         Some(match ending {
-            Ok(Ending::Rejected(refusal)) => SessionEvent::Rejected(refusal),
-            Ok(Ending::Closed { reason, text, by }) => SessionEvent::Closed { reason, text, by },
-            Err(_task_is_gone) => SessionEvent::Closed {
-                reason: CloseReason::InternalError,
-                text: "the task of this room ended".to_owned(),
-                by: Side::Us,
-            },
+            Ending::Rejected(refusal) => SessionEvent::Rejected(refusal),
+            Ending::Closed { reason, text, by } => SessionEvent::Closed { reason, text, by },
         })
     }
 
@@ -274,41 +247,21 @@ impl Program for Caller {
     }
 }
 
-/// Hands the peer's events to the rooms.
+/// Ends what the peer takes for a channel of this side and is none any more.
 #[derive(Debug)]
-struct Router {
-    incoming: mpsc::Receiver<Incoming>,
-    outbox: Outbox,
-    registry: Arc<Registry>,
-    settings: Settings,
-}
+struct Farewells;
 
-impl Router {
-    async fn run(mut self) {
-        loop {
-            tokio::select! {
-                incoming = self.incoming.recv() => match incoming {
-                    Some(incoming) => self.route(&incoming),
-                    None => return,
-                },
-                () = self.outbox.send_one() => {}
-            }
-        }
-    }
-
-    fn route(&mut self, incoming: &Incoming) {
-        // This side owes no answer to what it cannot read: the peer's repeats end in a time-out that says so.
-        let Reading::Event(room_id, event) = read(incoming, &self.settings.timing) else {
-            return;
-        };
-        if let Some(inbox) = self.registry.inbox(&room_id) {
-            if inbox.try_send(event).is_err() {
-                metrics::ignored(Ignored::Flooded);
-            }
-        } else if let Some(answer) = signalling::Asker::answer_unknown(&event) {
-            self.outbox.event(&answer);
-        } else {
+impl Doorkeeper for Farewells {
+    fn unregistered(&mut self, _: &RoomId, event: Event) -> Option<Event> {
+        let answer = signalling::Asker::answer_unknown(&event);
+        if answer.is_none() {
             metrics::ignored(Ignored::Stray);
         }
+        answer
+    }
+
+    /// This side owes no answer to what it cannot read: the peer's repeats end in a time-out that says so.
+    fn unreadable(&mut self, _: Option<Event>) -> Option<Event> {
+        None
     }
 }

@@ -9,6 +9,7 @@ mod answerer;
 mod asker;
 mod handler;
 mod metrics;
+mod office;
 mod outbox;
 mod parked;
 mod port;

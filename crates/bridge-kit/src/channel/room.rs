@@ -5,7 +5,7 @@ use std::future::{Future, pending, ready};
 use std::sync::Arc;
 use std::time::Instant;
 
-use signalling::{Action, ChannelRecord, CloseReason, Ending, Event, Input, Machine, Notice, Phase};
+use signalling::{Action, ChannelRecord, CloseReason, Ending, Event, Input, Machine, Notice, Phase, Side};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -234,5 +234,14 @@ async fn ended(end: &mut watch::Receiver<End>) -> Input {
         if let Some((reason, text)) = end.borrow_and_update().clone() {
             return Input::End { reason, text };
         }
+    }
+}
+
+/// How a channel ended whose task is gone without having said so.
+pub(super) fn lost() -> Ending {
+    Ending::Closed {
+        reason: CloseReason::InternalError,
+        text: "the task of this room ended".to_owned(),
+        by: Side::Us,
     }
 }

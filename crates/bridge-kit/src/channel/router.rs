@@ -1,24 +1,84 @@
-//! Reads what comes out of the control room, and finds the room that it is for.
+//! Reads what comes out of the control room, and hands it to the room that it is for.
+
+use std::sync::Arc;
 
 use ruma::{OwnedRoomId, RoomId};
 use signalling::{Body, Event, Refusal, RejectReason, Timing};
+use tokio::sync::mpsc;
 
 use super::metrics::{self, Ignored};
+use super::outbox::Outbox;
 use super::port::Incoming;
+use super::registry::Registry;
+
+/// What a side does with what is for none of its rooms. Each gives the answer, where one is owed.
+pub(super) trait Doorkeeper: Send + 'static {
+    /// An event of a room that has no task.
+    fn unregistered(&mut self, room_id: &RoomId, event: Event) -> Option<Event>;
+
+    /// Something that cannot be read; if it asks for a channel, it comes with its rejection.
+    fn unreadable(&mut self, rejection: Option<Event>) -> Option<Event>;
+}
+
+/// Hands the peer's events to the rooms.
+#[derive(Debug)]
+pub(super) struct Router<D> {
+    pub(super) incoming: mpsc::Receiver<Incoming>,
+    pub(super) outbox: Outbox,
+    pub(super) registry: Arc<Registry>,
+    pub(super) timing: Timing,
+    pub(super) doorkeeper: D,
+}
+
+impl<D: Doorkeeper> Router<D> {
+    /// Runs until nothing can come any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                incoming = self.incoming.recv() => match incoming {
+                    Some(incoming) => self.route(&incoming),
+                    None => return,
+                },
+                () = self.outbox.send_one() => {}
+            }
+        }
+    }
+
+    fn route(&mut self, incoming: &Incoming) {
+        let answer = match read(incoming, &self.timing) {
+            Reading::Event(room_id, event) => self.pass(&room_id, event),
+            Reading::Unreadable(rejection) => self.doorkeeper.unreadable(rejection),
+            Reading::Nothing => None,
+        };
+        if let Some(answer) = answer {
+            self.outbox.event(&answer);
+        }
+    }
+
+    fn pass(&mut self, room_id: &RoomId, event: Event) -> Option<Event> {
+        let Some(inbox) = self.registry.inbox(room_id) else {
+            return self.doorkeeper.unregistered(room_id, event);
+        };
+        if inbox.try_send(event).is_err() {
+            metrics::ignored(Ignored::Flooded);
+        }
+        None
+    }
+}
 
 /// What came out of the control room.
 #[derive(Debug)]
-pub(super) enum Reading {
+enum Reading {
     /// An event, and the room that it is for.
     Event(OwnedRoomId, Event),
-    /// It cannot be read; the answer, where the answering side owes one.
+    /// It cannot be read; the rejection, if it asks for a channel.
     Unreadable(Option<Event>),
     /// Nothing to do.
     Nothing,
 }
 
 /// Reads an event of the peer.
-pub(super) fn read(incoming: &Incoming, timing: &Timing) -> Reading {
+fn read(incoming: &Incoming, timing: &Timing) -> Reading {
     let event = match Event::from_json(&incoming.kind, &incoming.content) {
         Ok(Some(event)) => event,
         Ok(None) => {

@@ -5,11 +5,11 @@ use std::future::pending;
 use std::sync::Arc;
 
 use ruma::OwnedRoomId;
-use signalling::{CloseReason, Ending, Input, Notice, Refusal, RejectReason, Side};
+use signalling::{Ending, Input, Notice, Refusal, RejectReason};
 
 use super::handler::AnswerHandler;
 use super::registry::Place;
-use super::room::Program;
+use super::room::{Program, lost};
 use crate::media::RoomMedia;
 use crate::supervise::{self, Task, TaskEnd};
 
@@ -187,14 +187,5 @@ impl<H: AnswerHandler> fmt::Debug for Voice<H> {
             Stage::Leaving { .. } => "leaving",
         };
         f.debug_struct("Voice").field("stage", &stage).finish_non_exhaustive()
-    }
-}
-
-/// How a channel ended whose task is gone without having said so.
-fn lost() -> Ending {
-    Ending::Closed {
-        reason: CloseReason::InternalError,
-        text: "the task of this room ended".to_owned(),
-        by: Side::Us,
     }
 }

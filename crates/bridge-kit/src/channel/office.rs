@@ -1,0 +1,69 @@
+//! What both sides have: rooms with tasks, and a task that hands these the peer's events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::metrics;
+use super::outbox::Outbox;
+use super::port::{ControlPort, Incoming};
+use super::registry::Registry;
+use super::room::Ground;
+use super::router::{Doorkeeper, Router};
+use super::settings::Settings;
+use crate::supervise::{self, Group, Task};
+use crate::vdp::Endpoint;
+
+/// How long [`Office::close`] waits for the goodbyes to be sent and the voice channels to be left.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// The rooms of one side and what they work with. Clones share them; the last one dropped ends the rooms' tasks.
+#[derive(Debug, Clone)]
+pub(super) struct Office {
+    pub(super) ground: Ground,
+    pub(super) settings: Settings,
+    pub(super) registry: Arc<Registry>,
+    /// The tasks of the rooms.
+    pub(super) group: Group,
+}
+
+impl Office {
+    /// An office without rooms; `name` is for logs.
+    pub(super) fn open(name: &'static str, port: Arc<dyn ControlPort>, endpoint: Endpoint, settings: Settings) -> Self {
+        metrics::describe();
+        let group = Group::new(name);
+        Self {
+            ground: Ground {
+                port,
+                endpoint,
+                stopping: group.stopping(),
+            },
+            registry: Registry::new(settings.max_rooms),
+            settings,
+            group,
+        }
+    }
+
+    /// Hands what the peer says to the rooms, for as long as the returned task lives.
+    pub(super) fn receive(
+        &self,
+        name: &'static str,
+        incoming: mpsc::Receiver<Incoming>,
+        doorkeeper: impl Doorkeeper,
+    ) -> Task<()> {
+        let router = Router {
+            incoming,
+            outbox: Outbox::new(Arc::clone(&self.ground.port)),
+            registry: Arc::clone(&self.registry),
+            timing: self.settings.timing,
+            doorkeeper,
+        };
+        supervise::spawn("channel.route", name, router.run())
+    }
+
+    /// Closes all channels because the bridge is being shut down, and waits, briefly, until that has been said.
+    pub(super) async fn close(&self) {
+        self.group.stop(GOODBYE).await;
+    }
+}
