@@ -5,8 +5,10 @@ use std::sync::Weak;
 
 use tokio::sync::mpsc;
 
-use super::endpoint::{OpenError, Reservation};
-use super::link::{Link, LinkEvent, LinkStats, Mouth, Receive, Received};
+use super::ear::{LinkEvent, Receive, Received};
+use super::link::{Link, LinkStats, OpenError};
+use super::mouth::Mouth;
+use super::reservation::Reservation;
 use crate::media::{InPacket, MediaSink, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec};
 
 /// What the peer of a room's channel is called among the sources and sinks of the room.

@@ -7,14 +7,21 @@
 
 mod channel;
 mod drops;
+mod ear;
 mod endpoint;
 mod icmp;
 mod link;
+mod mouth;
 mod port;
+mod ports;
 mod quarantine;
+mod reservation;
 mod throttle;
 
 pub use channel::OpenChannel;
 pub use drops::Drops;
-pub use endpoint::{BindError, Endpoint, OpenError, Reservation, ReserveError};
-pub use link::{Link, LinkEvent, LinkStats, Receive, Received};
+pub use ear::{LinkEvent, Receive, Received};
+pub use endpoint::Endpoint;
+pub use link::{Link, LinkStats, OpenError};
+pub use ports::{BindError, ReserveError};
+pub use reservation::Reservation;

@@ -10,8 +10,8 @@ use tokio::io::Interest;
 use vdp_proto::{ChannelTable, MAX_DATAGRAM, Packet, Refusal, Route, Taken};
 
 use super::drops::{DropCounts, Reason};
+use super::ear::Ear;
 use super::icmp;
-use super::link::Ear;
 use crate::supervise::{self, Task};
 
 /// Datagrams read in a row before other tasks have their turn.

@@ -1,0 +1,50 @@
+//! A port that was chosen for a room.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::port::Port;
+use super::ports::{Ports, ReserveError};
+use crate::config::Vdp;
+
+/// A port that was chosen for a room. What arrives there for the room is dropped until it is opened.
+#[derive(Debug)]
+pub struct Reservation {
+    ports: Arc<Ports>,
+    port: Arc<Port>,
+    room: Box<str>,
+}
+
+impl Reservation {
+    pub(super) fn new(ports: &Arc<Ports>, room: &str) -> Result<Self, ReserveError> {
+        Ok(Self {
+            port: ports.choose(room)?,
+            ports: Arc::clone(ports),
+            room: room.into(),
+        })
+    }
+
+    /// The address to put into the offer or the accept.
+    pub fn address(&self) -> SocketAddr {
+        self.ports.advertised(&self.port)
+    }
+
+    /// The room.
+    pub fn room(&self) -> &str {
+        &self.room
+    }
+
+    pub(super) fn port(&self) -> &Port {
+        &self.port
+    }
+
+    pub(super) fn config(&self) -> &Vdp {
+        self.ports.config()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.ports.give_back(&self.room, &self.port);
+    }
+}
