@@ -1,10 +1,8 @@
 //! Keeps a connection to Discord's gateway: waits for Discord at the start, and connects again when it is lost.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use bridge_kit::health::{Component, State};
-use serenity::all::{Cache, GatewayError as SerenityGateway, GatewayIntents};
+use serenity::all::{GatewayError as SerenityGateway, GatewayIntents};
 use serenity::client::{Client, ClientBuilder};
 use serenity::prelude::SerenityError;
 use tokio::sync::mpsc;
@@ -12,8 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{self, ApiError, Backoff, Entrance};
-use super::directory::Directory;
-use super::facts::UserId;
+use super::connection::Connection;
 use super::handler::{GatewayEvent, Handler};
 use crate::config::Discord;
 use crate::voice::driver::Driver;
@@ -30,83 +27,6 @@ pub(crate) enum GatewayError {
     /// Discord does not let this bot know of guilds and voice states, which needs no approval. This is Discord's fault.
     #[error("Discord refuses the intents that every bot may have")]
     Intents,
-}
-
-/// The connection as the rest of the bridge sees it.
-pub(crate) struct Connection {
-    directory: Directory,
-    health: Component,
-    state: Mutex<GatewayState>,
-    connected: AtomicU64,
-}
-
-/// Whether the gateway can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GatewayState {
-    /// Not yet, or not any more; it is being connected.
-    Connecting,
-    /// It can.
-    Connected,
-}
-
-impl GatewayState {
-    /// Its name in `/status`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Connected => "connected",
-        }
-    }
-}
-
-impl Connection {
-    pub(crate) fn new(directory: Directory, health: Component) -> Self {
-        health.set(State::Connecting, "waiting for Discord");
-        Self {
-            directory,
-            health,
-            state: Mutex::new(GatewayState::Connecting),
-            connected: AtomicU64::new(0),
-        }
-    }
-
-    /// Its state at the moment.
-    pub(crate) fn state(&self) -> GatewayState {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How often it has been connected; more than once means that it was lost in between.
-    pub(crate) fn connections(&self) -> u64 {
-        self.connected.load(Relaxed)
-    }
-
-    pub(super) fn open(&self, cache: &Arc<Cache>, bot: UserId) {
-        self.directory.open(Arc::clone(cache), bot);
-        if self.change(GatewayState::Connected) {
-            self.connected.fetch_add(1, Relaxed);
-            tracing::info!(guilds = cache.guild_count(), "connected to Discord");
-            self.health.set(State::Ready, "");
-        }
-    }
-
-    pub(super) fn bot_moved(&self) {
-        self.directory.bot_moved();
-    }
-
-    pub(super) fn lost(&self) {
-        if self.change(GatewayState::Connecting) {
-            tracing::warn!("the connection to Discord's gateway is lost; connecting again");
-            self.health
-                .set(State::Connecting, "connecting to Discord's gateway again");
-        }
-        self.directory.close();
-    }
-
-    /// Whether it was not in that state before.
-    fn change(&self, new: GatewayState) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *state, new) != new
-    }
 }
 
 /// Runs the gateway client until `stop`.

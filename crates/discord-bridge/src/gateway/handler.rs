@@ -9,7 +9,7 @@ use serenity::all::{
 use serenity::async_trait;
 use tokio::sync::mpsc;
 
-use super::client::Connection;
+use super::connection::Connection;
 use super::facts::{GuildId, UserId};
 
 /// Something changed in a guild that may end a call there. What exactly is read from the [`Directory`](super::Directory).

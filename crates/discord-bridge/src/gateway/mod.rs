@@ -2,10 +2,12 @@
 
 pub(crate) mod api;
 pub(crate) mod client;
+mod connection;
 pub(crate) mod directory;
 pub(crate) mod facts;
 pub(crate) mod handler;
 
-pub(crate) use self::client::{Connection, GatewayError};
+pub(crate) use self::client::GatewayError;
+pub(crate) use self::connection::Connection;
 pub(crate) use self::directory::Directory;
 pub(crate) use self::handler::GatewayEvent;

@@ -14,15 +14,12 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use super::counters::{SendCounters, VoiceStats};
-use super::event::{JoinError, Loss};
+use super::event::{GATEWAY_TIMEOUT, JoinError, Loss};
 use super::listener::{self, Admit, Ears, Listener};
 use super::outgoing::{self, Playback, TrackControl, TrackSource};
 use super::seat::{Seat, Seats};
 use crate::gateway::Directory;
 use crate::gateway::facts::VoiceChannel;
-
-/// How long Discord may take to answer the request to join.
-pub(crate) const GATEWAY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long the whole of a join may take, the voice server's part included.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(15);

@@ -7,6 +7,9 @@ use songbird::error::{ConnectionError, JoinError as SongbirdError};
 use songbird::events::context_data::DisconnectReason;
 use songbird::model::CloseCode;
 
+/// How long Discord may take to answer the request to join; the driver gives up then.
+pub(super) const GATEWAY_TIMEOUT: Duration = Duration::from_secs(8);
+
 /// Why a voice channel could not be joined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JoinError {
@@ -115,7 +118,7 @@ impl From<&SongbirdError> for JoinError {
             | SongbirdError::NoCall
             | SongbirdError::Driver(ConnectionError::AttemptDiscarded) => Self::Superseded,
             SongbirdError::NoSender | SongbirdError::Serenity(_) => Self::Offline,
-            SongbirdError::TimedOut => Self::NoAnswer(super::driver::GATEWAY_TIMEOUT),
+            SongbirdError::TimedOut => Self::NoAnswer(GATEWAY_TIMEOUT),
             SongbirdError::Driver(error) => Self::Lost(DisconnectReason::from(error).into()),
             _ => Self::Lost(Loss::Internal),
         }
@@ -144,10 +147,7 @@ mod tests {
     #[test]
     fn every_failure_to_join_keeps_its_cause() {
         let cases = [
-            (
-                SongbirdError::TimedOut,
-                JoinError::NoAnswer(super::super::driver::GATEWAY_TIMEOUT),
-            ),
+            (SongbirdError::TimedOut, JoinError::NoAnswer(GATEWAY_TIMEOUT)),
             (SongbirdError::NoSender, JoinError::Offline),
             (SongbirdError::Dropped, JoinError::Superseded),
             (

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::participation::Member;
+use super::member::Member;
 use super::{ChannelState, Ended};
 use crate::notice::Notice;
 use crate::ports::{Channel, Channels, Homeserver};

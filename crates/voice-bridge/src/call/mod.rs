@@ -5,6 +5,7 @@
 //! else and the other side, and nobody himself.
 
 mod core;
+mod member;
 mod participation;
 #[cfg(test)]
 mod tests;

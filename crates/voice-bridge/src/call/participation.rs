@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bridge_kit::media::{MediaSink, MediaSource, PacketSink, SinkSpec, SourceSpec};
 use metrics::gauge;
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::ChannelState;
 use super::core::Core;
+use super::member::Member;
 
 pub(super) const PARTICIPANTS: &str = "voice_bridge_participants";
 
@@ -20,15 +20,6 @@ pub struct Participation {
     kind: &'static str,
     channel: watch::Receiver<ChannelState>,
     sink: Option<MediaSink>,
-}
-
-/// What a status page shows of a participant. Nobody's name is among it.
-#[derive(Debug)]
-pub(super) struct Member {
-    kind: &'static str,
-    phase: &'static str,
-    muted: bool,
-    source: Option<Arc<MediaSource>>,
 }
 
 impl fmt::Debug for Participation {
@@ -42,12 +33,7 @@ impl fmt::Debug for Participation {
 
 impl Participation {
     pub(super) fn new(core: Arc<Core>, kind: &'static str) -> Self {
-        let id = core.enter(Member {
-            kind,
-            phase: "waiting",
-            muted: false,
-            source: None,
-        });
+        let id = core.enter(Member::new(kind));
         gauge!(PARTICIPANTS).increment(1.0);
         let channel = core.state();
         Self {
@@ -100,12 +86,5 @@ impl Drop for Participation {
     fn drop(&mut self) {
         self.core.leave(self.id);
         gauge!(PARTICIPANTS).decrement(1.0);
-    }
-}
-
-impl Member {
-    pub(super) fn status(&self) -> Value {
-        let speaking = self.source.as_ref().is_some_and(|source| source.is_speaking());
-        json!({"kind": self.kind, "phase": self.phase, "muted": self.muted, "speaking": speaking})
     }
 }
