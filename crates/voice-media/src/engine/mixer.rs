@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use opus2::Error;
 
+use super::group::{Group, GroupId, Key};
 use super::mask::Mask;
 use super::outbox::Outbox;
 use super::sink::Sink;
 use super::source::Source;
 use super::stats::Counters;
 use super::voice::{Played, STEREO_LEN, Voice};
-use crate::codec::{Encoder, FRAME_LEN};
-use crate::limiter::Limiter;
+use crate::codec::FRAME_LEN;
 use crate::{Channels, FRAME, MAX_OPUS};
 
 /// The first tick comes this long after the forwarded speaker's next packet is expected: the jitter that costs nothing.
@@ -19,12 +19,6 @@ const MARGIN: Duration = Duration::from_millis(10);
 
 /// An owner that comes later than this has left ticks out.
 const TOO_LATE: Duration = Duration::from_millis(100);
-
-/// An encoder that nobody heard for this many ticks (1 s) is given back.
-const IDLE_TICKS: u32 = 50;
-
-/// Names an encoder and the sinks that share it.
-pub(super) type GroupId = u64;
 
 /// The clock, the encoders and the buffers of a room's mixes.
 #[derive(Debug)]
@@ -34,24 +28,6 @@ pub(super) struct Mixer {
     next_group: GroupId,
     samples: Vec<f32>,
     packet: Box<[u8; MAX_OPUS]>,
-}
-
-/// One mix: what several sinks hear who leave nobody out who speaks.
-#[derive(Debug)]
-struct Group {
-    id: GroupId,
-    channels: Channels,
-    encoder: Encoder,
-    limiter: Limiter,
-    /// Ticks since it was last heard.
-    idle: u32,
-}
-
-/// What makes the mixes of two sinks equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Key {
-    pub(super) heard: Mask,
-    pub(super) channels: Channels,
 }
 
 impl Mixer {
@@ -130,7 +106,7 @@ impl Mixer {
         let members = || sinks.iter().filter(|sink| sink.due() == Some(key)).map(Sink::group);
         let free = |id: &GroupId| {
             let mut groups = self.groups.iter();
-            groups.any(|group| group.id == *id && group.idle > 0 && group.channels == key.channels)
+            groups.any(|group| group.id == *id && group.is_free() && group.channels == key.channels)
         };
         let id = members().flatten().find(free).unwrap_or(self.next_group);
         (id, members().any(|group| group != Some(id)))
@@ -164,28 +140,7 @@ impl Mixer {
     }
 
     fn drop_groups(&mut self) {
-        self.groups.retain_mut(|group| {
-            group.idle += 1;
-            group.idle <= IDLE_TICKS
-        });
-    }
-}
-
-impl Group {
-    fn new(id: GroupId, channels: Channels) -> Result<Self, Error> {
-        Ok(Self {
-            id,
-            channels,
-            encoder: Encoder::new(channels)?,
-            limiter: Limiter::new(),
-            idle: 0,
-        })
-    }
-
-    fn encode(&mut self, samples: &mut [f32], alone: bool, packet: &mut [u8; MAX_OPUS]) -> Result<usize, Error> {
-        self.idle = 0;
-        self.limiter.apply(samples, self.channels.count());
-        self.encoder.encode(samples, alone, packet)
+        self.groups.retain_mut(Group::end_tick);
     }
 }
 

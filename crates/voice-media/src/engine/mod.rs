@@ -1,5 +1,6 @@
 //! Forward or mix: one engine for one room.
 
+mod group;
 mod mask;
 mod mixer;
 mod outbox;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::group::{GroupId, Key};
 use super::mask::{Mask, Slot};
-use super::mixer::{GroupId, Key};
 use super::source::{Arrival, Source};
 use super::voice::Voice;
 use crate::timeline::{Stamp, Timeline};
