@@ -1,5 +1,6 @@
 //! The annotated example that `--generate-config` prints.
 
+use super::telemetry::default_log;
 use super::{Program, Sections};
 
 const SHARED: &str = include_str!("example.toml");
@@ -9,6 +10,7 @@ pub fn example<S: Sections>(program: &Program) -> String {
     let shared = SHARED
         .replace("{name}", program.name)
         .replace("{PREFIX}", &program.env_prefix())
+        .replace("{log}", &default_log(program))
         .replace("{bot}", program.bot)
         .replace("{ghost_prefix}", program.ghost_prefix)
         .replace("{appservice_port}", &program.appservice_port.to_string())

@@ -41,14 +41,20 @@ struct Raw {
 impl Telemetry {
     pub(super) fn read(reader: &Reader) -> Result<Self, ConfigError> {
         let Raw { listen, log, format } = reader.section("telemetry")?;
-        let log = log.unwrap_or_else(|| "info".to_owned());
+        let log = log.unwrap_or_else(|| default_log(reader.program()));
         EnvFilter::try_new(&log).map_err(|error| {
             ConfigError::invalid(
                 "telemetry.log",
-                format!("`{log}` is no filter ({error}); write \"info\" or \"info,ruma=warn\""),
+                format!("`{log}` is no filter ({error}); write \"info\" or \"warn,bridge_kit=debug\""),
             )
         })?;
         let listen = listen.unwrap_or_else(|| Program::loopback(reader.program().telemetry_port));
         Ok(Self { listen, log, format })
     }
+}
+
+/// What our own code has to say, and of the libraries only what somebody should look at: what is routine to them (each
+/// session, each codec that is probed) fills a log in which nobody finds what the bridge did.
+pub(super) fn default_log(program: &Program) -> String {
+    format!("warn,bridge_kit=info,{}=info", program.name.replace('-', "_"))
 }

@@ -10,6 +10,7 @@ mod configuration;
 mod control_room;
 mod health;
 mod homeserver;
+mod log;
 mod rooms;
 
 use std::net::TcpListener;

@@ -290,8 +290,6 @@ fn configuration(
         hs_token_file = "hs_token"
         [links]
         trusted_bridges = ["@operator:localhost"]
-        [telemetry]
-        log = "info"
     };
     let mut set = |section: &str, key: &str, value: String| {
         let table = configuration
