@@ -6,7 +6,7 @@ use bridge_kit::health::Health;
 use bridge_kit::matrix::{MatrixEnd, MatrixFeed};
 use serde_json::{Value, json};
 
-use crate::homeserver::Homeserver;
+use crate::homeserver::{Homeserver, NEWEST};
 use crate::{config, eventually, free_port, program, soon};
 
 const ALIAS: &str = "#_vdp_control:hs";
@@ -81,8 +81,17 @@ impl Bridge {
     }
 }
 
+/// The room versions that a control room may have.
+const VERSIONS: [&str; 3] = ["10", "11", NEWEST];
+
 async fn both() -> (Homeserver, Bridge, Bridge, String) {
+    both_in(NEWEST).await
+}
+
+/// Both bridges at a homeserver that makes rooms of this version.
+async fn both_in(version: &'static str) -> (Homeserver, Bridge, Bridge, String) {
     let homeserver = Homeserver::start().await;
+    homeserver.make_rooms_of(version);
     let (voice, other) = (
         Bridge::register(&homeserver, Role::Asks),
         Bridge::register(&homeserver, Role::Answers),
@@ -101,22 +110,26 @@ fn mark() -> Value {
 
 #[tokio::test]
 async fn the_room_is_made_marked_and_joined_and_both_are_heard() {
-    let (homeserver, mut voice, mut other, room) = both().await;
-    let event = homeserver.state(&room, "vdp.control", "").expect("a mark");
-    assert_eq!(event["sender"], VOICE);
-    assert_eq!(
-        (&event["content"]["asker"], &event["content"]["answerer"]),
-        (&json!(VOICE), &json!(OTHER))
-    );
-    assert_eq!(homeserver.membership(&room, OTHER).as_deref(), Some("join"));
-    voice.say(1).await;
-    assert_eq!(other.hear().await.content["n"], 1);
-    other.say(2).await;
-    let heard = voice.hear().await;
-    assert_eq!(
-        (heard.kind.as_str(), &heard.content["n"]),
-        ("vdp.channel.request", &json!(2))
-    );
+    for version in VERSIONS {
+        let (homeserver, mut voice, mut other, room) = both_in(version).await;
+        let event = homeserver.state(&room, "vdp.control", "").expect("a mark");
+        assert_eq!(event["sender"], VOICE);
+        let create = homeserver.state(&room, "m.room.create", "").expect("a room has one");
+        assert_eq!(create["content"]["room_version"], version);
+        assert_eq!(
+            (&event["content"]["asker"], &event["content"]["answerer"]),
+            (&json!(VOICE), &json!(OTHER))
+        );
+        assert_eq!(homeserver.membership(&room, OTHER).as_deref(), Some("join"));
+        voice.say(1).await;
+        assert_eq!(other.hear().await.content["n"], 1);
+        other.say(2).await;
+        let heard = voice.hear().await;
+        assert_eq!(
+            (heard.kind.as_str(), &heard.content["n"]),
+            ("vdp.channel.request", &json!(2))
+        );
+    }
 }
 
 #[tokio::test]
@@ -144,18 +157,20 @@ async fn other_rooms_are_not_heard_whatever_their_mark_says() {
 
 #[tokio::test]
 async fn a_damaged_mark_is_mended() {
-    let (homeserver, voice, other, room) = both().await;
-    let damaged = json!({ "version": 1, "asker": STRANGER, "answerer": OTHER });
-    for (sender, content) in [(STRANGER, mark()), (STRANGER, damaged), (STRANGER, json!({}))] {
-        homeserver.set_state(&room, sender, "vdp.control", "", content);
-        eventually("a new mark", || {
-            let event = homeserver.state(&room, "vdp.control", "").expect("a mark");
-            event["sender"] == VOICE && event["content"]["asker"] == VOICE
-        })
-        .await;
+    for version in VERSIONS {
+        let (homeserver, voice, other, room) = both_in(version).await;
+        let damaged = json!({ "version": 1, "asker": STRANGER, "answerer": OTHER });
+        for (sender, content) in [(STRANGER, mark()), (STRANGER, damaged), (STRANGER, json!({}))] {
+            homeserver.set_state(&room, sender, "vdp.control", "", content);
+            eventually("a new mark", || {
+                let event = homeserver.state(&room, "vdp.control", "").expect("a mark");
+                event["sender"] == VOICE && event["content"]["asker"] == VOICE
+            })
+            .await;
+        }
+        voice.ready().await;
+        other.ready().await;
     }
-    voice.ready().await;
-    other.ready().await;
 }
 
 #[tokio::test]
@@ -174,14 +189,47 @@ async fn a_peer_that_was_put_out_is_brought_back() {
 
 #[tokio::test]
 async fn power_that_was_taken_from_the_peer_is_given_back() {
-    let (homeserver, _voice, _other, room) = both().await;
-    let levels = json!({ "events": { "vdp.channel": 50 }, "events_default": 10, "users": {} });
-    homeserver.set_state(&room, STRANGER, "m.room.power_levels", "", levels);
-    eventually("power", || {
-        let levels = homeserver.state(&room, "m.room.power_levels", "").expect("levels");
-        levels["content"]["events"]["vdp.channel"] == 0 && levels["content"]["events_default"] == 0
-    })
-    .await;
+    for version in VERSIONS {
+        let (homeserver, _voice, _other, room) = both_in(version).await;
+        // From version 12 on the creator has power without being listed, and must not be.
+        let users = if version == NEWEST {
+            json!({})
+        } else {
+            json!({ VOICE: 100 })
+        };
+        let levels = json!({ "events": { "vdp.channel": 50 }, "events_default": 10, "users": users });
+        homeserver.set_state(&room, STRANGER, "m.room.power_levels", "", levels);
+        eventually("power", || {
+            let levels = homeserver.state(&room, "m.room.power_levels", "").expect("levels");
+            levels["content"]["events"]["vdp.channel"] == 0 && levels["content"]["events_default"] == 0
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_room_that_a_tombstone_closes_is_replaced() {
+    for version in VERSIONS {
+        let (homeserver, mut voice, other, room) = both_in(version).await;
+        let content = json!({ "body": "upgraded", "replacement_room": "!elsewhere:hs" });
+        homeserver.set_state(&room, STRANGER, "m.room.tombstone", "", content);
+        eventually("a new room", || {
+            let rooms = [&voice, &other].map(|bridge| bridge.end.control.room());
+            matches!(rooms, [Some(one), Some(two)] if one == two && one.as_str() != room)
+        })
+        .await;
+        other.say(1).await;
+        assert_eq!(voice.hear().await.content["n"], 1);
+    }
+}
+
+#[tokio::test]
+async fn a_guest_tells_that_a_tombstone_closes_the_room() {
+    let (homeserver, voice, other, room) = both().await;
+    voice.kill().await;
+    homeserver.set_state(&room, VOICE, "m.room.tombstone", "", json!({}));
+    eventually("a reason", || other.why_not_ready().contains("a tombstone closes")).await;
+    assert_eq!(other.end.control.room(), None, "nothing is sent there any more");
 }
 
 #[tokio::test]

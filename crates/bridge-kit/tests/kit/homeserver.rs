@@ -46,7 +46,12 @@ struct Inner {
     sent: HashMap<String, String>,
     names: BTreeMap<String, String>,
     next: u64,
+    /// The version of new rooms, where it is not the newest that there is.
+    older_version: Option<&'static str>,
 }
+
+/// The newest version that rooms may have.
+pub(crate) const NEWEST: &str = "12";
 
 #[derive(Default)]
 struct Room {
@@ -123,6 +128,11 @@ impl Homeserver {
 
     pub(crate) fn display_name(&self, user: &str) -> Option<String> {
         self.inner().names.get(user).cloned()
+    }
+
+    /// Makes rooms of this version from now on.
+    pub(crate) fn make_rooms_of(&self, version: &'static str) {
+        self.inner().older_version = (version != NEWEST).then_some(version);
     }
 
     /// A room that somebody has made.
@@ -206,19 +216,32 @@ impl Inner {
         self.next
     }
 
-    /// Room ids without a server, as room version 12 has them.
     fn create(&mut self, creator: &str) -> String {
-        let id = format!("!room{}", self.number());
+        let number = self.number();
+        let (version, id) = match self.older_version {
+            Some(older) => (older, format!("!room{number}:hs")),
+            // Ids name no server any more.
+            None => (NEWEST, format!("!room{number}")),
+        };
         self.rooms.insert(id.clone(), Room::default());
-        self.put(&id, creator, "m.room.create", Some(""), json!({ "room_version": "12" }));
-        self.put(
-            &id,
-            creator,
-            "m.room.member",
-            Some(creator),
-            json!({ "membership": "join" }),
-        );
+        let create = json!({ "room_version": version });
+        self.put(&id, creator, "m.room.create", Some(""), create);
+        let join = json!({ "membership": "join" });
+        self.put(&id, creator, "m.room.member", Some(creator), join);
         id
+    }
+
+    /// Whether a user may set state of this type.
+    fn may_set(&self, room: &str, user: &str, kind: &str) -> bool {
+        let state = |kind: &str| self.rooms[room].state.get(&(kind.to_owned(), String::new()));
+        let create = state("m.room.create").expect("a room has one");
+        if create["sender"] == user && create["content"]["room_version"] == NEWEST {
+            return true;
+        }
+        let levels = state("m.room.power_levels").map_or(&Value::Null, |event| &event["content"]);
+        let level = |path: &Value, otherwise: i64| path.as_i64().unwrap_or(otherwise);
+        let own = level(&levels["users"][user], level(&levels["users_default"], 0));
+        own >= level(&levels["events"][kind], level(&levels["state_default"], 50))
     }
 
     fn membership(&self, room: &str, user: &str) -> Option<String> {
@@ -373,18 +396,17 @@ fn create_room(inner: &mut Inner, user: &str, body: &Value) -> Response {
     if inner.aliases.contains_key(&alias) {
         return refuse(400, "M_ROOM_IN_USE");
     }
-    assert!(
-        body["power_level_content_override"]["users"].get(user).is_none(),
-        "room version 12 refuses a listed creator"
-    );
     let room = inner.create(user);
-    inner.put(
-        &room,
-        user,
-        "m.room.power_levels",
-        Some(""),
-        body["power_level_content_override"].clone(),
-    );
+    let mut levels = body["power_level_content_override"].clone();
+    if inner.older_version.is_some() {
+        levels["users"][user] = json!(100);
+    } else {
+        assert!(
+            levels["users"].get(user).is_none(),
+            "room version 12 refuses a listed creator"
+        );
+    }
+    inner.put(&room, user, "m.room.power_levels", Some(""), levels);
     for event in body["initial_state"].as_array().expect("a list") {
         let (kind, key) = (event["type"].as_str().expect("a type"), event["state_key"].as_str());
         inner.put(&room, user, kind, key, event["content"].clone());
@@ -423,6 +445,7 @@ fn in_room(inner: &mut Inner, method: &Method, room: &str, path: &[&str], user: 
                 None => refuse(404, "M_NOT_FOUND"),
             }
         }
+        (&Method::PUT, ["state", kind, _], _) if !inner.may_set(room, user, kind) => refuse(403, "M_FORBIDDEN"),
         (&Method::PUT, ["state", kind, key], _) => {
             ok(json!({ "event_id": inner.put(room, user, kind, Some(key), body) }))
         }

@@ -32,6 +32,11 @@ impl Shared {
                 "the room under the control room's alias was not made by the peer",
             ));
         }
+        if self.is_closed(&room).await? {
+            return Ok(Findings::Waiting(
+                "a tombstone closes the control room; waits for the peer to make another",
+            ));
+        }
         self.consider(&room);
         if self.is_marked(&room).await? {
             Ok(Findings::Complete(room))

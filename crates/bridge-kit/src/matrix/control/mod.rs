@@ -220,6 +220,11 @@ impl Shared {
         }
     }
 
+    /// Whether somebody has closed the room, as an upgrade to another room version does.
+    async fn is_closed(&self, room: &RoomId) -> Result<bool, MatrixError> {
+        Ok(self.client.state_event(room, TOMBSTONE, "").await?.is_some())
+    }
+
     async fn wait_for_room(&self) -> Result<OwnedRoomId, ControlError> {
         let mut ready = self.ready.subscribe();
         let found = timeout(PATIENCE, ready.wait_for(Option::is_some)).await;
@@ -244,7 +249,10 @@ impl Shared {
 }
 
 /// State that the keeper looks at again when anybody changes it.
-const STRUCTURE: [&str; 3] = [names::CONTROL, "m.room.member", power::POWER];
+const STRUCTURE: [&str; 4] = [names::CONTROL, "m.room.member", power::POWER, TOMBSTONE];
+
+/// The type of the state event that says that a room is not to be used any more.
+const TOMBSTONE: &str = "m.room.tombstone";
 
 /// What the types of all signalling events start with.
 const SIGNALLING: &str = "vdp.channel.";

@@ -13,15 +13,17 @@ use crate::matrix::{Fault, MatrixError, RoomEvent};
 
 impl Shared {
     pub(super) async fn look_as_owner(&self) -> Result<Findings, MatrixError> {
-        let room = match self.client.resolve_alias(&self.peer.control_alias).await? {
-            Some(room) if self.is_ours(&room).await? => room,
-            Some(_) => {
-                // Only this bridge can have set the alias, so the room is one that it has lost its place in.
-                tracing::warn!("the control room's alias leads nowhere; making a new room");
-                self.client.delete_alias(&self.peer.control_alias).await?;
-                self.create().await?
-            }
+        let alias = &self.peer.control_alias;
+        let room = match self.client.resolve_alias(alias).await? {
             None => self.create().await?,
+            Some(room) => match self.defect(&room).await? {
+                None => room,
+                Some(defect) => {
+                    tracing::warn!("{defect}; making a new control room");
+                    self.client.delete_alias(alias).await?;
+                    self.create().await?
+                }
+            },
         };
         self.consider(&room);
         self.mend_mark(&room).await?;
@@ -31,6 +33,16 @@ impl Shared {
         } else {
             Ok(Findings::PeerAbsent(room))
         }
+    }
+
+    /// Why the room under the alias is of no use and cannot be mended.
+    async fn defect(&self, room: &RoomId) -> Result<Option<&'static str>, MatrixError> {
+        if !self.is_ours(room).await? {
+            // Only this bridge can have set the alias, so the room is one that it has lost its place in.
+            return Ok(Some("the control room's alias leads nowhere"));
+        }
+        let closed = self.is_closed(room).await?;
+        Ok(closed.then_some("a tombstone closes the control room"))
     }
 
     /// Whether we can be in the room, and made it: a room of somebody else cannot be mended, and its creator stands

@@ -17,7 +17,7 @@ pub(super) fn power_levels() -> Value {
             "m.room.encryption": 100,
             "m.room.history_visibility": 100,
             "m.room.server_acl": 100,
-            "m.room.tombstone": 100,
+            super::TOMBSTONE: 100,
         },
         "invite": 100,
     })
@@ -72,12 +72,14 @@ mod tests {
             json!({ "events": { "vdp.channel": 50, "m.room.name": 7 }, "ban": 60 }),
             json!({ "events": { "vdp.channel": 0 }, "events_default": 10 }),
             json!({ "users": { "@peer:hs": -1 }, "events": { "vdp.channel": 0 } }),
+            json!({ "users": { "@owner:hs": 100 }, "events": { "vdp.channel": 100 } }),
             json!({ "events": "nonsense" }),
             Value::Null,
         ] {
             let mended = mend(&damaged).unwrap_or_else(|| panic!("{damaged} was left as it was"));
             assert_eq!(mend(&mended), None, "{damaged} became {mended}");
             assert_eq!(mended.get("ban"), damaged.get("ban"));
+            assert_eq!(mended.get("users"), damaged.get("users"), "the owner's own power too");
             assert_eq!(
                 mended.pointer("/events/m.room.name"),
                 damaged.pointer("/events/m.room.name")
