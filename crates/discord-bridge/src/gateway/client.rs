@@ -107,3 +107,6 @@ async fn connect(
 async fn start(client: &mut Client) -> Result<(), SerenityError> {
     client.start_autosharded().await
 }
+
+#[cfg(test)]
+mod tests;
