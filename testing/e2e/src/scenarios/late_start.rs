@@ -1,7 +1,8 @@
-//! A homeserver that is away when the bridges start, and one that goes away later: they wait, say so once, and are in
-//! touch again at once when it is back.
+//! A homeserver or a Discord that is away when the bridges start, and a homeserver that goes away later: they wait, say
+//! so once, and are in touch again soon when it is back.
 
 use super::bench::Bench;
+use crate::stack::{Bridge, Gate};
 use anyhow::{Context as _, Result};
 use std::time::{Duration, Instant};
 
@@ -10,8 +11,25 @@ const AWAY: Duration = Duration::from_secs(8);
 /// A homeserver that was not told that its appservice is back would wait up to 512 s.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 
+/// The longest of the first waits between attempts at Discord that are under way at that time: 8 s, and what is done then.
+const DISCORD_WITHIN: Duration = Duration::from_secs(15);
+
+/// What a bridge did while somebody whom it needs was away.
+struct Waiting {
+    bridge: &'static str,
+    runs: Result<()>,
+    ready: bool,
+    said: usize,
+}
+
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     bench.stack().await?;
+    no_homeserver_at_first(bench).await?;
+    no_discord_at_first(bench).await?;
+    homeserver_restarts(bench).await
+}
+
+async fn no_homeserver_at_first(bench: &mut Bench) -> Result<()> {
     let stack = bench.stack_mut()?;
     for bridge in [&mut stack.voice_bridge, &mut stack.discord_bridge] {
         bridge.stop().await?;
@@ -23,30 +41,47 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     tokio::time::sleep(AWAY).await;
     let mut waiting = Vec::new();
     for bridge in [&mut stack.voice_bridge, &mut stack.discord_bridge] {
-        let said = bridge.log().lines().filter(|line| line.contains("homeserver")).count();
-        waiting.push((bridge.name(), bridge.still_runs(), bridge.is_ready().await, said));
+        waiting.push(Waiting::of(bridge, "homeserver").await);
     }
     stack.synapse.resume().await?;
     let back = Instant::now();
     stack.voice_bridge.ready().await?;
     stack.discord_bridge.ready().await?;
     let back = back.elapsed();
-    for (name, runs, ready, said) in waiting {
-        let alive = runs.is_ok() && !ready;
-        let figure = runs.map_or_else(|error| format!("{error:#}"), |()| format!("runs, ready: {ready}"));
-        bench.check(&format!("{name} waits for a homeserver that is away"), alive, figure);
-        bench.check(
-            &format!("{name} says so once"),
-            said == 1,
-            format!("{said} lines about it"),
-        );
+    for waiting in waiting {
+        waiting.check(bench, "a homeserver");
     }
-    bench.check(
-        "both are ready again after its return",
-        back < BACK_WITHIN,
-        format!("{:.1} s", back.as_secs_f64()),
-    );
+    let figure = format!("{:.1} s", back.as_secs_f64());
+    bench.check("both are ready again after its return", back < BACK_WITHIN, figure);
+    Ok(())
+}
 
+async fn no_discord_at_first(bench: &mut Bench) -> Result<()> {
+    let stack = bench.stack_mut()?;
+    let api = stack.standin()?.info.api_base.clone();
+    let mut gate = Gate::shut(api.trim_start_matches("http://")).await?;
+    let api_base = format!("http://{}", gate.address());
+    stack.discord_bridge.stop().await?;
+    stack
+        .discord_bridge
+        .start_with(&[("DISCORD_BRIDGE_DISCORD__API_BASE", &api_base)])?;
+    tokio::time::sleep(AWAY).await;
+    let waiting = Waiting::of(&mut stack.discord_bridge, "Discord").await;
+    gate.open().await?;
+    let back = Instant::now();
+    stack.discord_bridge.ready().await?;
+    let back = back.elapsed();
+    // From here on without the gate.
+    stack.discord_bridge.stop().await?;
+    stack.discord_bridge.start()?;
+    stack.discord_bridge.ready().await?;
+    waiting.check(bench, "a Discord");
+    let figure = format!("{:.1} s", back.as_secs_f64());
+    bench.check("it is ready after Discord's return", back < DISCORD_WITHIN, figure);
+    Ok(())
+}
+
+async fn homeserver_restarts(bench: &mut Bench) -> Result<()> {
     let stack = bench.stack_mut()?;
     stack.synapse.stop().await?;
     stack.synapse.resume().await?;
@@ -64,4 +99,33 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     );
     drop(room);
     Ok(())
+}
+
+impl Waiting {
+    /// How a bridge stands; what it has said are the lines of its log about `whom` it waits for.
+    async fn of(bridge: &mut Bridge, whom: &str) -> Self {
+        Self {
+            bridge: bridge.name(),
+            runs: bridge.still_runs(),
+            ready: bridge.is_ready().await,
+            said: bridge.log().lines().filter(|line| line.contains(whom)).count(),
+        }
+    }
+
+    fn check(self, bench: &mut Bench, whom: &str) {
+        let Self {
+            bridge,
+            runs,
+            ready,
+            said,
+        } = self;
+        let waits = runs.is_ok() && !ready;
+        let figure = runs.map_or_else(|error| format!("{error:#}"), |()| format!("runs, ready: {ready}"));
+        bench.check(&format!("{bridge} waits for {whom} that is away"), waits, figure);
+        bench.check(
+            &format!("{bridge} says so once"),
+            said == 1,
+            format!("{said} lines about it"),
+        );
+    }
 }

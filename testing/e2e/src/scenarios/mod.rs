@@ -53,7 +53,7 @@ const SCENARIOS: [Scenario; 6] = [
     Scenario {
         name: "late-start",
         area: "lifecycle",
-        about: "a homeserver that is away, or comes back, is waited for and used again (C5)",
+        about: "a homeserver or a Discord that is away at the start is waited for, and used when it is there (C5)",
         run: |bench| Box::pin(late_start::run(bench)),
     },
     Scenario {

@@ -60,7 +60,14 @@ impl Bridge {
 
     /// Starts the process; [`Bridge::ready`] waits for it.
     pub fn start(&mut self) -> Result<()> {
-        self.process = Some(Process::start(self.name, self.command()?, &self.folder)?);
+        self.start_with(&[])
+    }
+
+    /// The same with environment variables that count for this run of it only.
+    pub fn start_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        let mut command = self.command()?;
+        command.envs(variables.iter().copied());
+        self.process = Some(Process::start(self.name, command, &self.folder)?);
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 //! unless the real one is asked for) and both bridges, each a process of its own on 127.0.0.1.
 
 mod bridge;
+mod gate;
 mod matrix;
 mod process;
 mod synapse;
 
 pub use bridge::{Bridge, Metrics};
+pub use gate::Gate;
 pub use matrix::Person;
 pub use process::{Process, wait_for};
 pub use synapse::{SERVER_NAME, Synapse, tools};
