@@ -12,6 +12,8 @@ use bridge_kit::vdp::{Endpoint, LinkEvent, OpenChannel};
 use tokio::sync::mpsc;
 
 const ROOM: &str = "!r:x";
+/// No test waits longer than this for anything.
+const LIMIT: Duration = Duration::from_secs(10);
 const PACKET: Duration = Duration::from_millis(20);
 
 /// A second and a half from the middle of a sentence, as 20 ms packets.
@@ -51,7 +53,8 @@ async fn s9_a_speaker_is_heard_on_the_other_side_byte_by_byte_and_not_by_himself
     let [left, right] = [pool.room("left"), pool.room("right")];
     let endpoints = [(); 2].map(|()| Endpoint::bind(&Vdp::loopback(0)).unwrap());
     let [(near, _near_events), (far, mut far_events)] = open([&endpoints[0], &endpoints[1]], [&left, &right]);
-    assert_eq!(far_events.recv().await, Some(LinkEvent::Heard));
+    let event = tokio::time::timeout(LIMIT, far_events.recv()).await;
+    assert_eq!(event, Ok(Some(LinkEvent::Heard)));
 
     let speaker = left.add_source(SourceSpec::new("speaker"));
     let (sender, own) = heard::channel();
@@ -78,7 +81,7 @@ async fn s9_a_speaker_is_heard_on_the_other_side_byte_by_byte_and_not_by_himself
         tokio::time::sleep(PACKET).await;
     }
 
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + LIMIT;
     let mut arrived = Vec::new();
     while arrived.len() + 1 < speech.len() {
         assert!(
