@@ -7,7 +7,7 @@ use signalling::{
     Notice, Offer, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
 };
 
-use crate::bench::{ANSWERER, ASKER, Bench, ROOM, address, transaction};
+use crate::bench::{ANSWERER, ASKER, Bench, ROOM, address, lost, transaction};
 
 fn event(name: &str, body: Body) -> Event {
     let header = signalling::Header {
@@ -58,14 +58,6 @@ fn close(name: &str) -> Event {
             text: String::new(),
         }),
     )
-}
-
-fn lost(epoch: u32) -> Input {
-    Input::Lost {
-        epoch,
-        reason: BrokenReason::Silent,
-        text: String::new(),
-    }
 }
 
 fn offered(event: &Event) -> Channel {

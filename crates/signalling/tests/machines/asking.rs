@@ -7,7 +7,7 @@ use signalling::{
     Notice, Offer, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
 };
 
-use crate::bench::{ANSWERER, ASKER, Bench, address, call, transaction};
+use crate::bench::{ANSWERER, ASKER, Bench, address, call, lost, transaction};
 
 fn channel(epoch: u32) -> Channel {
     Channel {
@@ -54,14 +54,6 @@ fn close(to: &Event, reason: CloseReason) -> Event {
             text: String::new(),
         }),
     )
-}
-
-fn lost(epoch: u32) -> Input {
-    Input::Lost {
-        epoch,
-        reason: BrokenReason::Silent,
-        text: String::new(),
-    }
 }
 
 /// An asker whose channel is open in epoch 1 and was heard on, and its request.

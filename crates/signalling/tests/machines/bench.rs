@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use signalling::{
-    Action, Answerer, Asker, Body, Call, Connection, Ending, Event, Format, Input, Machine, Notice, Timing,
-    TransactionId,
+    Action, Answerer, Asker, Body, BrokenReason, Call, Connection, Ending, Event, Format, Input, Machine, Notice,
+    Timing, TransactionId,
 };
 
 /// The bridged room.
@@ -46,6 +46,15 @@ pub(crate) fn call(name: &str) -> Call {
 
 pub(crate) fn answerer() -> Answerer {
     Answerer::new(ROOM, vec![Format::PlainOpus], Timing::default(), 77)
+}
+
+/// The shell has noticed that the path of an epoch is silent.
+pub(crate) fn lost(epoch: u32) -> Input {
+    Input::Lost {
+        epoch,
+        reason: BrokenReason::Silent,
+        text: String::new(),
+    }
 }
 
 /// One machine in virtual time, with a shell that reserves addresses at once.

@@ -1,11 +1,10 @@
 //! One of the two bridges, as the process that an operator would run.
 
-use super::process::{Process, wait_for};
+use super::process::Process;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 use tokio::process::Command;
 
 /// A bridge: its configuration, and its process while it runs.
@@ -74,23 +73,10 @@ impl Bridge {
     /// Waits until the bridge says that it is ready.
     pub async fn ready(&mut self) -> Result<()> {
         let url = format!("{}/ready", self.telemetry);
-        let client = reqwest::Client::new();
         let process = self.process.as_mut().context("the bridge was not started")?;
-        let outcome = wait_for("the bridge to be ready", Duration::from_mins(1), || {
-            let ended = process.still_runs();
-            let request = client.get(&url).send();
-            async move {
-                ended?;
-                Ok(request
-                    .await
-                    .is_ok_and(|response| response.status().is_success())
-                    .then_some(()))
-            }
-        });
+        let outcome = process.answers(&url).await;
         let name = self.name;
-        outcome
-            .await
-            .with_context(|| format!("{name} is not ready; its log ends with:\n{}", self.log_tail()))
+        outcome.with_context(|| format!("{name} is not ready; its log ends with:\n{}", self.log_tail()))
     }
 
     /// Whether it says that it is ready.

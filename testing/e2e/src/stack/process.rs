@@ -10,6 +10,9 @@ use tokio::process::{Child, Command};
 /// How long a program may take to end by itself after it was asked to.
 const END_WITHIN: Duration = Duration::from_secs(8);
 
+/// How long a program may take until it answers.
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -83,6 +86,22 @@ impl Process {
                 self.log_tail()
             ),
         }
+    }
+
+    /// Waits until the program answers at `url` with success; fails when it has ended instead.
+    pub async fn answers(&mut self, url: &str) -> Result<()> {
+        let client = reqwest::Client::new();
+        let what = format!("{} to answer at {url}", self.name);
+        wait_for(&what, ANSWER_WITHIN, || {
+            let ended = self.still_runs();
+            let request = client.get(url).send();
+            async move {
+                ended?;
+                let answer = request.await;
+                Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+            }
+        })
+        .await
     }
 
     /// Asks the program to end (SIGTERM) and waits for it; kills it if it does not.

@@ -1,11 +1,10 @@
 //! A Synapse of one's own, on loopback and without federation.
 
-use super::process::{Process, wait_for};
+use super::process::Process;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::process::Command;
 
 /// The name of the homeserver in user ids and aliases.
@@ -54,19 +53,7 @@ impl Synapse {
             .current_dir(&self.folder);
         let mut process = Process::start("synapse", command, &self.folder)?;
         let versions = format!("{}/_matrix/client/versions", self.url);
-        let client = reqwest::Client::new();
-        wait_for("Synapse to answer", Duration::from_mins(1), || {
-            let ended = process.still_runs();
-            let request = client.get(&versions).send();
-            async move {
-                ended?;
-                Ok(request
-                    .await
-                    .is_ok_and(|response| response.status().is_success())
-                    .then_some(()))
-            }
-        })
-        .await?;
+        process.answers(&versions).await?;
         self.process = Some(process);
         Ok(())
     }
