@@ -1,6 +1,7 @@
 // Bundles the page into dist/, which any static file server can serve.
 
 import { cp, mkdir, rm } from "node:fs/promises";
+import { basename } from "node:path";
 import { build } from "esbuild";
 
 const folder = (path) => new URL(path, import.meta.url).pathname;
@@ -9,7 +10,7 @@ await rm(folder("dist"), { recursive: true, force: true });
 await mkdir(folder("dist"));
 await build({
     absWorkingDir: folder("."),
-    entryPoints: { app: "src/main.js", "recorder-worklet": "src/recorder-worklet.js" },
+    entryPoints: { app: "src/main.js", "recorder-worklet": "src/shared/recorder-worklet.js" },
     outdir: "dist",
     bundle: true,
     minify: true,
@@ -20,6 +21,6 @@ await build({
     alias: { "@matrix-org/matrix-sdk-crypto-wasm": "./src/no-encryption.cjs" },
     logLevel: "warning",
 });
-for (const file of ["index.html", "style.css"]) {
-    await cp(folder(`src/${file}`), folder(`dist/${file}`));
+for (const file of ["index.html", "style.css", "shared/base.css"]) {
+    await cp(folder(`src/${file}`), folder(`dist/${basename(file)}`));
 }

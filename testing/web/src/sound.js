@@ -1,11 +1,9 @@
 // The page's sound: plays the other side, measures both levels and, if wanted, records both by one clock.
 
-import { Recording } from "./recording.js";
+import { Meter } from "./shared/meter.js";
+import { Recording } from "./shared/recording.js";
 
 const SAMPLE_RATE = 48000;
-const METER_MS = 100;
-/** Levels that are remembered: one second. */
-const REMEMBERED = 10;
 
 /** One audio graph for both directions of a call. */
 export class Sound {
@@ -72,33 +70,5 @@ export class Sound {
     /** The level now and the highest one of the last second (RMS, 0 to 1). */
     level(kind) {
         return this.#inputs[kind]?.meter.level() ?? { now: 0, peak: 0 };
-    }
-}
-
-class Meter {
-    #analyser;
-    #samples;
-    #levels = [];
-    #timer;
-
-    constructor(analyser) {
-        this.#analyser = analyser;
-        this.#samples = new Float32Array(analyser.fftSize);
-        this.#timer = setInterval(() => this.#measure(), METER_MS);
-    }
-
-    #measure() {
-        this.#analyser.getFloatTimeDomainData(this.#samples);
-        const energy = this.#samples.reduce((sum, sample) => sum + sample * sample, 0);
-        this.#levels.push(Math.sqrt(energy / this.#samples.length));
-        this.#levels = this.#levels.slice(-REMEMBERED);
-    }
-
-    level() {
-        return { now: this.#levels.at(-1) ?? 0, peak: Math.max(0, ...this.#levels) };
-    }
-
-    stop() {
-        clearInterval(this.#timer);
     }
 }

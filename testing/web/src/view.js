@@ -1,9 +1,6 @@
 // Draws the page's state. Nothing here knows how it came about.
 
-const byId = (id) => document.getElementById(id);
-
-/** Speech is between about 0.003 and 0.3; people hear, and read a meter, by the logarithm. */
-const meterValue = (level) => Math.max(0, Math.min(1, 1 + Math.log10(Math.max(level, 1e-6) / 0.3) / 2.2));
+import { byId, element, fill, meterValue, showMeter, text } from "./shared/dom.js";
 
 const TONES = {
     open: "good",
@@ -29,25 +26,6 @@ const HEADLINES = {
 function duration(seconds) {
     const whole = Math.floor(seconds);
     return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-}
-
-/** An element with text and children. */
-function element(name, { text, className, tone, children = [] } = {}) {
-    const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
-    if (className) made.className = className;
-    if (tone) made.dataset.tone = tone;
-    made.append(...children);
-    return made;
-}
-
-/** Replaces the children only where they differ, so that nothing flickers and screen readers stay calm. */
-function fill(parent, children) {
-    const wanted = children.map((child) => child.outerHTML).join("");
-    if (parent.dataset.drawn !== wanted) {
-        parent.dataset.drawn = wanted;
-        parent.replaceChildren(...children);
-    }
 }
 
 /** Who may call from here, the one who does marked. */
@@ -107,23 +85,12 @@ function explanation({ call, muted, endReason, seconds, channel, ready }) {
     }
 }
 
-function text(id, wanted) {
-    if (byId(id).textContent !== wanted) {
-        byId(id).textContent = wanted;
-    }
-}
-
 /** Both levels (RMS, 0 to 1). */
 export function showLevels({ microphone, remote }) {
-    showMeter(byId("microphone-meter"), meterValue(microphone));
-    showMeter(byId("remote-meter"), meterValue(remote));
+    showMeter("microphone-meter", microphone);
+    showMeter("remote-meter", remote);
     const voice = Math.max(meterValue(microphone), meterValue(remote));
     document.querySelector(".orb").style.setProperty("--voice", voice.toFixed(2));
-}
-
-function showMeter(meter, value) {
-    meter.style.setProperty("--level", value.toFixed(3));
-    meter.setAttribute("aria-valuenow", value.toFixed(1));
 }
 
 /** The stops between the browser and the voice channel. */
@@ -158,7 +125,7 @@ export function showDiscord(discord) {
     fill(
         byId("discord"),
         people.map((person) => {
-            const face = element("b", { text: person.name.slice(0, 1) });
+            const face = element("b", { text: person.name.slice(0, 1), className: "face" });
             const remark = person.muted ? "muted" : person.bot ? "bot" : undefined;
             const children = [face, element("span", { text: person.name })];
             if (remark) children.push(element("small", { text: remark }));
