@@ -10,6 +10,7 @@ mod control;
 mod counters;
 mod gateway;
 mod guild;
+mod page;
 mod people;
 mod rest;
 mod server;

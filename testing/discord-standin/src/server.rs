@@ -206,6 +206,7 @@ impl Server {
         } else {
             world.guild.accounts.remove(&user);
             self.voice.forget(user);
+            self.player.forget(user);
         }
         world.broadcast(intents::GUILD_MEMBERS, "GUILD_MEMBER_REMOVE", &data);
     }

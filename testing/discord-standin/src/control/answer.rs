@@ -11,13 +11,15 @@ use crate::{control::types::AccountKind, guild::Guild, server::Server, snowflake
 
 /// A request that cannot be fulfilled.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
     Invalid(String),
+    #[error("{0}")]
+    Forbidden(String),
     #[error("{0}")]
     Internal(String),
 }
@@ -28,6 +30,7 @@ impl IntoResponse for Refusal {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, Json(json!({"error": self.to_string()}))).into_response()
@@ -42,7 +45,7 @@ pub(super) fn done() -> Json<Value> {
     Json(json!({}))
 }
 
-pub(super) async fn unknown() -> Refusal {
+pub(crate) async fn unknown() -> Refusal {
     Refusal::NotFound("no such route".to_owned())
 }
 
@@ -57,7 +60,7 @@ pub(super) fn user(server: &Server, who: &str) -> Result<Snowflake, Refusal> {
 }
 
 /// The person that a path names; a bot moves itself.
-pub(super) fn person(server: &Server, who: &str) -> Result<Snowflake, Refusal> {
+pub(crate) fn person(server: &Server, who: &str) -> Result<Snowflake, Refusal> {
     let user = user(server, who)?;
     let kind = {
         let world = server.world.lock();

@@ -1,6 +1,6 @@
 //! The control interface: makes things happen and tells what was seen.
 
-mod answer;
+pub(crate) mod answer;
 mod bots;
 pub(crate) mod client;
 mod guild;
@@ -11,13 +11,16 @@ mod view;
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Router, middleware,
     routing::{get, post, put},
 };
 
-use crate::server::Server;
+use crate::{
+    page::{self, same_origin},
+    server::Server,
+};
 
-/// The routes of the control interface.
+/// The routes of the control interface, the page among them.
 pub(crate) fn router(server: Arc<Server>) -> Router {
     Router::new()
         .route("/health", get(view::health))
@@ -58,6 +61,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
             put(guild::set_overwrite).delete(guild::clear_overwrite),
         )
         .route("/roles/{role}", put(guild::set_role))
+        .merge(page::router())
         .fallback(answer::unknown)
+        .layer(middleware::from_fn(same_origin::only))
         .with_state(server)
 }

@@ -1,4 +1,4 @@
-//! Plays files as people: every frame leaves on an absolute 20 ms clock, from one thread of its own.
+//! Speaks as people, from files or live: every frame leaves on an absolute 20 ms clock, from one thread of its own.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::sound::{FRAME, Frames};
+use super::{
+    live::Live,
+    sound::{FRAME, Frames},
+};
 use crate::{
     clock::Clock,
     control::types::Playback,
@@ -39,9 +42,20 @@ pub(crate) struct Player {
     mouths: Arc<Mutex<HashMap<Snowflake, Mouth>>>,
 }
 
-/// One person's mouth: the present or last file, and RTP counters that go on from file to file.
+/// One person's mouth: what it says, and RTP counters that go on from file to file.
 #[derive(Debug)]
 struct Mouth {
+    file: Option<File>,
+    live: Live,
+    sequence: u16,
+    timestamp_origin: u32,
+    /// Silence frames that are still to follow; all of them while speaking.
+    silences_left: u8,
+}
+
+/// The present or last file.
+#[derive(Debug)]
+struct File {
     frames: Frames,
     next: usize,
     looping: bool,
@@ -50,23 +64,13 @@ struct Mouth {
     announce: Option<oneshot::Sender<()>>,
     sent: u64,
     loops: u64,
-    sequence: u16,
-    timestamp_origin: u32,
-    /// Silence frames that are still to follow; all of them while speaking.
-    silences_left: u8,
 }
 
 impl Mouth {
     fn new() -> Self {
         Self {
-            frames: Arc::new([]),
-            next: 0,
-            looping: false,
-            started_ns: None,
-            finished_ns: None,
-            announce: None,
-            sent: 0,
-            loops: 0,
+            file: None,
+            live: Live::default(),
             sequence: rand::random(),
             timestamp_origin: rand::random(),
             silences_left: 0,
@@ -74,18 +78,54 @@ impl Mouth {
     }
 
     fn is_idle(&self) -> bool {
-        self.finished_ns.is_some() && self.silences_left == 0
+        let played = self.file.as_ref().is_none_or(|file| file.finished_ns.is_some());
+        played && self.live.is_empty() && self.silences_left == 0
+    }
+}
+
+impl File {
+    fn new(frames: Frames, looping: bool, announce: oneshot::Sender<()>) -> Self {
+        Self {
+            frames,
+            next: 0,
+            looping,
+            started_ns: None,
+            finished_ns: None,
+            announce: Some(announce),
+            sent: 0,
+            loops: 0,
+        }
     }
 
-    /// The frame of the file that is due now.
-    fn take_frame(&mut self) -> Option<Arc<[u8]>> {
+    /// The frame that is due now.
+    fn take(&mut self, now_ns: u64) -> Option<Arc<[u8]>> {
+        self.started_ns.get_or_insert(now_ns);
         if self.next >= self.frames.len() && self.looping && !self.frames.is_empty() {
             self.next = 0;
             self.loops += 1;
         }
-        let frame = self.frames.get(self.next).cloned()?;
-        self.next += 1;
-        Some(frame)
+        let frame = self.frames.get(self.next).cloned();
+        match &frame {
+            Some(_) => self.next += 1,
+            None => {
+                self.finished_ns.get_or_insert(now_ns);
+            }
+        }
+        frame
+    }
+
+    fn playback(&self) -> Playback {
+        let frames = self.frames.len() as u64;
+        Playback {
+            playing: self.finished_ns.is_none(),
+            started_at_ns: self.started_ns.unwrap_or_default(),
+            frames,
+            duration_ns: frames * TICK_NS,
+            looping: self.looping,
+            sent: self.sent,
+            loops: self.loops,
+            finished_at_ns: self.finished_ns,
+        }
     }
 }
 
@@ -110,40 +150,34 @@ impl Player {
         let (announce, announced) = oneshot::channel();
         let mut mouths = self.mouths.lock();
         let mouth = mouths.entry(user).or_insert_with(Mouth::new);
-        mouth.frames = frames;
-        mouth.next = 0;
-        mouth.looping = looping;
-        mouth.started_ns = None;
-        mouth.finished_ns = None;
-        mouth.announce = Some(announce);
-        mouth.sent = 0;
-        mouth.loops = 0;
+        mouth.file = Some(File::new(frames, looping, announce));
         announced
+    }
+
+    /// Says one frame as a person, as soon as the clock allows; false when an older one had to give way.
+    pub(crate) fn talk(&self, user: Snowflake, opus: Arc<[u8]>) -> bool {
+        let mut mouths = self.mouths.lock();
+        mouths.entry(user).or_insert_with(Mouth::new).live.push(opus)
     }
 
     /// Ends a playback; silence frames follow.
     pub(crate) fn stop(&self, user: Snowflake) {
-        if let Some(mouth) = self.mouths.lock().get_mut(&user) {
-            mouth.looping = false;
-            mouth.next = mouth.frames.len();
+        let mut mouths = self.mouths.lock();
+        if let Some(file) = mouths.get_mut(&user).and_then(|mouth| mouth.file.as_mut()) {
+            file.looping = false;
+            file.next = file.frames.len();
         }
     }
 
     /// What a person plays or played last.
     pub(crate) fn playback(&self, user: Snowflake) -> Option<Playback> {
         let mouths = self.mouths.lock();
-        let mouth = mouths.get(&user)?;
-        let frames = mouth.frames.len() as u64;
-        Some(Playback {
-            playing: mouth.finished_ns.is_none(),
-            started_at_ns: mouth.started_ns.unwrap_or_default(),
-            frames,
-            duration_ns: frames * TICK_NS,
-            looping: mouth.looping,
-            sent: mouth.sent,
-            loops: mouth.loops,
-            finished_at_ns: mouth.finished_ns,
-        })
+        mouths.get(&user)?.file.as_ref().map(File::playback)
+    }
+
+    /// Forgets a person who left the guild.
+    pub(crate) fn forget(&self, user: Snowflake) {
+        self.mouths.lock().remove(&user);
     }
 
     fn run(&self, voice: &Voice, stop: &AtomicBool) {
@@ -171,19 +205,18 @@ impl Player {
     }
 
     fn advance(&self, voice: &Voice, user: Snowflake, mouth: &mut Mouth, tick: u32) {
-        mouth.started_ns.get_or_insert_with(|| self.clock.now_ns());
-        let frame = mouth.take_frame();
-        if frame.is_none() {
-            mouth.finished_ns.get_or_insert_with(|| self.clock.now_ns());
-        }
-        // While muted the file runs on unheard, as speech into a muted microphone does.
-        let audible = frame.filter(|_| voice.may_be_heard(user));
+        let now_ns = self.clock.now_ns();
+        // Live speech goes before a file. While that or mute keeps it from being heard, the file runs on unheard, as
+        // speech into a muted microphone does.
+        let live = mouth.live.take();
+        let file = mouth.file.as_mut().and_then(|file| file.take(now_ns));
+        let from_file = live.is_none();
+        let audible = live.or(file).filter(|_| voice.may_be_heard(user));
         if let Some(opus) = &audible {
             if !voice.is_speaking(user) {
                 voice.set_speaking(user, MICROPHONE);
             }
             say(voice, user, mouth, tick, opus);
-            mouth.sent += 1;
             mouth.silences_left = SILENCES;
         } else if mouth.silences_left > 0 {
             say(voice, user, mouth, tick, &Arc::from(SILENCE));
@@ -192,9 +225,12 @@ impl Player {
                 voice.set_speaking(user, 0);
             }
         }
-        if let Some(announce) = mouth.announce.take() {
-            // Whoever asked may have gone away meanwhile, which changes nothing.
-            let _gone = announce.send(());
+        if let Some(file) = &mut mouth.file {
+            file.sent += u64::from(from_file && audible.is_some());
+            if let Some(announce) = file.announce.take() {
+                // Whoever asked may have gone away meanwhile, which changes nothing.
+                let _gone = announce.send(());
+            }
         }
     }
 }

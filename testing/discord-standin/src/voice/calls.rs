@@ -53,6 +53,9 @@ impl Voice {
         if let Some(client) = &mut member.client {
             client.hand_over(ToClient::Close(code));
         }
+        for other in calls.members.values_mut() {
+            other.hearing.forget(user);
+        }
         if member.is_connected() {
             calls.tell_others(member.channel, user, Op::ClientDisconnect, &json!({"user_id": user}));
         }

@@ -196,8 +196,8 @@ impl Voice {
             .filter(|(user, other)| **user != sender && other.channel == channel && other.hears);
         for (user, listener) in listeners {
             let delivered = if listener.person {
-                if let Some(ear) = ears.get_mut(user).filter(|ear| ear.is_running()) {
-                    ear.log_mut().push(plain.arrival.clone());
+                if ears.get_mut(user).is_some_and(|ears| !ears.hear(&plain.arrival)) {
+                    self.counters.count("page_reads_slowly");
                 }
                 true
             } else {
@@ -210,7 +210,10 @@ impl Voice {
                         .is_some_and(|packet| self.transmit(&packet, to))
                 })
             };
-            listener.counts.frames_heard += u64::from(delivered);
+            if delivered {
+                listener.counts.frames_heard += 1;
+                listener.hearing.count(&plain.arrival);
+            }
         }
         Ok(())
     }

@@ -75,7 +75,13 @@ pub(crate) struct FrameLog {
     frames: VecDeque<LoggedFrame>,
     first_index: u64,
     limit: usize,
-    sources: HashMap<u32, Source>,
+    sources: HashMap<u32, Track>,
+}
+
+/// Follows one source from frame to frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Track {
+    last: Option<Source>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,13 +105,7 @@ impl FrameLog {
 
     /// Takes a frame, and says what is strange about it.
     pub(crate) fn push(&mut self, arrival: Arrival) -> Option<Oddity> {
-        let before = self.sources.get(&arrival.ssrc).copied();
-        let frame = LoggedFrame::place(arrival, before.as_ref());
-        let oddity = before.and_then(|source| source.oddity(&frame));
-        if !frame.late {
-            self.sources
-                .insert(frame.arrival.ssrc, Source::after(&frame.arrival, before.as_ref()));
-        }
+        let (frame, oddity) = self.sources.entry(arrival.ssrc).or_default().place(arrival);
         if self.frames.len() == self.limit {
             self.frames.pop_front();
             self.first_index += 1;
@@ -139,6 +139,19 @@ impl FrameLog {
             .last()
             .map_or(since.max(self.first_index), |frame| frame.index + 1);
         (frames, next)
+    }
+}
+
+impl Track {
+    /// Gives a frame its place after those before it, and says what is strange about it.
+    pub(crate) fn place(&mut self, arrival: Arrival) -> (LoggedFrame, Option<Oddity>) {
+        let before = self.last;
+        let frame = LoggedFrame::place(arrival, before.as_ref());
+        let oddity = before.and_then(|source| source.oddity(&frame));
+        if !frame.late {
+            self.last = Some(Source::after(&frame.arrival, before.as_ref()));
+        }
+        (frame, oddity)
     }
 }
 

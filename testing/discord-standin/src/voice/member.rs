@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     crypto::Transport,
+    hearing::Hearing,
     protocol::{Framing, Op},
     ring::Ring,
 };
@@ -28,6 +29,7 @@ pub(crate) struct Member {
     pub(crate) client: Option<Client>,
     pub(crate) ring: Ring,
     pub(crate) counts: Counts,
+    pub(super) hearing: Hearing,
 }
 
 /// Frames of one member.
@@ -83,6 +85,7 @@ impl Member {
             client: None,
             ring: Ring::default(),
             counts: Counts::default(),
+            hearing: Hearing::default(),
         }
     }
 

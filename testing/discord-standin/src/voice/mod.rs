@@ -3,9 +3,11 @@
 mod calls;
 pub(crate) mod crypto;
 mod dave;
+mod ears;
 mod forward;
 pub(crate) mod frames;
 pub(crate) mod gateway;
+pub(crate) mod hearing;
 mod member;
 pub(crate) mod protocol;
 pub(crate) mod recording;
@@ -30,6 +32,7 @@ use crate::{
     snowflake::Snowflake,
 };
 use dave::Group;
+use ears::Ears;
 use frames::FrameLog;
 use member::{Counts, Member};
 use recording::Recording;
@@ -55,8 +58,8 @@ struct Calls {
     groups: HashMap<Snowflake, Group>,
     /// What each member sent; outlives his stay in a channel.
     mouths: HashMap<Snowflake, FrameLog>,
-    /// What people hear while they record.
-    ears: HashMap<Snowflake, Recording>,
+    /// What people hear with; outlives their stay in a channel.
+    ears: HashMap<Snowflake, Ears>,
     last_ssrc: u32,
 }
 
@@ -122,14 +125,16 @@ impl Voice {
     /// Begins to record what a person hears; returns the time of sample zero.
     pub(crate) fn record(&self, user: Snowflake) -> u64 {
         let now = self.clock.now_ns();
-        self.calls.lock().ears.insert(user, Recording::start(now));
+        self.calls.lock().ears.entry(user).or_default().recording = Some(Recording::start(now));
         now
     }
 
     /// Reads, or with `f` changes, a person's recording; `None` when there is none.
     pub(crate) fn recording<T>(&self, user: Snowflake, f: impl FnOnce(&mut Recording, u64) -> T) -> Option<T> {
         let now = self.clock.now_ns();
-        self.calls.lock().ears.get_mut(&user).map(|recording| f(recording, now))
+        let mut calls = self.calls.lock();
+        let recording = calls.ears.get_mut(&user)?.recording.as_mut()?;
+        Some(f(recording, now))
     }
 
     /// Frames that a person heard since his recording began.

@@ -9,5 +9,6 @@ mod client;
 mod crypto;
 mod garbage;
 mod gateway;
+mod page;
 mod rest;
 mod voice;

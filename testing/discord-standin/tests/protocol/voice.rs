@@ -16,7 +16,7 @@ use crate::{
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 
 /// A WAV file with a tone.
-fn tone(directory: &tempfile::TempDir, seconds: u32) -> PathBuf {
+pub(crate) fn tone(directory: &tempfile::TempDir, seconds: u32) -> PathBuf {
     let path = directory.path().join("tone.wav");
     let spec = hound::WavSpec {
         channels: 1,
@@ -35,7 +35,7 @@ fn tone(directory: &tempfile::TempDir, seconds: u32) -> PathBuf {
 }
 
 /// FNV-1a in 16 digits, as frame logs give it.
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
