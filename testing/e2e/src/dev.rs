@@ -14,6 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 /// Who talks in the local Discord.
 const TALKER: &str = "Dora";
+/// Who a person is on the page of the local Discord.
+const GUEST: &str = "Gwen";
 
 /// A voice channel of the real Discord.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ pub async fn run(port: u16, real: Option<RealDiscord>) -> Result<()> {
     print(&format!("  Logs           {}", stack.folder.display()));
     if let Some(standin) = &stack.standin {
         print(&format!(
-            "  Local Discord  {}  (its control interface: docs/discord-standin.md)",
+            "  Local Discord  {}/?name={GUEST}  (and its control interface: docs/discord-standin.md)",
             standin.info.control
         ));
     }

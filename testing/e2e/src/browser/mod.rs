@@ -6,6 +6,7 @@
 
 mod driver;
 pub mod page;
+mod standin;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,10 @@ use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
 use driver::Driver;
 pub use page::{CallState, PageState};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
+pub use standin::{ShownMember, StandinPage};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -159,9 +163,19 @@ impl Browser {
         within: Duration,
         is_so: impl Fn(&PageState) -> bool,
     ) -> Result<PageState, BrowserError> {
+        self.wait_for_page(what, within, is_so).await
+    }
+
+    /// The same for any page that tells its state.
+    async fn wait_for_page<P: DeserializeOwned + fmt::Display>(
+        &mut self,
+        what: &str,
+        within: Duration,
+        is_so: impl Fn(&P) -> bool,
+    ) -> Result<P, BrowserError> {
         let started = Instant::now();
         loop {
-            let page = self.state().await?;
+            let page = self.page_state().await?;
             if is_so(&page) {
                 return Ok(page);
             }
@@ -174,6 +188,10 @@ impl Browser {
 
     /// What the page shows, and hears, now.
     pub async fn state(&mut self) -> Result<PageState, BrowserError> {
+        self.page_state().await
+    }
+
+    async fn page_state<P: DeserializeOwned>(&mut self) -> Result<P, BrowserError> {
         self.driver.ask_for("tell its state", "state", json!({})).await
     }
 
@@ -218,7 +236,8 @@ impl Browser {
         self.driver.close().await
     }
 
-    async fn click(&mut self, selector: &str) -> Result<(), BrowserError> {
+    /// Clicks what a selector of Playwright finds.
+    pub async fn click(&mut self, selector: &str) -> Result<(), BrowserError> {
         self.driver
             .ask(&format!("click {selector}"), "click", json!({ "selector": selector }))
             .await
@@ -226,7 +245,7 @@ impl Browser {
     }
 }
 
-fn wait_error(what: &str, waited: Duration, page: &PageState) -> BrowserError {
+fn wait_error(what: &str, waited: Duration, page: &impl fmt::Display) -> BrowserError {
     BrowserError::Wait {
         what: what.to_owned(),
         waited,

@@ -2,8 +2,8 @@
 
 use super::bench::Bench;
 use crate::audio::{Audio, Clock, Recording, SpeechCheck, VoicePath, muted};
-use crate::stack::Stack;
 use anyhow::Result;
+use discord_standin::ControlClient;
 use std::path::Path;
 
 /// `SPEECH_CHECK`, its control against other speech, and the test of the check itself.
@@ -37,8 +37,7 @@ pub(crate) fn speech_checks(
 }
 
 /// What a person on Discord heard, on the wall clock.
-pub(crate) async fn heard_on_discord(stack: &Stack, who: &str, folder: &Path) -> Result<Recording> {
-    let control = &stack.standin()?.control;
+pub(crate) async fn heard_on_discord(control: &ControlClient, who: &str, folder: &Path) -> Result<Recording> {
     let recording = control.recording(who).await?;
     let file = folder.join(format!("{who}.wav"));
     std::fs::write(&file, control.recording_wav(who, None).await?)?;

@@ -7,6 +7,7 @@ mod leftovers;
 mod listening;
 mod page_to_page;
 mod rejections;
+mod standin_page;
 mod voip_speech;
 mod voip_three;
 
@@ -25,7 +26,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -61,6 +62,12 @@ const SCENARIOS: [Scenario; 6] = [
         area: "dev",
         about: "the page of `cargo xtask dev`: Call is clicked, states change, Discord is heard, Ctrl-C ends all (C3)",
         run: |bench| Box::pin(dev_page::run(bench)),
+    },
+    Scenario {
+        name: "standin-page",
+        area: "dev",
+        about: "the page of the local Discord: rings, mutes and who hears whom are shown, speech goes both ways",
+        run: |bench| Box::pin(standin_page::run(bench)),
     },
 ];
 

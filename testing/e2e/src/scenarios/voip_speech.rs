@@ -45,7 +45,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     tokio::time::sleep(TALK).await;
 
     let recordings = alice.recordings().await?;
-    let heard_by_dora = heard_on_discord(&stack, &dora.id, &bench.folder("voip-speech")?).await?;
+    let heard_by_dora = heard_on_discord(&standin.control, &dora.id, &bench.folder("voip-speech")?).await?;
     let said_by_dora = said_on_discord(&file, playback.started_at_ns)?;
     let said_by_alice = recordings.microphone.since(heard_from);
     let check = speech_checks(

@@ -94,7 +94,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         });
     }
     for ((user, turn), together) in users.iter().zip(discord_turns).zip(discord_together) {
-        let heard = heard_on_discord(&stack, &user.id, &folder).await?;
+        let heard = heard_on_discord(&stack.standin()?.control, &user.id, &folder).await?;
         participants.push(Participant {
             name: user.name.to_owned(),
             turn,

@@ -209,20 +209,26 @@ impl Stack {
         self.voice_bridge.stop().await?;
         self.discord_bridge.stop().await?;
         if let Some(standin) = self.standin.take() {
-            standin.process.stop().await?;
+            standin.stop().await?;
         }
         self.synapse.stop().await
     }
 }
 
 impl Standin {
-    async fn start(folder: &Path) -> Result<Self> {
+    /// Starts it alone.
+    pub async fn start(folder: &Path) -> Result<Self> {
         let mut command = Command::new(bridge::program("discord-standin")?);
         command.arg("--ca-out").arg(folder.join("discord-ca.pem"));
         let (process, line) = Process::start_with_line("discord-standin", command, folder).await?;
         let info: Info = serde_json::from_str(&line).with_context(|| format!("its ready line is: {line}"))?;
         let control = ControlClient::new(info.control.clone());
         Ok(Self { process, info, control })
+    }
+
+    /// Ends it.
+    pub async fn stop(self) -> Result<()> {
+        self.process.stop().await.map(drop)
     }
 }
 
