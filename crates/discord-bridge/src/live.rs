@@ -13,7 +13,7 @@ use bridge_kit::health::Health;
 use bridge_kit::media::{
     Except, InPacket, MediaPool, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec,
 };
-use discord_standin::types::FrameKind;
+use discord_standin::types::{FrameKind, Protection};
 use discord_standin::{ControlClient, Info, Standin};
 use opus2::{Application, Channels, Decoder, Encoder};
 use tokio::sync::mpsc;
@@ -115,6 +115,20 @@ impl Bench {
         (session, losses)
     }
 
+    /// Waits until whoever is in the voice channel has the keys of everyone else.
+    async fn keys_are_agreed(&self) {
+        let agreed = async || {
+            let state = self.control.state().await.unwrap();
+            let channel = state
+                .channels
+                .into_iter()
+                .find(|known| known.id == self.info.voice_channel_id);
+            let call = channel.and_then(|channel| channel.call);
+            call.is_some_and(|call| call.members.len() > 1 && call.pending.is_empty() && call.transition.is_none())
+        };
+        eventually("the keys are agreed", agreed).await;
+    }
+
     /// Whether the local Discord has the bot in a voice channel.
     async fn bot_is_in_voice(&self) -> bool {
         self.control
@@ -214,6 +228,8 @@ async fn the_room_is_heard_on_discord() {
             .unwrap();
         let matrix = bench.room.add_source(SourceSpec::new("matrix"));
         let (session, _losses) = bench.join().await;
+        // Until then songbird speaks unencrypted, which nobody hears.
+        bench.keys_are_agreed().await;
 
         let packets = speech(150);
         say(&matrix, &packets).await;
@@ -232,8 +248,8 @@ async fn the_room_is_heard_on_discord() {
         let frames = bench.control.frames(&alice.id, 0).await.unwrap().frames;
         let voice: Vec<String> = frames
             .into_iter()
-            .filter(|frame| frame.kind == FrameKind::Voice)
-            .map(|frame| frame.digest)
+            .filter(|frame| frame.kind == FrameKind::Voice && frame.protection == Protection::Encrypted)
+            .filter_map(|frame| frame.opus_digest)
             .collect();
         let said: Vec<String> = packets.iter().map(|opus| digest(opus)).collect();
         let mut rest = said.iter();

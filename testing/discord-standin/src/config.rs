@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::types::DavePolicy;
+
 /// Where to listen and who may log in. The default listens on ephemeral loopback ports.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -25,6 +27,8 @@ pub struct Config {
     pub token: String,
     /// User name of the first bot.
     pub bot_name: String,
+    /// End-to-end encryption of voice channels; stages are never encrypted unless they are told to be.
+    pub dave: DavePolicy,
     /// How long a voice websocket may be gone before its member is taken out of the channel.
     pub voice_grace: Duration,
     /// How long a gateway session that lost its websocket may be resumed; then its voice ends too.
@@ -42,6 +46,7 @@ impl Default for Config {
             ca_out: None,
             token: "standin-token".to_owned(),
             bot_name: "bridge".to_owned(),
+            dave: DavePolicy::Required,
             voice_grace: Duration::from_secs(15),
             session_grace: Duration::from_mins(1),
         }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Parser;
-use discord_standin::{Config, Standin};
+use discord_standin::{Config, Standin, types::DavePolicy};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -37,6 +37,9 @@ struct Arguments {
     /// Name of the first bot.
     #[arg(long, default_value = "bridge")]
     bot_name: String,
+    /// End-to-end encryption of voice channels: required, optional or off.
+    #[arg(long, default_value = "required")]
+    dave: DavePolicy,
     /// Adds a person; may be given several times.
     #[arg(long)]
     person: Vec<String>,
@@ -63,6 +66,7 @@ async fn main() -> anyhow::Result<()> {
         ca_out: arguments.ca_out,
         token: arguments.token,
         bot_name: arguments.bot_name,
+        dave: arguments.dave,
         ..Config::default()
     })
     .await?;

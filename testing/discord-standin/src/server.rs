@@ -102,7 +102,8 @@ impl Server {
     /// Tells the voice server and everyone else of a changed voice state.
     fn settle_voice(&self, world: &mut World, user: Snowflake, state: &VoiceState, new_place: bool) {
         let person = is_person(world, user);
-        let token = new_place.then(|| self.voice.place(user, person, state));
+        let policy = world.guild.dave_policy(state.channel);
+        let token = new_place.then(|| self.voice.place(user, person, state, policy));
         self.voice.set_flags(user, state);
         world.broadcast_voice_state(user);
         if let (Some(token), false) = (token, person) {

@@ -29,6 +29,8 @@ use crate::{
     server::Server,
     voice::{
         self, Voice,
+        dave::{NoIdentity, Proposer},
+        groups,
         tls::{Identity, TlsError, TlsListener},
         udp,
     },
@@ -54,6 +56,9 @@ pub enum StartError {
     /// No certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// No keys for the groups of end-to-end encryption.
+    #[error("no keys for end-to-end encryption could be made")]
+    Mls,
     /// The CA file cannot be written, or a thread cannot be started.
     #[error("the system refused")]
     System(#[from] io::Error),
@@ -88,16 +93,20 @@ impl Standin {
 
         let clock = Clock::new();
         let counters = Arc::new(Counters::default());
-        let voice = Arc::new(Voice::new(udp.try_clone()?, clock, Arc::clone(&counters))?);
+        let voice = Voice::new(udp.try_clone()?, clock, Arc::clone(&counters), Proposer::new()?)?;
+        let voice = Arc::new(voice);
         let player = Player::new(clock);
+        let mut guild = Guild::new(&config.bot_name, &config.token);
+        guild.dave = config.dave;
         let stop = Arc::new(AtomicBool::new(false));
         let threads = vec![
             udp::spawn(Arc::clone(&voice), udp, Arc::clone(&stop))?,
+            groups::spawn(Arc::clone(&voice), Arc::clone(&stop))?,
             player.spawn(Arc::clone(&voice), Arc::clone(&stop))?,
         ];
         let server = Arc::new(Server {
             world: Mutex::new(World {
-                guild: Guild::new(&config.bot_name, &config.token),
+                guild,
                 sessions: Sessions::default(),
             }),
             config,
@@ -153,6 +162,12 @@ impl Drop for Standin {
     fn drop(&mut self) {
         self.server.cancel.cancel();
         self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl From<NoIdentity> for StartError {
+    fn from(_: NoIdentity) -> Self {
+        Self::Mls
     }
 }
 

@@ -7,8 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::types::{
-    Account, Channel, ChannelChange, ChannelKind, Frames, Message, NewBot, NewChannel, NewPerson, Overwrite, Play,
-    Playback, Recording, RecordingStarted, Say, State, VoiceFlags, VoiceMember,
+    Account, Channel, ChannelChange, ChannelKind, DavePolicy, Frames, Message, NewBot, NewChannel, NewPerson,
+    Overwrite, Play, Playback, Recording, RecordingStarted, Say, State, VoiceFlags, VoiceMember,
 };
 
 /// Why a call of the control interface failed.
@@ -159,6 +159,7 @@ impl ControlClient {
             name: name.to_owned(),
             kind,
             user_limit,
+            dave: None,
         };
         self.call(Method::POST, "channels", &channel).await
     }
@@ -167,6 +168,15 @@ impl ControlClient {
     pub async fn change_channel(&self, channel_id: &str, change: &ChannelChange) -> Result<Channel, ControlError> {
         self.call(Method::PATCH, &format!("channels/{channel_id}"), change)
             .await
+    }
+
+    /// Changes whether a channel's voice is encrypted end to end.
+    pub async fn set_dave(&self, channel_id: &str, policy: DavePolicy) -> Result<Channel, ControlError> {
+        let change = ChannelChange {
+            dave: Some(policy),
+            ..ChannelChange::default()
+        };
+        self.change_channel(channel_id, &change).await
     }
 
     /// Deletes a channel; its voice members are disconnected.

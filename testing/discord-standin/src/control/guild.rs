@@ -64,8 +64,11 @@ pub(super) async fn remove(State(server): State<Arc<Server>>, Path(who): Path<St
 pub(super) async fn create_channel(State(server): State<Arc<Server>>, Json(new): Json<NewChannel>) -> Answer<Channel> {
     let mut world = server.world.lock();
     let id = world.guild.add_channel(&new.name, new.kind, new.user_limit);
+    if let Some(channel) = world.guild.channels.get_mut(&id) {
+        channel.dave = new.dave;
+    }
     world.broadcast_channel("CHANNEL_CREATE", id);
-    show(&world.guild, &id.to_string())
+    show(&server, &world.guild, &id.to_string())
 }
 
 pub(super) async fn change_channel(
@@ -77,12 +80,16 @@ pub(super) async fn change_channel(
     let channel = answer::channel(&world.guild, &id)?;
     if let Some(known) = world.guild.channels.get_mut(&channel) {
         known.user_limit = change.user_limit.unwrap_or(known.user_limit);
+        known.dave = change.dave.or(known.dave);
         if let Some(name) = change.name {
             known.name = name;
         }
     }
     world.broadcast_channel("CHANNEL_UPDATE", channel);
-    show(&world.guild, &id)
+    if let Some(policy) = change.dave {
+        server.voice.set_dave_policy(channel, policy);
+    }
+    show(&server, &world.guild, &id)
 }
 
 pub(super) async fn delete_channel(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Value> {
@@ -145,11 +152,11 @@ fn permissions(names: &[String]) -> Result<Permissions, Refusal> {
     Permissions::from_names(names).map_err(|name| Refusal::Invalid(format!("{name} is no permission")))
 }
 
-fn show(guild: &crate::guild::Guild, id: &str) -> Answer<Channel> {
+fn show(server: &Server, guild: &crate::guild::Guild, id: &str) -> Answer<Channel> {
     let id = answer::channel(guild, id)?;
     guild
         .channels
         .get(&id)
-        .map(|channel| Json(view::channel(guild, channel)))
+        .map(|channel| Json(view::channel(server, guild, channel)))
         .ok_or_else(|| Refusal::Internal("the channel is gone".to_owned()))
 }

@@ -1,12 +1,14 @@
 //! The JSON of the control interface, shared by its server and its client.
 
+mod dave;
 mod sound;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use sound::{Frame, FrameKind, Frames, Play, Playback, RecordedSource, Recording, RecordingStarted};
+pub use dave::{Call, DavePolicy, HeardSpeaker, NoPolicy, PendingTransition};
+pub use sound::{Frame, FrameKind, Frames, Play, Playback, Protection, RecordedSource, Recording, RecordingStarted};
 
 /// A person that the control interface plays, or a bot that logs in by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,10 @@ pub struct Channel {
     pub user_limit: u32,
     /// Ids of the users whose voice is here.
     pub members: Vec<String>,
+    /// Whether voice is encrypted end to end.
+    pub dave: DavePolicy,
+    /// The encryption of its call; `None` while nobody is there.
+    pub call: Option<Call>,
 }
 
 /// One text message.
@@ -91,6 +97,8 @@ pub struct VoiceConnection {
     pub mode: Option<String>,
     /// DAVE version of the call.
     pub dave_protocol_version: u16,
+    /// The highest DAVE version that the client speaks.
+    pub max_dave_protocol_version: u16,
     /// Where its voice comes from, once known.
     pub address: Option<SocketAddr>,
     /// Whether its websocket is up.
@@ -137,10 +145,16 @@ pub struct VoiceMember {
     pub silence_sent: u64,
     /// One-byte frames among them.
     pub toc_only_sent: u64,
+    /// Encrypted frames among them; silence and one-byte frames inside those are not seen.
+    pub encrypted_sent: u64,
+    /// Frames among them with sound that came unencrypted into an encrypted call.
+    pub plain_sent: u64,
     /// Frames delivered to this member.
     pub frames_heard: u64,
     /// Frames of this member that were refused.
     pub dropped: u64,
+    /// What a person made of the frames of the others since he joined; empty for bots.
+    pub heard: Vec<HeardSpeaker>,
 }
 
 /// A gateway session.
@@ -223,6 +237,10 @@ pub struct NewChannel {
     /// Greatest number of voice members; 0 is no limit.
     #[serde(default)]
     pub user_limit: u32,
+    /// Whether voice is encrypted end to end; by default as the stand-in was told for voice channels, and never on
+    /// stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dave: Option<DavePolicy>,
 }
 
 /// Changes a channel.
@@ -234,6 +252,9 @@ pub struct ChannelChange {
     /// New limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_limit: Option<u32>,
+    /// New policy of encryption. Clients whom it does not admit any more are closed with 4017.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dave: Option<DavePolicy>,
 }
 
 /// Names a channel.

@@ -59,7 +59,11 @@ pub(super) async fn state(State(server): State<Arc<Server>>) -> Json<types::Stat
             .filter(|known| known.in_guild)
             .map(account)
             .collect(),
-        channels: guild.channels.values().map(|known| channel(guild, known)).collect(),
+        channels: guild
+            .channels
+            .values()
+            .map(|known| channel(&server, guild, known))
+            .collect(),
         voice: guild
             .voice
             .keys()
@@ -79,7 +83,7 @@ pub(super) fn account(account: &guild::Account) -> Account {
     }
 }
 
-pub(super) fn channel(guild: &Guild, channel: &guild::Channel) -> Channel {
+pub(super) fn channel(server: &Server, guild: &Guild, channel: &guild::Channel) -> Channel {
     let members = guild
         .voice
         .iter()
@@ -92,6 +96,8 @@ pub(super) fn channel(guild: &Guild, channel: &guild::Channel) -> Channel {
         kind: channel.kind,
         user_limit: channel.user_limit,
         members,
+        dave: guild.dave_policy(channel.id),
+        call: server.voice.call(channel.id),
     }
 }
 
@@ -131,8 +137,11 @@ pub(super) fn voice_member(server: &Server, guild: &Guild, user: Snowflake) -> R
         bytes_sent: view.counts.bytes_sent,
         silence_sent: view.counts.silence_sent,
         toc_only_sent: view.counts.toc_only_sent,
+        encrypted_sent: view.counts.encrypted_sent,
+        plain_sent: view.counts.plain_sent,
         frames_heard: view.counts.frames_heard,
         dropped: view.counts.dropped,
+        heard: view.heard,
     })
 }
 

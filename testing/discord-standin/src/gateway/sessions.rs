@@ -13,10 +13,12 @@ const KEPT: usize = 1_000;
 pub(crate) const QUEUE: usize = 1_000;
 
 /// What a websocket task is told to do.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ToClient {
     /// Send this JSON.
     Text(String),
+    /// Send these bytes, which no compression touches.
+    Binary(Vec<u8>),
     /// Close with this code.
     Close(u16),
     /// Drop the connection without a close frame.
@@ -182,7 +184,7 @@ mod tests {
         std::iter::from_fn(|| inbox.try_recv().ok())
             .filter_map(|message| match message {
                 ToClient::Text(text) => serde_json::from_str(&text).ok(),
-                ToClient::Close(_) | ToClient::Cut => None,
+                ToClient::Binary(_) | ToClient::Close(_) | ToClient::Cut => None,
             })
             .collect()
     }

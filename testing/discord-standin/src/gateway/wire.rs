@@ -52,6 +52,7 @@ impl Wire {
     pub(crate) async fn carry_out(&mut self, message: ToClient) -> Flow {
         match message {
             ToClient::Text(text) => self.send(text).await,
+            ToClient::Binary(bytes) => self.deliver(Message::Binary(bytes.into())).await,
             ToClient::Close(code) => self.close(code).await,
             ToClient::Cut => Flow::Ends,
         }
@@ -66,6 +67,10 @@ impl Wire {
                 Err(_) => return Flow::Ends,
             },
         };
+        self.deliver(message).await
+    }
+
+    async fn deliver(&mut self, message: Message) -> Flow {
         match self.socket.send(message).await {
             Ok(()) => Flow::Goes,
             Err(_) => Flow::Ends,

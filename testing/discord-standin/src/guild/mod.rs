@@ -7,7 +7,7 @@ mod voice;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    control::types::{AccountKind, ChannelKind},
+    control::types::{AccountKind, ChannelKind, DavePolicy},
     snowflake::Snowflake,
 };
 use permissions::{Overwrite, OverwriteTarget, Permissions};
@@ -53,6 +53,8 @@ pub(crate) struct Channel {
     pub(crate) kind: ChannelKind,
     pub(crate) user_limit: u32,
     pub(crate) overwrites: Vec<Overwrite>,
+    /// Set by a test; otherwise its kind decides.
+    pub(crate) dave: Option<DavePolicy>,
 }
 
 /// A text message.
@@ -77,6 +79,8 @@ pub(crate) struct Guild {
     pub(crate) channels: BTreeMap<Snowflake, Channel>,
     pub(crate) voice: BTreeMap<Snowflake, VoiceState>,
     pub(crate) messages: VecDeque<Message>,
+    /// Encryption of voice channels for which nothing else is said.
+    pub(crate) dave: DavePolicy,
     next_id: u64,
 }
 
@@ -91,6 +95,7 @@ impl Guild {
             channels: BTreeMap::new(),
             voice: BTreeMap::new(),
             messages: VecDeque::new(),
+            dave: DavePolicy::Required,
             next_id: FIRST_FREE_ID,
         };
         guild.insert_channel(TEXT_CHANNEL, "general", ChannelKind::Text, 0);
@@ -144,8 +149,18 @@ impl Guild {
             kind,
             user_limit,
             overwrites: Vec::new(),
+            dave: None,
         };
         self.channels.insert(id, channel);
+    }
+
+    /// Whether a channel's voice is encrypted end to end. As on Discord, stages are not.
+    pub(crate) fn dave_policy(&self, channel: Snowflake) -> DavePolicy {
+        match self.channels.get(&channel) {
+            Some(Channel { dave: Some(policy), .. }) => *policy,
+            Some(channel) if channel.kind == ChannelKind::Voice => self.dave,
+            _ => DavePolicy::Off,
+        }
     }
 
     /// The account with this id or name.

@@ -86,10 +86,11 @@ fn is_frame(opus: &[u8]) -> bool {
 }
 
 fn encode(frame: &Arrival) -> Vec<u8> {
-    let mut message = Vec::with_capacity(HEADER + frame.opus.len());
+    let opus = frame.opus.as_deref().unwrap_or_default();
+    let mut message = Vec::with_capacity(HEADER + opus.len());
     message.extend_from_slice(&frame.user.0.to_be_bytes());
     message.extend_from_slice(&frame.sequence.to_be_bytes());
     message.extend_from_slice(&frame.timestamp.to_be_bytes());
-    message.extend_from_slice(&frame.opus);
+    message.extend_from_slice(opus);
     message
 }

@@ -212,11 +212,12 @@ impl Player {
         let file = mouth.file.as_mut().and_then(|file| file.take(now_ns));
         let from_file = live.is_none();
         let audible = live.or(file).filter(|_| voice.may_be_heard(user));
+        let mut said = false;
         if let Some(opus) = &audible {
             if !voice.is_speaking(user) {
                 voice.set_speaking(user, MICROPHONE);
             }
-            say(voice, user, mouth, tick, opus);
+            said = say(voice, user, mouth, tick, opus);
             mouth.silences_left = SILENCES;
         } else if mouth.silences_left > 0 {
             say(voice, user, mouth, tick, &Arc::from(SILENCE));
@@ -226,7 +227,7 @@ impl Player {
             }
         }
         if let Some(file) = &mut mouth.file {
-            file.sent += u64::from(from_file && audible.is_some());
+            file.sent += u64::from(from_file && said);
             if let Some(announce) = file.announce.take() {
                 // Whoever asked may have gone away meanwhile, which changes nothing.
                 let _gone = announce.send(());
@@ -235,9 +236,13 @@ impl Player {
     }
 }
 
-fn say(voice: &Voice, user: Snowflake, mouth: &mut Mouth, tick: u32, opus: &Arc<[u8]>) {
+/// Says a frame; false when it could not be said. Its number is used up only if it was.
+fn say(voice: &Voice, user: Snowflake, mouth: &mut Mouth, tick: u32, opus: &Arc<[u8]>) -> bool {
     let frame = u32::try_from(FRAME).unwrap_or_default();
     let timestamp = mouth.timestamp_origin.wrapping_add(tick.wrapping_mul(frame));
-    voice.speak(user, mouth.sequence, timestamp, opus);
-    mouth.sequence = mouth.sequence.wrapping_add(1);
+    let said = voice.speak(user, mouth.sequence, timestamp, opus);
+    if said {
+        mouth.sequence = mouth.sequence.wrapping_add(1);
+    }
+    said
 }

@@ -1,9 +1,19 @@
 //! Who is in which call, and who is told about it.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::{Calls, Voice, member::Member, protocol::Op};
-use crate::{gateway::sessions::ToClient, guild::VoiceState, snowflake::Snowflake};
+use super::{
+    Calls, Voice,
+    dave::{Group, VERSION},
+    member::Member,
+    protocol::Op,
+};
+use crate::{
+    control::types::DavePolicy, gateway::sessions::ToClient, guild::VoiceState, people::person::Delivery,
+    snowflake::Snowflake,
+};
 
 /// Close code of a client that was disconnected or moved.
 const DISCONNECTED: u16 = 4014;
@@ -14,16 +24,26 @@ impl Voice {
     /// Puts a user into a channel's call; returns the token that a bot has to identify with.
     ///
     /// A bot that was in a call is disconnected from it.
-    pub(crate) fn place(&self, user: Snowflake, person: bool, state: &VoiceState) -> String {
+    pub(crate) fn place(&self, user: Snowflake, person: bool, state: &VoiceState, dave: DavePolicy) -> String {
         self.remove(user, DISCONNECTED);
         let mut calls = self.calls.lock();
         let ssrc = calls.fresh_ssrc();
         let member = Member::new(person, state.channel, &state.session_id, ssrc, state);
         let token = member.token.clone();
-        calls.groups.entry(state.channel).or_default();
+        let channel = state.channel;
+        let (proposer, counters) = (Arc::clone(&self.proposer), Arc::clone(&self.counters));
+        let group = calls
+            .groups
+            .entry(channel)
+            .or_insert_with(|| Group::new(channel, dave, proposer, counters));
+        let version = group.version_for(VERSION);
         calls.members.insert(user, member);
         if person {
             calls.introduce(user);
+            calls
+                .person(user, &self.counters)
+                .deliver(Delivery::Enter { channel, version });
+            self.with_group(&mut calls, channel, |group, now| group.join(user, VERSION, now));
         }
         token
     }
@@ -59,6 +79,10 @@ impl Voice {
         if member.is_connected() {
             calls.tell_others(member.channel, user, Op::ClientDisconnect, &json!({"user_id": user}));
         }
+        if member.person {
+            calls.person(user, &self.counters).deliver(Delivery::Leave);
+        }
+        self.with_group(&mut calls, member.channel, |group, now| group.leave(user, now));
         let empty = !calls.members.values().any(|other| other.channel == member.channel);
         if empty {
             calls.groups.remove(&member.channel);
@@ -117,6 +141,14 @@ impl Calls {
     pub(super) fn fresh_ssrc(&mut self) -> u32 {
         self.last_ssrc = self.last_ssrc.max(FIRST_SSRC) + 1;
         self.last_ssrc
+    }
+
+    /// Whether nobody is connected to a member's channel but he.
+    pub(super) fn is_alone(&self, user: Snowflake) -> bool {
+        self.members.get(&user).is_none_or(|member| {
+            let mut others = self.members.iter().filter(|(id, _)| **id != user);
+            !others.any(|(_, other)| other.channel == member.channel && other.is_connected())
+        })
     }
 
     /// Tells a new member of the others and the others of him.

@@ -10,18 +10,19 @@ const PAGE_QUEUE: usize = 100;
 
 /// One person's ears.
 #[derive(Debug, Default)]
-pub(super) struct Ears {
-    pub(super) recording: Option<Recording>,
+pub(crate) struct Ears {
+    pub(crate) recording: Option<Recording>,
     page: Option<mpsc::Sender<Arrival>>,
 }
 
 impl Ears {
-    /// Takes a frame, as the person hears it; false when his page reads too slowly for it.
-    pub(super) fn hear(&mut self, frame: &Arrival) -> bool {
+    /// Takes a frame that reached the person; false when his page reads too slowly for it.
+    pub(crate) fn hear(&mut self, frame: &Arrival) -> bool {
         if let Some(recording) = self.recording.as_mut().filter(|recording| recording.is_running()) {
             recording.log_mut().push(frame.clone());
         }
-        match self.page.as_ref().map(|page| page.try_send(frame.clone())) {
+        let page = self.page.as_ref().filter(|_| frame.is_heard());
+        match page.map(|page| page.try_send(frame.clone())) {
             None | Some(Ok(())) => true,
             Some(Err(mpsc::error::TrySendError::Full(_))) => false,
             Some(Err(mpsc::error::TrySendError::Closed(_))) => {
@@ -30,14 +31,20 @@ impl Ears {
             }
         }
     }
+
+    /// Gives a page what is heard from now on; the page before gets no more.
+    pub(crate) fn listen(&mut self) -> mpsc::Receiver<Arrival> {
+        let (page, heard) = mpsc::channel(PAGE_QUEUE);
+        self.page = Some(page);
+        heard
+    }
 }
 
 impl Voice {
     /// Gives a page everything that a person hears from now on. It ends when another page takes over, and when the
     /// person leaves the guild.
     pub(crate) fn listen(&self, user: Snowflake) -> mpsc::Receiver<Arrival> {
-        let (page, heard) = mpsc::channel(PAGE_QUEUE);
-        self.calls.lock().ears.entry(user).or_default().page = Some(page);
-        heard
+        let person = self.calls.lock().person(user, &self.counters);
+        person.listen()
     }
 }

@@ -1,14 +1,20 @@
 //! Voice packets in and out: every packet goes to every other member of the channel.
 
-use std::{net::SocketAddr, ops::Range, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use super::{
     Calls, SENT_KEPT, Voice,
     crypto::OpenError,
-    frames::{Arrival, FrameLog, Oddity, kind_of},
+    dave,
+    frames::{Arrival, FrameLog, Oddity, is_silence},
+    member::Client,
     rtp::{self, Header},
 };
-use crate::{control::types::FrameKind, snowflake::Snowflake};
+use crate::{
+    control::types::Protection,
+    people::{encryption::Spoken, person::Delivery},
+    snowflake::Snowflake,
+};
 
 /// Largest datagram that is looked at; Discord's packets are far smaller.
 pub(crate) const LARGEST: usize = 2_048;
@@ -17,11 +23,11 @@ const DISCOVERY_LEN: usize = 74;
 const DISCOVERY_REQUEST: [u8; 4] = [0, 1, 0, 70];
 const DISCOVERY_RESPONSE: [u8; 4] = [0, 2, 0, 70];
 
-/// A decrypted packet.
+/// A packet without its transport encryption.
 struct Plain<'a> {
     header: &'a [u8],
     body: &'a [u8],
-    opus: Range<usize>,
+    /// Without Opus and protection, which depend on the call.
     arrival: Arrival,
 }
 
@@ -111,7 +117,7 @@ impl Voice {
             OpenError::NonceReused => "voice_nonce_reused",
         })?;
         client.address = Some(from);
-        let Some(opus) = header.opus(&body) else {
+        let Some(payload) = header.opus(&body) else {
             member.counts.dropped += 1;
             return Err("voice_malformed_body");
         };
@@ -125,97 +131,148 @@ impl Voice {
             ssrc: header.ssrc,
             sequence: header.sequence,
             timestamp: header.timestamp,
-            opus: body.get(opus.clone()).unwrap_or_default().into(),
+            payload: body.get(payload).unwrap_or_default().into(),
+            opus: None,
+            protection: Protection::Off,
         };
         let plain = Plain {
             header: packet.get(..header.len).unwrap_or_default(),
             body: &body,
-            opus,
             arrival,
         };
-        self.pass_on(&mut calls, user, &plain)
+        self.pass_on(&mut calls, plain)
     }
 
-    /// A person says one frame.
-    pub(crate) fn speak(&self, user: Snowflake, sequence: u16, timestamp: u32, opus: &Arc<[u8]>) {
+    /// A person says one frame; false when he has no keys yet for those who would hear it.
+    pub(crate) fn speak(&self, user: Snowflake, sequence: u16, timestamp: u32, opus: &Arc<[u8]>) -> bool {
+        let person = self.calls.lock().people.get(&user).cloned();
+        let spoken = person.map_or(Spoken::Unsaid, |person| person.encrypt(opus));
         let at_ns = self.clock.now_ns();
         let mut calls = self.calls.lock();
-        let Some(ssrc) = calls.members.get(&user).map(|member| member.ssrc) else {
-            return;
+        let payload = match spoken {
+            Spoken::Encrypted(payload) => payload,
+            Spoken::Plain => Arc::clone(opus),
+            // What nobody hears needs no keys.
+            Spoken::Unsaid if calls.is_alone(user) => Arc::clone(opus),
+            Spoken::Unsaid => {
+                self.counters.count("people_without_keys");
+                return false;
+            }
         };
-        let (header, body) = rtp::client_packet(sequence, timestamp, ssrc, opus);
+        let Some(ssrc) = calls.members.get(&user).map(|member| member.ssrc) else {
+            return false;
+        };
+        let (header, body) = rtp::client_packet(sequence, timestamp, ssrc, &payload);
         let arrival = Arrival {
             at_ns,
             user,
             ssrc,
             sequence,
             timestamp,
-            opus: Arc::clone(opus),
+            payload,
+            opus: Some(Arc::clone(opus)),
+            protection: Protection::Off,
         };
         let plain = Plain {
-            opus: body.len() - opus.len()..body.len(),
             header: &header,
             body: &body,
             arrival,
         };
-        if let Err(reason) = self.pass_on(&mut calls, user, &plain) {
+        if let Err(reason) = self.pass_on(&mut calls, plain) {
             self.counters.count(reason);
         }
+        true
     }
 
-    fn pass_on(&self, calls: &mut Calls, sender: Snowflake, plain: &Plain<'_>) -> Result<(), &'static str> {
-        let Calls {
-            members, mouths, ears, ..
-        } = calls;
-        let member = members.get_mut(&sender).ok_or("voice_unknown_ssrc")?;
+    fn pass_on(&self, calls: &mut Calls, plain: Plain<'_>) -> Result<(), &'static str> {
+        let Plain {
+            header,
+            body,
+            mut arrival,
+        } = plain;
+        let sender = arrival.user;
+        let alone = calls.is_alone(sender);
+        let member = calls.members.get_mut(&sender).ok_or("voice_unknown_ssrc")?;
         if !member.may_be_heard {
             member.counts.dropped += 1;
             return Err("voice_while_muted");
         }
-        let kind = kind_of(plain.body.get(plain.opus.clone()).unwrap_or_default());
-        member.ring.packet(plain.arrival.at_ns, kind == FrameKind::Silence);
-        member.counts.frames_sent += 1;
-        member.counts.bytes_sent += plain.opus.len() as u64;
-        member.counts.silence_sent += u64::from(kind == FrameKind::Silence);
-        member.counts.toc_only_sent += u64::from(kind == FrameKind::TocOnly);
         let channel = member.channel;
-        let oddity = mouths
-            .entry(sender)
-            .or_insert_with(|| FrameLog::new(SENT_KEPT))
-            .push(plain.arrival.clone());
-        if let Some(oddity) = oddity {
+        let encrypted_call = calls
+            .groups
+            .get(&channel)
+            .is_some_and(|group| group.version_in_use() > 0);
+        arrival.protection = match (encrypted_call, dave::is_encrypted(&arrival.payload)) {
+            (false, _) => Protection::Off,
+            (true, true) => Protection::Encrypted,
+            (true, false) => Protection::Plain,
+        };
+        if arrival.protection != Protection::Encrypted {
+            arrival.opus = Some(Arc::clone(&arrival.payload));
+        }
+        let silence = is_silence(&arrival.payload);
+        member.ring.packet(arrival.at_ns, silence);
+        member.counts.count(&arrival, alone);
+        if arrival.protection == Protection::Plain && !alone {
+            self.counters.count(if silence {
+                "voice_silence_in_dave_call"
+            } else {
+                "voice_plain_in_dave_call"
+            });
+        }
+        let log = calls.mouths.entry(sender).or_insert_with(|| FrameLog::new(SENT_KEPT));
+        if let Some(oddity) = log.push(arrival.clone()) {
             self.counters.count(match oddity {
                 Oddity::Late => "voice_late_or_duplicate",
                 Oddity::Gap => "voice_sequence_gaps",
                 Oddity::Timestamp => "voice_odd_timestamps",
             });
         }
+        self.deliver(calls, header, body, &arrival);
+        Ok(())
+    }
 
+    /// Gives a packet to everyone else in the channel who hears.
+    fn deliver(&self, calls: &mut Calls, header: &[u8], body: &[u8], arrival: &Arrival) {
+        let Calls {
+            members,
+            groups,
+            people,
+            ..
+        } = calls;
+        let Some(channel) = members.get(&arrival.user).map(|member| member.channel) else {
+            return;
+        };
+        let group = groups.get(&channel);
         let listeners = members
             .iter_mut()
-            .filter(|(user, other)| **user != sender && other.channel == channel && other.hears);
+            .filter(|(user, other)| **user != arrival.user && other.channel == channel && other.hears);
         for (user, listener) in listeners {
-            let delivered = if listener.person {
-                if ears.get_mut(user).is_some_and(|ears| !ears.hear(&plain.arrival)) {
-                    self.counters.count("page_reads_slowly");
+            let delivered = if let Some(client) = &mut listener.client {
+                let understood = !dave::is_encrypted(&arrival.payload)
+                    || group.is_none_or(|group| group.version_in_use() == 0 || group.understands(*user));
+                if !understood {
+                    self.counters.count("voice_kept_from_client_without_dave");
                 }
-                true
+                understood && self.send(client, header, body)
             } else {
-                listener.client.as_mut().is_some_and(|client| {
-                    let (Some(transport), Some(to)) = (&mut client.transport, client.address) else {
-                        return false;
-                    };
-                    transport
-                        .seal(plain.header, plain.body)
-                        .is_some_and(|packet| self.transmit(&packet, to))
-                })
+                let person = people.get(user).filter(|_| listener.person);
+                person.is_some_and(|person| person.deliver(Delivery::Frame(arrival.clone())))
             };
             if delivered {
                 listener.counts.frames_heard += 1;
-                listener.hearing.count(&plain.arrival);
+                listener.hearing.count(arrival);
             }
         }
-        Ok(())
+    }
+
+    fn send(&self, client: &mut Client, header: &[u8], body: &[u8]) -> bool {
+        let (Some(transport), Some(to)) = (&mut client.transport, client.address) else {
+            return false;
+        };
+        transport
+            .seal(header, body)
+            .is_some_and(|packet| self.transmit(&packet, to))
     }
 
     fn transmit(&self, datagram: &[u8], to: SocketAddr) -> bool {

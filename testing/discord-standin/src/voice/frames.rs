@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    control::types::{Frame, FrameKind},
+    control::types::{Frame, FrameKind, Protection},
     snowflake::Snowflake,
 };
 
@@ -30,17 +30,34 @@ pub(crate) struct Arrival {
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
-    pub(crate) opus: Arc<[u8]>,
+    /// What was on the wire.
+    pub(crate) payload: Arc<[u8]>,
+    /// The Opus in it, where it is known.
+    pub(crate) opus: Option<Arc<[u8]>>,
+    pub(crate) protection: Protection,
 }
 
 impl Arrival {
     pub(crate) fn kind(&self) -> FrameKind {
-        kind_of(&self.opus)
+        self.opus.as_deref().map_or(FrameKind::Encrypted, kind_of)
+    }
+
+    /// Whether a listener's ear gets it: in an encrypted call nothing unencrypted but silence.
+    pub(crate) fn is_heard(&self) -> bool {
+        match self.protection {
+            Protection::Off | Protection::Encrypted => true,
+            Protection::Plain => is_silence(&self.payload),
+            Protection::Undecrypted => false,
+        }
     }
 }
 
+pub(crate) fn is_silence(opus: &[u8]) -> bool {
+    *opus == SILENCE
+}
+
 /// What kind of packet this is.
-pub(crate) fn kind_of(opus: &[u8]) -> FrameKind {
+fn kind_of(opus: &[u8]) -> FrameKind {
     match opus {
         [_] => FrameKind::TocOnly,
         bytes if *bytes == SILENCE => FrameKind::Silence,
@@ -159,7 +176,7 @@ impl Source {
     fn after(arrival: &Arrival, before: Option<&Self>) -> Self {
         let silences = match arrival.kind() {
             FrameKind::Silence => before.map_or(0, |source| source.silences).saturating_add(1),
-            FrameKind::Voice | FrameKind::TocOnly => 0,
+            FrameKind::Voice | FrameKind::TocOnly | FrameKind::Encrypted => 0,
         };
         Self {
             sequence: arrival.sequence,
@@ -216,11 +233,13 @@ impl LoggedFrame {
             user_id: arrival.user.to_string(),
             sequence: arrival.sequence,
             timestamp: arrival.timestamp,
-            size: arrival.opus.len(),
+            size: arrival.payload.len(),
             kind: arrival.kind(),
+            protection: arrival.protection,
             lost_before: self.lost_before,
             spurt_start: self.spurt_start,
-            digest: format!("{:016x}", fnv1a(&arrival.opus)),
+            digest: digest(&arrival.payload),
+            opus_digest: arrival.opus.as_deref().map(digest),
         }
     }
 }
@@ -231,10 +250,12 @@ pub(crate) const fn samples(nanoseconds: u64) -> u64 {
     nanoseconds / 1_000_000 * 48 + nanoseconds % 1_000_000 * 48 / 1_000_000
 }
 
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+/// FNV-1a.
+fn digest(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    });
+    format!("{hash:016x}")
 }
 
 #[cfg(test)]
@@ -250,7 +271,9 @@ mod tests {
             ssrc: 7,
             sequence,
             timestamp,
-            opus: opus.into(),
+            payload: opus.into(),
+            opus: Some(opus.into()),
+            protection: Protection::Off,
         }
     }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
+    dave::FromMember,
     protocol::{self, ClientMessage, DecodeError, Framing, Op, Version},
     sessions::{Websocket, close},
 };
@@ -136,8 +137,8 @@ impl Connection {
                 voice.speaking_update(user, speaking.speaking, speaking.ssrc);
                 Ok(())
             }
-            (ClientMessage::Dave, Some(user)) => {
-                voice.dave_message(user);
+            (ClientMessage::Dave(message), Some(user)) => {
+                voice.group_message(user, message);
                 Ok(())
             }
             (ClientMessage::Ignored | ClientMessage::Heartbeat(_), Some(_)) => Ok(()),
@@ -150,13 +151,15 @@ impl Connection {
 
     /// Binary messages are about encryption groups: one byte of operation, then MLS.
     async fn take_binary(&self, wire: &mut Wire, bytes: &[u8]) -> Flow {
-        match (bytes.first(), self.user) {
-            (_, None) => self.refuse(wire, close::NOT_AUTHENTICATED).await,
-            (Some(26 | 28), Some(user)) => {
-                self.server.voice.dave_message(user);
+        let Some(user) = self.user else {
+            return self.refuse(wire, close::NOT_AUTHENTICATED).await;
+        };
+        match FromMember::from_binary(bytes) {
+            Ok(message) => {
+                self.server.voice.group_message(user, message);
                 Flow::Goes
             }
-            (_, Some(_)) => self.refuse(wire, close::DECODE_ERROR).await,
+            Err(_) => self.refuse(wire, close::DECODE_ERROR).await,
         }
     }
 
@@ -167,6 +170,7 @@ impl Connection {
             close::NOT_AUTHENTICATED => "voice_not_authenticated",
             close::AUTHENTICATION_FAILED => "voice_authentication_failures",
             close::SESSION_TIMEOUT => "voice_session_timeouts",
+            close::DAVE_REQUIRED => "voice_without_dave",
             _ => "voice_refusals",
         });
         wire.close(code).await

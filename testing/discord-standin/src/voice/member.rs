@@ -7,11 +7,18 @@ use tokio::sync::mpsc;
 
 use super::{
     crypto::Transport,
+    dave::ToMember,
+    frames::Arrival,
     hearing::Hearing,
     protocol::{Framing, Op},
     ring::Ring,
 };
-use crate::{gateway::sessions::ToClient, guild::VoiceState, snowflake::Snowflake};
+use crate::{
+    control::types::{FrameKind, Protection},
+    gateway::sessions::ToClient,
+    guild::VoiceState,
+    snowflake::Snowflake,
+};
 
 /// A member; people have no client.
 #[derive(Debug)]
@@ -39,8 +46,30 @@ pub(crate) struct Counts {
     pub(crate) bytes_sent: u64,
     pub(crate) silence_sent: u64,
     pub(crate) toc_only_sent: u64,
+    pub(crate) encrypted_sent: u64,
+    pub(crate) plain_sent: u64,
     pub(crate) frames_heard: u64,
     pub(crate) dropped: u64,
+}
+
+impl Counts {
+    /// Counts a frame that was accepted from this member.
+    pub(crate) fn count(&mut self, frame: &Arrival, alone: bool) {
+        self.frames_sent += 1;
+        self.bytes_sent += frame.payload.len() as u64;
+        let kind = match frame.protection {
+            Protection::Encrypted => FrameKind::Encrypted,
+            _ => frame.kind(),
+        };
+        match kind {
+            FrameKind::Silence => self.silence_sent += 1,
+            FrameKind::TocOnly => self.toc_only_sent += 1,
+            FrameKind::Encrypted => self.encrypted_sent += 1,
+            FrameKind::Voice => {}
+        }
+        let plain = frame.protection == Protection::Plain && kind != FrameKind::Silence;
+        self.plain_sent += u64::from(plain && !alone);
+    }
 }
 
 /// A bot's voice session.
@@ -54,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) address: Option<SocketAddr>,
     /// Set by select protocol.
     pub(crate) transport: Option<Transport>,
+    /// The highest DAVE version that it speaks; 0 is none.
+    pub(crate) dave: u16,
 }
 
 impl Client {
@@ -61,6 +92,12 @@ impl Client {
     pub(crate) fn send(&mut self, op: Op, data: &Value) {
         let text = self.framing.encode(op, data);
         self.hand_over(ToClient::Text(text));
+    }
+
+    /// Tells it something about its encryption group.
+    pub(crate) fn tell(&mut self, message: &ToMember) {
+        let message = self.framing.encode_group(message);
+        self.hand_over(message);
     }
 
     /// Gives something to the websocket task; a client that does not read loses its websocket.

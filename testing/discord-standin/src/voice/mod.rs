@@ -2,11 +2,12 @@
 
 mod calls;
 pub(crate) mod crypto;
-mod dave;
-mod ears;
+pub(crate) mod dave;
+pub(crate) mod ears;
 mod forward;
 pub(crate) mod frames;
 pub(crate) mod gateway;
+pub(crate) mod groups;
 pub(crate) mod hearing;
 mod member;
 pub(crate) mod protocol;
@@ -27,13 +28,14 @@ use parking_lot::Mutex;
 
 use crate::{
     clock::Clock,
-    control::types::{Frames, RingStretch, VoiceConnection},
+    control::types::{Call, Frames, HeardSpeaker, RingStretch, VoiceConnection},
     counters::Counters,
+    people::person::Person,
     snowflake::Snowflake,
 };
-use dave::Group;
-use ears::Ears;
+use dave::{Group, Proposer};
 use frames::FrameLog;
+use groups::Alarm;
 use member::{Counts, Member};
 use recording::Recording;
 
@@ -49,7 +51,10 @@ pub(crate) struct Voice {
     counters: Arc<Counters>,
     socket: UdpSocket,
     address: SocketAddr,
+    proposer: Arc<Proposer>,
     calls: Mutex<Calls>,
+    /// Wakes the thread that tends groups and people.
+    alarm: Alarm,
 }
 
 #[derive(Debug, Default)]
@@ -58,8 +63,8 @@ struct Calls {
     groups: HashMap<Snowflake, Group>,
     /// What each member sent; outlives his stay in a channel.
     mouths: HashMap<Snowflake, FrameLog>,
-    /// What people hear with; outlives their stay in a channel.
-    ears: HashMap<Snowflake, Ears>,
+    /// Everyone who ever joined and is no bot; they remember what they heard.
+    people: HashMap<Snowflake, Arc<Person>>,
     last_ssrc: u32,
 }
 
@@ -71,28 +76,37 @@ pub(crate) struct MemberView {
     pub(crate) rings: Vec<RingStretch>,
     pub(crate) connection: Option<VoiceConnection>,
     pub(crate) counts: Counts,
+    pub(crate) heard: Vec<HeardSpeaker>,
 }
 
 impl Voice {
     /// A voice server that sends from `socket`; [`udp::spawn`] receives on it.
-    pub(crate) fn new(socket: UdpSocket, clock: Clock, counters: Arc<Counters>) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        socket: UdpSocket,
+        clock: Clock,
+        counters: Arc<Counters>,
+        proposer: Proposer,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             clock,
             counters,
             address: socket.local_addr()?,
             socket,
+            proposer: Arc::new(proposer),
             calls: Mutex::default(),
+            alarm: Alarm::default(),
         })
     }
 
     /// What the control interface shows of a member.
     pub(crate) fn view(&self, user: Snowflake) -> Option<MemberView> {
         let now = self.clock.now_ns();
+        let heard = self.attentive(user).map(|person| person.heard()).unwrap_or_default();
         let mut calls = self.calls.lock();
         let Calls { members, groups, .. } = &mut *calls;
         let member = members.get_mut(&user)?;
         member.ring.settle(now);
-        let version = groups.get(&member.channel).map_or(0, Group::protocol_version);
+        let version = groups.get(&member.channel).map_or(0, Group::version_in_use);
         let connection = member.client.as_ref().map(|client| VoiceConnection {
             version: client.framing.version().number(),
             mode: client
@@ -100,6 +114,7 @@ impl Voice {
                 .as_ref()
                 .map(|transport| transport.mode().name().to_owned()),
             dave_protocol_version: version,
+            max_dave_protocol_version: client.dave,
             address: client.address,
             websocket: client.out.is_some(),
         });
@@ -109,7 +124,13 @@ impl Voice {
             rings: member.ring.history(),
             connection,
             counts: member.counts,
+            heard,
         })
+    }
+
+    /// What the control interface shows of a channel's encryption; `None` while nobody is there.
+    pub(crate) fn call(&self, channel: Snowflake) -> Option<Call> {
+        self.calls.lock().groups.get(&channel).map(Group::view)
     }
 
     /// Frames that a member sent.
@@ -124,17 +145,18 @@ impl Voice {
 
     /// Begins to record what a person hears; returns the time of sample zero.
     pub(crate) fn record(&self, user: Snowflake) -> u64 {
+        let person = self.calls.lock().person(user, &self.counters);
+        self.attend(user, &person);
         let now = self.clock.now_ns();
-        self.calls.lock().ears.entry(user).or_default().recording = Some(Recording::start(now));
+        person.record(now);
         now
     }
 
     /// Reads, or with `f` changes, a person's recording; `None` when there is none.
     pub(crate) fn recording<T>(&self, user: Snowflake, f: impl FnOnce(&mut Recording, u64) -> T) -> Option<T> {
+        let person = self.attentive(user)?;
         let now = self.clock.now_ns();
-        let mut calls = self.calls.lock();
-        let recording = calls.ears.get_mut(&user)?.recording.as_mut()?;
-        Some(f(recording, now))
+        person.recording(|recording| f(recording, now))
     }
 
     /// Frames that a person heard since his recording began.
@@ -145,10 +167,17 @@ impl Voice {
         })
     }
 
+    /// A person, when he has taken in everything that has reached him.
+    fn attentive(&self, user: Snowflake) -> Option<Arc<Person>> {
+        let person = self.calls.lock().people.get(&user).cloned()?;
+        self.attend(user, &person);
+        Some(person)
+    }
+
     /// Forgets everything of a user who left the guild.
     pub(crate) fn forget(&self, user: Snowflake) {
         let mut calls = self.calls.lock();
         calls.mouths.remove(&user);
-        calls.ears.remove(&user);
+        calls.people.remove(&user);
     }
 }

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::snowflake::Snowflake;
+use super::dave::{FromMember, ToMember, Written};
+use crate::{gateway::sessions::ToClient, snowflake::Snowflake};
 
 /// Messages kept for a buffered resume.
 const KEPT: usize = 1_000;
@@ -50,6 +51,13 @@ pub(crate) enum Op {
     ClientDisconnect = 13,
     Flags = 18,
     Platform = 20,
+    DavePrepareTransition = 21,
+    DaveExecuteTransition = 22,
+    DavePrepareEpoch = 24,
+    DaveExternalSender = 25,
+    DaveProposals = 27,
+    DaveAnnounceCommit = 29,
+    DaveWelcome = 30,
 }
 
 impl Op {
@@ -60,11 +68,13 @@ impl Op {
 }
 
 /// Writes messages in one version, and keeps those that a resume needs.
+///
+/// JSON and binary messages are numbered together. A binary message has 16 bits for that, so all wrap there.
 #[derive(Debug)]
 pub(crate) struct Framing {
     version: Version,
-    sequence: u64,
-    sent: VecDeque<(u64, String)>,
+    sequence: u16,
+    sent: VecDeque<(u16, ToClient)>,
 }
 
 impl Framing {
@@ -80,30 +90,55 @@ impl Framing {
         self.version
     }
 
-    /// The text of a message. `op` comes first and version 4 has no `seq`: songbird understands nothing else.
+    /// A message of JSON. `op` comes first and version 4 has no `seq`: songbird understands nothing else.
     pub(crate) fn encode(&mut self, op: Op, data: &Value) -> String {
         let number = op as u8;
         if self.version == Version::V4 || !op.is_sequenced() {
             return format!("{{\"op\":{number},\"d\":{data}}}");
         }
-        self.sequence += 1;
-        let text = format!("{{\"op\":{number},\"d\":{data},\"seq\":{}}}", self.sequence);
-        if self.sent.len() == KEPT {
-            self.sent.pop_front();
-        }
-        self.sent.push_back((self.sequence, text.clone()));
+        let sequence = self.next_sequence();
+        let text = format!("{{\"op\":{number},\"d\":{data},\"seq\":{sequence}}}");
+        self.keep(ToClient::Text(text.clone()));
         text
     }
 
+    /// A message of a group: its operation in front, and before that in version 8 its number.
+    pub(crate) fn encode_group(&mut self, message: &ToMember) -> ToClient {
+        match message.write() {
+            Written::Json(op, data) => ToClient::Text(self.encode(op, &data)),
+            Written::Binary(op, body) if self.version == Version::V4 => {
+                ToClient::Binary([&[op as u8][..], &body].concat())
+            }
+            Written::Binary(op, body) => {
+                let sequence = self.next_sequence().to_be_bytes();
+                let message = ToClient::Binary([&sequence[..], &[op as u8], &body].concat());
+                self.keep(message.clone());
+                message
+            }
+        }
+    }
+
+    const fn next_sequence(&mut self) -> u16 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    fn keep(&mut self, message: ToClient) {
+        if self.sent.len() == KEPT {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((self.sequence, message));
+    }
+
     /// What a client that has seen everything up to `acknowledged` still needs.
-    pub(crate) fn missed(&self, acknowledged: Option<u64>) -> Vec<String> {
+    pub(crate) fn missed(&self, acknowledged: Option<u16>) -> Vec<ToClient> {
         let Some(acknowledged) = acknowledged else {
             return Vec::new();
         };
         self.sent
             .iter()
-            .filter(|(sequence, _)| *sequence > acknowledged)
-            .map(|(_, text)| text.clone())
+            .filter(|(sequence, _)| sequence.wrapping_sub(acknowledged).cast_signed() > 0)
+            .map(|(_, message)| message.clone())
             .collect()
     }
 }
@@ -118,7 +153,7 @@ pub(crate) enum ClientMessage {
     Speaking(Speaking),
     Resume(Resume),
     /// About the channel's encryption group.
-    Dave,
+    Dave(FromMember),
     /// Known, and of no consequence for voice: video and the like.
     Ignored,
 }
@@ -138,6 +173,9 @@ pub(crate) struct Identify {
     pub(crate) user_id: Snowflake,
     pub(crate) session_id: String,
     pub(crate) token: String,
+    /// Absent from clients without DAVE.
+    #[serde(default)]
+    pub(crate) max_dave_protocol_version: Option<u16>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -185,7 +223,7 @@ pub(crate) fn decode(version: Version, text: &str) -> Result<ClientMessage, Deco
         3 => heartbeat_ack(version, &d).map(ClientMessage::Heartbeat),
         5 => read(d).map(ClientMessage::Speaking),
         7 => read(d).map(ClientMessage::Resume),
-        23 | 31 => Ok(ClientMessage::Dave),
+        23 | 31 => FromMember::from_json(op, d).map(ClientMessage::Dave),
         10 | 12 | 14 | 15 | 16 | 18 | 20 => Ok(ClientMessage::Ignored),
         _ => Err(DecodeError::UnknownOperation),
     }
@@ -223,8 +261,29 @@ mod tests {
         framing.encode(Op::Speaking, &json!({}));
         let second = framing.encode(Op::ClientDisconnect, &json!({}));
         assert_eq!(second, "{\"op\":13,\"d\":{},\"seq\":2}");
-        assert_eq!(framing.missed(Some(1)), [second]);
+        let welcome = ToMember::Welcome {
+            transition: 0x0102,
+            welcome: vec![9],
+        };
+        let third = ToClient::Binary(vec![0, 3, 30, 1, 2, 9]);
+        assert_eq!(framing.encode_group(&welcome), third);
+        assert_eq!(framing.missed(Some(1)), [ToClient::Text(second), third]);
         assert!(framing.missed(None).is_empty());
+        assert_eq!(
+            Framing::new(Version::V4).encode_group(&welcome),
+            ToClient::Binary(vec![30, 1, 2, 9])
+        );
+    }
+
+    #[test]
+    fn numbers_wrap_after_16_bits() {
+        let mut framing = Framing::new(Version::V8);
+        for _ in 0..=u32::from(u16::MAX) {
+            framing.encode(Op::Speaking, &json!({}));
+        }
+        let first = framing.encode(Op::Speaking, &json!({}));
+        assert!(first.ends_with("\"seq\":1}"), "{first}");
+        assert_eq!(framing.missed(Some(u16::MAX)).len(), 2);
     }
 
     #[test]

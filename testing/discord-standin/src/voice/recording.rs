@@ -67,6 +67,7 @@ impl Recording {
                     lost: 0,
                     silence: 0,
                     toc_only: 0,
+                    unheard: 0,
                     spurts: 0,
                     first_arrival_ns: arrival.at_ns,
                     last_arrival_ns: arrival.at_ns,
@@ -115,8 +116,9 @@ impl RecordedSource {
         match frame.arrival.kind() {
             FrameKind::Silence => self.silence += 1,
             FrameKind::TocOnly => self.toc_only += 1,
-            FrameKind::Voice => {}
+            FrameKind::Encrypted | FrameKind::Voice => {}
         }
+        self.unheard += u64::from(!frame.arrival.is_heard());
     }
 }
 
@@ -185,9 +187,11 @@ impl Listener {
                 let len = self.last_len;
                 self.decode(&[], len, position.saturating_sub(len), mix);
             }
-            self.last_len =
-                opus2::packet::get_nb_samples(&arrival.opus, SAMPLE_RATE).map_or(FRAME, |count| count as u64);
-            self.decode(&arrival.opus, self.last_len, position, mix);
+            let Some(opus) = arrival.opus.as_ref().filter(|_| arrival.is_heard()) else {
+                continue;
+            };
+            self.last_len = opus2::packet::get_nb_samples(opus, SAMPLE_RATE).map_or(FRAME, |count| count as u64);
+            self.decode(opus, self.last_len, position, mix);
         }
     }
 
@@ -216,7 +220,7 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::voice::frames::Arrival;
+    use crate::{control::types::Protection, voice::frames::Arrival};
     use opus2::{Application, Encoder};
 
     const MS: u64 = 1_000_000;
@@ -246,7 +250,9 @@ mod tests {
                 ssrc: 7,
                 sequence: *sequence,
                 timestamp: u32::from(*sequence) * 960,
-                opus: (*opus).into(),
+                payload: (*opus).into(),
+                opus: Some((*opus).into()),
+                protection: Protection::Off,
             });
         }
         recording.stop(stop_ms * MS);

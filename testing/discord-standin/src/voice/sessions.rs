@@ -6,7 +6,6 @@ use tokio::sync::mpsc;
 use super::{
     Calls, Voice,
     crypto::{Mode, Transport},
-    dave::Group,
     member::{Client, Member},
     protocol::{Framing, Identify, Op, Resume, SelectProtocol, Version},
 };
@@ -24,6 +23,7 @@ pub(crate) mod close {
     pub(crate) const SERVER_NOT_FOUND: u16 = 4011;
     pub(crate) const UNKNOWN_PROTOCOL: u16 = 4012;
     pub(crate) const UNKNOWN_MODE: u16 = 4016;
+    pub(crate) const DAVE_REQUIRED: u16 = 4017;
     pub(crate) const BAD_REQUEST: u16 = 4020;
 }
 
@@ -43,12 +43,17 @@ impl Voice {
         }
         let mut calls = self.calls.lock();
         let fresh_ssrc = calls.fresh_ssrc();
-        let member = calls.members.get_mut(&identify.user_id).ok_or(close::SESSION_INVALID)?;
+        let Calls { members, groups, .. } = &mut *calls;
+        let member = members.get_mut(&identify.user_id).ok_or(close::SESSION_INVALID)?;
         if member.person || member.token != identify.token {
             return Err(close::AUTHENTICATION_FAILED);
         }
         if member.session_id != identify.session_id {
             return Err(close::SESSION_INVALID);
+        }
+        let dave = identify.max_dave_protocol_version.unwrap_or(0);
+        if !groups.get(&member.channel).is_none_or(|group| group.admits(dave)) {
+            return Err(close::DAVE_REQUIRED);
         }
         if let Some(before) = &mut member.client {
             // A second identify begins anew, with another source, as a reconnected client expects.
@@ -63,6 +68,7 @@ impl Voice {
             out: Some(websocket.out),
             address: None,
             transport: None,
+            dave,
         });
         client.send(Op::Ready, &ready);
         Ok(())
@@ -86,9 +92,10 @@ impl Voice {
         let mut calls = self.calls.lock();
         let Calls { members, groups, .. } = &mut *calls;
         let member = members.get_mut(&user).ok_or(close::SESSION_INVALID)?;
-        let version = groups.get(&member.channel).map_or(0, Group::protocol_version);
+        let channel = member.channel;
         let client = member.client.as_mut().ok_or(close::NOT_AUTHENTICATED)?;
-        let newcomer = client.transport.is_none();
+        let (newcomer, dave) = (client.transport.is_none(), client.dave);
+        let version = groups.get(&channel).map_or(0, |group| group.version_for(dave));
         client
             .address
             .get_or_insert(std::net::SocketAddr::new(address, selected.data.port));
@@ -102,6 +109,7 @@ impl Voice {
         );
         if newcomer {
             calls.introduce(user);
+            self.with_group(&mut calls, channel, |group, now| group.join(user, dave, now));
         }
         Ok(())
     }
@@ -124,9 +132,9 @@ impl Voice {
         client.connection = websocket.connection;
         client.out = Some(websocket.out);
         client.send(Op::Resumed, &Value::Null);
-        let acknowledged = resume.seq_ack.map(|seq| u64::try_from(seq).unwrap_or(0));
-        for text in client.framing.missed(acknowledged) {
-            client.hand_over(ToClient::Text(text));
+        let acknowledged = resume.seq_ack.map(|seq| u16::try_from(seq).unwrap_or(0));
+        for message in client.framing.missed(acknowledged) {
+            client.hand_over(message);
         }
         self.counters.count("voice_resumes");
         Ok(*user)
@@ -165,15 +173,6 @@ impl Voice {
         }
         self.set_speaking(user, flags);
         self.counters.count("voice_speaking_updates");
-    }
-
-    /// A message about the encryption group of a bot's channel.
-    pub(crate) fn dave_message(&self, user: Snowflake) {
-        let calls = self.calls.lock();
-        let channel = calls.members.get(&user).map(|member| member.channel);
-        if let Some(group) = channel.and_then(|channel| calls.groups.get(&channel)) {
-            group.message(&self.counters);
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use discord_standin::{Config, Info, Standin};
+use discord_standin::{Config, Info, Standin, types::DavePolicy};
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
@@ -21,8 +21,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Guilds, voice states, guild messages.
 pub(crate) const INTENTS: u64 = 1 | 1 << 7 | 1 << 9;
 
+/// A stand-in without end-to-end encryption, for what has nothing to do with it.
 pub(crate) async fn standin() -> Standin {
-    Standin::start(Config::default()).await.unwrap()
+    standin_with(DavePolicy::Off).await
+}
+
+pub(crate) async fn standin_with(dave: DavePolicy) -> Standin {
+    let config = Config {
+        dave,
+        ..Config::default()
+    };
+    Standin::start(config).await.unwrap()
 }
 
 /// Polls the stand-in's state until `f` finds what it looks for.
@@ -180,10 +189,10 @@ pub(crate) async fn voice_gateway(info: &Info, endpoint: &str, version: u8) -> W
     Websocket(socket)
 }
 
+/// Identify of a client that knows nothing of DAVE.
 pub(crate) fn voice_identify(info: &Info, user: &str, session: &str, token: &str) -> Value {
     json!({"op": 0, "d": {
         "server_id": info.guild_id, "user_id": user, "session_id": session, "token": token,
-        "max_dave_protocol_version": 1,
     }})
 }
 
@@ -207,11 +216,29 @@ impl Voice {
         Self::join(info, bot, user, version, mode).await
     }
 
-    pub(crate) async fn join(info: &Info, mut bot: Bot, user: &str, version: u8, mode: &str) -> Self {
+    pub(crate) async fn join(info: &Info, bot: Bot, user: &str, version: u8, mode: &str) -> Self {
+        let voice = Self::join_with(info, bot, user, version, mode, None).await;
+        assert_eq!(voice.described["d"]["dave_protocol_version"], 0);
+        voice
+    }
+
+    /// Joins and announces a DAVE version, or nothing of the kind.
+    pub(crate) async fn join_with(
+        info: &Info,
+        mut bot: Bot,
+        user: &str,
+        version: u8,
+        mode: &str,
+        dave: Option<u16>,
+    ) -> Self {
         let (token, endpoint) = bot.join(info, &info.voice_channel_id).await;
         let mut socket = voice_gateway(info, &endpoint, version).await;
         assert_eq!(socket.json().await["op"], 8);
-        socket.send(voice_identify(info, user, &bot.session_id, &token)).await;
+        let mut identify = voice_identify(info, user, &bot.session_id, &token);
+        if let Some(dave) = dave {
+            identify["d"]["max_dave_protocol_version"] = json!(dave);
+        }
+        socket.send(identify).await;
         let ready = socket.op(2).await["d"].clone();
         let ssrc = u32::try_from(ready["ssrc"].as_u64().unwrap()).unwrap();
         let port = u16::try_from(ready["port"].as_u64().unwrap()).unwrap();
@@ -227,7 +254,6 @@ impl Voice {
         let described = socket.op(4).await;
         let key = serde_json::from_value(described["d"]["secret_key"].clone()).unwrap();
         assert_eq!(described["d"]["mode"], mode);
-        assert_eq!(described["d"]["dave_protocol_version"], 0);
         Self {
             bot,
             socket,

@@ -7,6 +7,8 @@
 
 mod client;
 mod crypto;
+mod dave;
+mod dave_client;
 mod garbage;
 mod gateway;
 mod page;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use discord_standin::{
     Config, Standin,
-    types::{ChannelKind, FrameKind, Overwrite, VoiceFlags},
+    types::{ChannelKind, DavePolicy, FrameKind, Overwrite, VoiceFlags},
 };
 use serde_json::{Value, json};
 
@@ -409,6 +409,7 @@ async fn a_kick_a_move_and_a_deleted_channel_close_voice_with_4014() {
 #[tokio::test]
 async fn a_voice_websocket_that_stays_away_ends_the_stay() {
     let standin = Standin::start(Config {
+        dave: DavePolicy::Off,
         voice_grace: Duration::from_millis(50),
         ..Config::default()
     })

@@ -45,6 +45,22 @@ pub enum FrameKind {
     Silence,
     /// One byte: nothing but the TOC, which a decoder conceals.
     TocOnly,
+    /// Encrypted, and not decrypted here: what it holds is not known.
+    Encrypted,
+}
+
+/// How a frame is protected beyond its transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protection {
+    /// The call is not encrypted.
+    Off,
+    /// Encrypted; a person who heard it has decrypted it.
+    Encrypted,
+    /// Encrypted, and the person whom it reached had no key for it.
+    Undecrypted,
+    /// Not encrypted although the call is. Silence frames never are; people hear no other frames of this kind.
+    Plain,
 }
 
 /// One frame of a log.
@@ -62,16 +78,21 @@ pub struct Frame {
     pub sequence: u16,
     /// RTP timestamp (48 kHz).
     pub timestamp: u32,
-    /// Opus bytes.
+    /// Bytes of its payload.
     pub size: usize,
     /// What it holds.
     pub kind: FrameKind,
+    /// How it is protected.
+    pub protection: Protection,
     /// Sequence numbers missing before it, inside its talk spurt.
     pub lost_before: u32,
     /// Whether a talk spurt starts with it.
     pub spurt_start: bool,
-    /// FNV-1a of its bytes in 16 hexadecimal digits: equal bytes, equal digest.
+    /// FNV-1a of its payload in 16 hexadecimal digits: equal bytes, equal digest. The same at the speaker and at all
+    /// listeners, encrypted or not.
     pub digest: String,
+    /// The same of the Opus in it, where that is known: not of what a bot encrypted, until a person decrypted it.
+    pub opus_digest: Option<String>,
 }
 
 /// A part of a frame log.
@@ -122,6 +143,8 @@ pub struct RecordedSource {
     pub silence: u64,
     /// One-byte frames.
     pub toc_only: u64,
+    /// Frames that are not heard: encrypted without a key for them, or unencrypted in an encrypted call.
+    pub unheard: u64,
     /// Talk spurts.
     pub spurts: u64,
     /// First frame, in UNIX nanoseconds.
