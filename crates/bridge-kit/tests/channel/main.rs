@@ -5,6 +5,7 @@
 mod control;
 mod person;
 mod relay;
+mod strays;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -418,45 +419,6 @@ async fn a_call_that_ends_while_the_voice_channel_is_entered_leaves_it_again() {
     .await;
     world.nothing_is_left().await;
     assert!(world.room.sent(names::OFFER).is_empty());
-}
-
-#[tokio::test]
-async fn broken_requests_and_wrong_versions_are_rejected_by_name() {
-    let world = World::new(Handler::default());
-    let request = json!({
-        "version": 2, "format": "plain-opus", "room_id": bridged(), "transaction_id": "t1", "formats": ["plain-opus"],
-    });
-    world
-        .asker_port
-        .put(names::REQUEST, request.clone(), Duration::ZERO)
-        .await;
-    until("the rejection", || !world.room.sent(names::REJECT).is_empty()).await;
-    let mut broken = request;
-    broken["version"] = json!(1);
-    broken["formats"] = json!("plain-opus");
-    world.asker_port.put(names::REQUEST, broken, Duration::ZERO).await;
-    until("both rejections", || world.room.sent(names::REJECT).len() == 2).await;
-    let rejections = world.room.sent(names::REJECT);
-    assert_eq!(rejections[0]["reason"], "unsupported_version");
-    assert_eq!(rejections[1]["reason"], "malformed");
-    assert!(rejections[1]["text"].as_str().expect("a text").contains("`formats`"));
-    assert!(world.calls().is_empty());
-}
-
-#[tokio::test]
-async fn a_request_that_is_too_old_is_not_answered() {
-    let world = World::new(Handler::default());
-    let request = json!({ "version": 1, "format": "plain-opus", "room_id": bridged(), "transaction_id": "old" });
-    world
-        .asker_port
-        .put(names::REQUEST, request, Duration::from_mins(5))
-        .await;
-    let _session = world.open().await;
-    let offers = world.room.sent(names::OFFER);
-    assert!(
-        offers.iter().all(|offer| offer["transaction_id"] != "old"),
-        "{offers:?}"
-    );
 }
 
 #[tokio::test]
