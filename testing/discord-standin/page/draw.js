@@ -136,6 +136,23 @@ function badges(channel, members) {
     if (channel.user_limit > 0) {
         made.push(element("span", { text: `${members.length} of ${channel.user_limit}`, className: "badge" }));
     }
+    return channel.kind === "text" ? made : [...made, ...encryption(channel)];
+}
+
+/** How voice is encrypted end to end: what the channel asks for, and how far its members are. */
+function encryption({ dave, call }) {
+    const badge = (words, tone) => element("span", { text: words, className: "badge", tone });
+    const policy = { required: "DAVE required", optional: "DAVE optional", off: "no DAVE" }[dave];
+    const made = [badge(policy)];
+    if (!call) return made;
+    const { protocol_version: version, epoch, pending, transition } = call;
+    if (version > 0) made.push(badge(`version ${version}, epoch ${epoch}`, "good"));
+    else if (dave !== "off") made.push(badge("not encrypted", "busy"));
+    if (pending.length > 0) made.push(badge(`${pending.length} not in the group`, "busy"));
+    if (transition) {
+        const { protocol_version: next, waiting_for: waiting } = transition;
+        made.push(badge(`going to version ${next}, ${waiting.length} not ready`, "busy"));
+    }
     return made;
 }
 
@@ -261,11 +278,14 @@ function hearingCell(listener, speaker) {
     if (listener.id === speaker.id) {
         return element("td", { text: "–", className: "self" });
     }
-    const heard = listener.heard.find((one) => one.speaker === speaker.id) ?? { frames: 0, lost: 0 };
+    const heard = listener.heard.find((one) => one.speaker === speaker.id) ?? { frames: 0, lost: 0, undecrypted: 0 };
     const deaf = listener.deaf || listener.self_deaf;
     const flows = speaker.speaking && !deaf && heard.frames > 0;
     const children = [document.createTextNode(NUMBER.format(heard.frames))];
     if (heard.lost > 0) children.push(element("small", { text: `${NUMBER.format(heard.lost)} lost` }));
+    if (heard.undecrypted > 0) {
+        children.push(element("small", { text: `${NUMBER.format(heard.undecrypted)} not decrypted` }));
+    }
     return element("td", { className: deaf ? "deaf" : flows ? "flows" : "", children });
 }
 
@@ -285,6 +305,7 @@ export function shown() {
         name: item.querySelector(".name").firstChild.textContent,
         channel: item.closest(".channel").querySelector("h3").textContent,
         speaking: item.classList.contains("speaking"),
+        encryption: [...item.closest(".channel").querySelectorAll(".badges .badge")].map((badge) => badge.textContent),
         marks: [...item.querySelectorAll(".marks > *")].map((mark) => mark.getAttribute("aria-label") ?? mark.textContent),
     }));
 }

@@ -7,6 +7,10 @@
 const DELAY = 3840;
 /** What a speaker may be ahead of what is played, in samples: 400 ms. Beyond that the delay is set anew. */
 const MOST = 19200;
+/** Blocks after which it is looked whether they all came earlier than needed: 1 s. */
+const WINDOW = 50;
+/** By how much, in samples, before the delay is taken back: 40 ms. */
+const SLACK = 1920;
 /** Samples kept of a speaker. */
 const SIZE = 32768;
 /** A speaker who has been silent for so many samples is forgotten: 10 s. */
@@ -19,6 +23,9 @@ class Speaker {
     /** Samples from there to the end of what has come; none while the speaker is silent. */
     ahead = 0;
     idle = 0;
+    /** The least that a block was ahead in this window, and how many there were. */
+    #least = Infinity;
+    #blocks = 0;
 
     /** Takes a block of sound whose first sample belongs at media time `at`. */
     add(at, planes) {
@@ -40,6 +47,30 @@ class Speaker {
         });
         this.ahead = Math.max(this.ahead, offset + length);
         this.idle = 0;
+        this.#watch(offset);
+    }
+
+    /** A stall of the browser or the network makes the delay longer. Once it is over, the delay is taken back. */
+    #watch(offset) {
+        this.#least = Math.min(this.#least, offset);
+        this.#blocks += 1;
+        if (this.#blocks < WINDOW) {
+            return;
+        }
+        const excess = this.#least - DELAY;
+        if (excess > SLACK) {
+            this.#skip(excess);
+        }
+        this.#least = Infinity;
+        this.#blocks = 0;
+    }
+
+    #skip(samples) {
+        for (let i = 0; i < samples; i++) {
+            this.planes.forEach((plane) => (plane[(this.next + i) % SIZE] = 0));
+        }
+        this.next = (this.next + samples) >>> 0;
+        this.ahead -= samples;
     }
 
     /** Adds what is due to the output. */

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::{
-    control::types::{AccountKind, ChannelKind},
+    control::types::{AccountKind, Call, ChannelKind, DavePolicy},
     guild::VoiceState,
     server::Server,
     snowflake::Snowflake,
@@ -27,6 +27,9 @@ struct Channel {
     name: String,
     kind: ChannelKind,
     user_limit: u32,
+    dave: DavePolicy,
+    /// Its encryption while somebody is there.
+    call: Option<Call>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,6 +59,7 @@ struct Heard {
     speaker: Snowflake,
     frames: u64,
     lost: u64,
+    undecrypted: u64,
 }
 
 impl View {
@@ -69,6 +73,8 @@ impl View {
             name: channel.name.clone(),
             kind: channel.kind,
             user_limit: channel.user_limit,
+            dave: guild.dave_policy(channel.id),
+            call: server.voice.call(channel.id),
         });
         let accounts = guild.accounts.values().filter(|account| account.in_guild);
         let accounts = accounts.map(|account| Account {
@@ -108,6 +114,7 @@ impl Member {
                     speaker: *speaker,
                     frames: heard.frames,
                     lost: heard.lost,
+                    undecrypted: heard.undecrypted,
                 })
                 .collect(),
         }

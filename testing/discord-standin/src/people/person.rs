@@ -116,6 +116,15 @@ impl Person {
         self.mind.lock().ears.recording.as_mut().map(f)
     }
 
+    /// Frames that he has no key for, by himself and the speaker.
+    pub(crate) fn undecrypted(&self) -> Vec<((Snowflake, Snowflake), u64)> {
+        let mind = self.mind.lock();
+        let counts = mind.heard.iter();
+        counts
+            .map(|(speaker, heard)| ((self.user, *speaker), heard.undecrypted))
+            .collect()
+    }
+
     /// What he made of the frames of everyone whom he heard.
     pub(crate) fn heard(&self) -> Vec<HeardSpeaker> {
         self.mind.lock().heard.values().cloned().collect()

@@ -1,6 +1,9 @@
 //! Who hears whom: frames counted for each listener and speaker.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{
     Calls, Voice,
@@ -14,6 +17,8 @@ pub(crate) struct Heard {
     pub(crate) frames: u64,
     /// Sequence numbers missing inside talk spurts.
     pub(crate) lost: u64,
+    /// Those among the frames that a person has no key for; nobody knows that of a bot.
+    pub(crate) undecrypted: u64,
     track: Track,
 }
 
@@ -47,18 +52,29 @@ pub(crate) struct Glimpse {
 impl Voice {
     /// All members at a glance.
     pub(crate) fn glimpses(&self) -> HashMap<Snowflake, Glimpse> {
+        let undecrypted = self.undecrypted();
         let now = self.clock.now_ns();
         let mut calls = self.calls.lock();
         let Calls { members, .. } = &mut *calls;
         let glimpse = |(user, member): (&Snowflake, &mut super::Member)| {
             member.ring.settle(now);
+            let mut heard = member.hearing.0.clone();
+            for (speaker, heard) in &mut heard {
+                heard.undecrypted = undecrypted.get(&(*user, *speaker)).copied().unwrap_or_default();
+            }
             let glimpse = Glimpse {
                 speaking: member.ring.is_lit(),
                 frames_sent: member.counts.frames_sent,
-                heard: member.hearing.0.clone(),
+                heard,
             };
             (*user, glimpse)
         };
         members.iter_mut().map(glimpse).collect()
+    }
+
+    /// Frames without a key, by listener and speaker.
+    fn undecrypted(&self) -> HashMap<(Snowflake, Snowflake), u64> {
+        let people: Vec<_> = self.calls.lock().people.values().map(Arc::clone).collect();
+        people.iter().flat_map(|person| person.undecrypted()).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use discord_standin::{
     Info, Standin,
-    types::{FrameKind, VoiceFlags, VoiceMember},
+    types::{DavePolicy, FrameKind, VoiceFlags, VoiceMember},
 };
 use futures_util::SinkExt as _;
 use opus2::{Application, Channels, Encoder};
@@ -16,7 +16,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    client::{Event, Websocket, eventually, standin},
+    client::{Event, Websocket, eventually, standin, standin_with},
     voice::{digest, tone},
 };
 
@@ -148,7 +148,7 @@ async fn another_web_site_can_neither_watch_nor_talk_nor_order() {
 #[tokio::test]
 async fn the_guild_is_told_at_once_and_after_changes_but_ten_times_a_second_at_most() {
     let directory = tempfile::tempdir().unwrap();
-    let standin = standin().await;
+    let standin = standin_with(DavePolicy::Required).await;
     let control = standin.control();
     in_voice(&standin, &["alice", "bob"]).await;
     let started = Instant::now();
@@ -172,6 +172,18 @@ async fn the_guild_is_told_at_once_and_after_changes_but_ten_times_a_second_at_m
     assert!(told <= possible, "{told} in {:?}", started.elapsed());
     assert_eq!(hears["voice"][0]["speaking"], true);
     assert_eq!(hears["voice"][1]["heard"][0]["lost"], 0);
+    assert_eq!(hears["voice"][1]["heard"][0]["undecrypted"], 0);
+    let in_use = hears["channels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|channel| channel["call"].is_object());
+    for channel in in_use.clone() {
+        assert_eq!(channel["dave"], "required");
+        assert_eq!(channel["call"]["protocol_version"], 1);
+        assert_eq!(channel["call"]["pending"].as_array().unwrap().len(), 0);
+    }
+    assert_eq!(in_use.count(), 1);
 
     let muted = VoiceFlags {
         mute: Some(true),

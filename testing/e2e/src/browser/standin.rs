@@ -41,6 +41,8 @@ pub struct ShownMember {
     pub channel: String,
     /// Whether his ring is lit.
     pub speaking: bool,
+    /// Words for the encryption of his channel.
+    pub encryption: Vec<String>,
     /// Words for mute, deaf and the like.
     pub marks: Vec<String>,
 }

@@ -58,6 +58,12 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         shown.heard_level, shown.microphone_level
     );
     bench.check("both rings are lit, and the other is heard", true, figure);
+    let encryption = shown
+        .member(GUEST)
+        .map(|member| member.encryption.join("; "))
+        .unwrap_or_default();
+    let encrypted = encryption.contains("DAVE required") && encryption.contains("version 1, epoch");
+    bench.check("the channel is shown as encrypted", encrypted, encryption);
     let heard_from = unix_ms() + SETTLED_MS;
     tokio::time::sleep(TALK).await;
 
@@ -76,7 +82,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let table = page.text().await?;
     bench.check(
         "who hears whom is shown",
-        table.contains("Listener") && !table.contains("lost"),
+        table.contains("Listener") && !table.contains("lost") && !table.contains("not decrypted"),
         "frames of each listener and speaker",
     );
 
