@@ -308,6 +308,12 @@ async fn discord_is_heard_in_the_room() {
         let stats = session.stats();
         assert_eq!((stats.speakers, stats.unknown, stats.ignored), (1, 0, 0), "{stats:?}");
         assert_eq!(stats.sent, 0, "Discord does not hear itself");
+        let silences = 5;
+        assert!(
+            stats.decrypted + silences >= stats.received,
+            "all but silence is encrypted: {stats:?}"
+        );
+        assert_eq!(stats.unencrypted, 0, "{stats:?}");
         bench.stop.cancel();
     })
     .await;

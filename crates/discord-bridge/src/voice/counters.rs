@@ -55,6 +55,8 @@ pub(crate) struct HearCounters {
     bridged: AtomicU64,
     ignored: AtomicU64,
     unknown: AtomicU64,
+    decrypted: AtomicU64,
+    unencrypted: AtomicU64,
 }
 
 impl HearCounters {
@@ -68,6 +70,17 @@ impl HearCounters {
     pub(super) fn ignored(&self) {
         self.ignored.fetch_add(1, Relaxed);
         metrics::ignored();
+    }
+
+    /// A packet came encrypted end to end.
+    pub(super) fn decrypted(&self) {
+        self.decrypted.fetch_add(1, Relaxed);
+    }
+
+    /// A packet was dropped because it came unencrypted into an encrypted call.
+    pub(super) fn unencrypted(&self) {
+        self.unencrypted.fetch_add(1, Relaxed);
+        metrics::unencrypted();
     }
 
     /// Packets were dropped because nobody knew whose they were.
@@ -90,6 +103,10 @@ pub(crate) struct VoiceStats {
     pub(crate) ignored: u64,
     /// From nobody knows whom.
     pub(crate) unknown: u64,
+    /// Came encrypted end to end.
+    pub(crate) decrypted: u64,
+    /// Dropped because they came unencrypted into an encrypted call.
+    pub(crate) unencrypted: u64,
     /// From the room to Discord, concealment left out.
     pub(crate) sent: u64,
     /// Ticks inside a talk spurt for which the room had none.
@@ -110,6 +127,8 @@ impl VoiceStats {
             received: hear.bridged.load(Relaxed),
             ignored: hear.ignored.load(Relaxed),
             unknown: hear.unknown.load(Relaxed),
+            decrypted: hear.decrypted.load(Relaxed),
+            unencrypted: hear.unencrypted.load(Relaxed),
             sent: send.sent.load(Relaxed),
             concealed: send.concealed.load(Relaxed),
             trimmed: send.trimmed.load(Relaxed),

@@ -16,6 +16,7 @@ use songbird::{Call, CoreEvent, Event, EventContext, EventHandler};
 use tokio::sync::mpsc;
 
 use super::counters::HearCounters;
+use super::dave::{self, Encrypted};
 use super::event::Loss;
 use super::incoming::{Fate, RtpPacket, Speakers, Speech, Voice};
 use crate::gateway::facts::UserId;
@@ -42,6 +43,7 @@ pub(crate) struct Listener {
     admit: Admit,
     losses: mpsc::Sender<Loss>,
     counters: HearCounters,
+    encrypted: Encrypted,
 }
 
 /// Listens for as long as it lives. Nothing reaches the room after it is dropped, whatever songbird still delivers.
@@ -74,6 +76,7 @@ impl Listener {
             admit,
             losses,
             counters: HearCounters::default(),
+            encrypted: Encrypted::default(),
         }
     }
 
@@ -109,6 +112,15 @@ impl Listener {
         let Some(opus) = payload.get(data.payload_offset..end).filter(|opus| !opus.is_empty()) else {
             return;
         };
+        let padded = rtp.get_padding() != 0;
+        let encrypted = dave::was_encrypted(payload, data.payload_end_pad, padded);
+        if !self.encrypted.admits(opus, encrypted) {
+            self.counters.unencrypted();
+            return;
+        }
+        if encrypted {
+            self.counters.decrypted();
+        }
         let packet = RtpPacket {
             ssrc: rtp.get_ssrc(),
             sequence: rtp.get_sequence().into(),

@@ -52,6 +52,10 @@ pub(super) fn unknown(packets: u64) {
     counter!(DROPPED, "reason" => "unknown_ssrc").increment(packets);
 }
 
+pub(super) fn unencrypted() {
+    counter!(DROPPED, "reason" => "unencrypted").increment(1);
+}
+
 pub(super) fn sent() {
     counter!(SENT).increment(1);
 }

@@ -5,6 +5,7 @@
 //! [`driver::Session`] that results, and the typed events of [`event`].
 
 mod counters;
+mod dave;
 pub(crate) mod driver;
 pub(crate) mod event;
 mod frame;
