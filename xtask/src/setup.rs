@@ -23,7 +23,11 @@ const DEBIAN_PACKAGES: [(&str, &str, &[&str]); 5] = [
 /// Installs everything that is missing.
 pub(crate) fn run() -> Result<()> {
     debian_packages()?;
-    python_environment().context("Python environment")?;
+    // Synapse, and the VDP peer of the tests.
+    python_environment("venv", "testing/requirements.txt").context("Python environment")?;
+    // Apart from Synapse, whose dependencies are not theirs to choose.
+    python_environment("clients", "testing/clients/requirements.txt").context("Python environment of the clients")?;
+    npm_packages("testing/clients/discordjs").context("discord.js")?;
     web_page().context("web page")
 }
 
@@ -59,10 +63,10 @@ fn debian_packages() -> Result<()> {
     )
 }
 
-/// Synapse, and the packages of the independent ends that tests talk to, in an environment of their own.
-fn python_environment() -> Result<()> {
-    let requirements = root().join("testing/requirements.txt");
-    let environment = tools()?.join("venv");
+/// The Python packages of a requirements file, in an environment called `name`.
+fn python_environment(name: &str, requirements: &str) -> Result<()> {
+    let requirements = root().join(requirements);
+    let environment = tools()?.join(name);
     if is_current(&environment, &requirements)? {
         say_present("Python packages", &packages(&requirements)?);
         return Ok(());
@@ -93,21 +97,27 @@ fn python_environment() -> Result<()> {
     mark_current(&environment, &requirements)
 }
 
-/// The npm packages of the page, and the page itself.
-fn web_page() -> Result<()> {
-    let web = root().join("testing/web");
-    let lock = web.join("package-lock.json");
-    let modules = web.join("node_modules");
+/// The npm packages of a folder, as its lock names them.
+fn npm_packages(folder: &str) -> Result<()> {
+    let path = root().join(folder);
+    let lock = path.join("package-lock.json");
+    let modules = path.join("node_modules");
     if is_current(&modules, &lock)? {
-        say_present("npm packages", "as in testing/web/package-lock.json");
-    } else {
-        say("setup: installing the npm packages of testing/web");
-        let install = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-        execute(Command::new("npm").args(install).current_dir(&web))
-            .context("npm is part of Node.js 20 or later, which has to be there already")?;
-        mark_current(&modules, &lock)?;
+        say_present("npm packages", &format!("as in {folder}/package-lock.json"));
+        return Ok(());
     }
-    execute(Command::new("npm").args(["run", "--silent", "build"]).current_dir(&web))
+    say(&format!("setup: installing the npm packages of {folder}"));
+    let install = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+    execute(Command::new("npm").args(install).current_dir(&path))
+        .context("npm is part of Node.js 20 or later, which has to be there already")?;
+    mark_current(&modules, &lock)
+}
+
+/// The page, with what it is made of.
+fn web_page() -> Result<()> {
+    npm_packages("testing/web")?;
+    let web = root().join("testing/web");
+    execute(Command::new("npm").args(["run", "--silent", "build"]).current_dir(web))
 }
 
 fn say_present(what: &str, version: &str) {
