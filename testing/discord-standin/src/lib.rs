@@ -10,6 +10,7 @@ mod control;
 mod counters;
 mod gateway;
 mod guild;
+mod hearing;
 mod page;
 mod people;
 mod rest;
@@ -24,5 +25,7 @@ pub use control::{
     client::{ControlClient, ControlError},
     types,
 };
+pub use hearing::{HeardFrame, Hearing, frames_of};
+pub use people::sound::{Frames as OpusFrames, SoundError};
 pub use standin::{Standin, StartError};
 pub use voice::tls::TlsError;

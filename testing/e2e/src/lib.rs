@@ -10,7 +10,11 @@
 
 pub mod audio;
 pub mod browser;
+pub mod clients;
 pub mod dev;
 pub mod page;
+mod program;
 pub mod scenarios;
 pub mod stack;
+
+pub use program::ProgramError;

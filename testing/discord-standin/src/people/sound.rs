@@ -23,27 +23,35 @@ const LONGEST_SECONDS: usize = 3_600;
 
 /// Why a file cannot be played.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SoundError {
+pub enum SoundError {
+    /// It cannot be read.
     #[error("cannot open the file: {0}")]
     Open(#[from] io::Error),
+    /// It is called a WAV file and is none, or a kind that is not known.
     #[error("not a WAV file that can be played: {0}")]
     Wav(#[from] hound::Error),
+    /// It is called an Ogg file and is none.
     #[error("not an Ogg file: {0}")]
     Ogg(#[from] ogg::OggReadError),
+    /// Its sound cannot be coded.
     #[error("Opus: {0}")]
     Opus(#[from] opus2::Error),
+    /// Its name has another ending.
     #[error("only .wav, .ogg and .opus files can be played")]
     UnknownKind,
+    /// It has too many channels.
     #[error("only one or two channels can be played, not {0}")]
     Channels(u16),
+    /// There is nothing in it.
     #[error("the file holds no sound")]
     Empty,
+    /// Nobody talks that long.
     #[error("the file is longer than an hour")]
     TooLong,
 }
 
 /// A file's frames, each 20 ms.
-pub(crate) type Frames = Arc<[Arc<[u8]>]>;
+pub type Frames = Arc<[Arc<[u8]>]>;
 
 /// Reads and, where needed, encodes a file: 48 kHz, stereo, 20 ms, 64 kbit/s.
 ///

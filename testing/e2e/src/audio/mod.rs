@@ -24,7 +24,7 @@ mod tracking;
 mod tests;
 
 pub use mix_check::{MixCheck, MixGain, MixSource};
-pub use recording::{Anchor, Clock, Recording, unix_ms};
+pub use recording::{Anchor, Clock, Recording, unix_ms, wall_clock_ms};
 pub use sound::{Audio, SAMPLE_RATE};
 pub use speech::{Speech, Voice};
 pub use speech_check::{Delay, SpeechCheck, VoicePath, muted};

@@ -17,6 +17,11 @@ pub fn unix_ms() -> f64 {
         * 1_000.0
 }
 
+/// A stamp of the local Discord (UNIX nanoseconds) on the clock of recordings: UNIX milliseconds.
+pub fn wall_clock_ms(unix_ns: u64) -> f64 {
+    unix_ns as f64 / 1e6
+}
+
 /// A sample whose time is known.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Anchor {

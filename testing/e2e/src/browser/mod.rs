@@ -4,14 +4,13 @@
 //! it. Every wait is bounded and says what it waited for. When a [`Browser`] is dropped, its program finds its standard
 //! input closed, ends Chromium and itself; the same happens when this process dies.
 
-mod driver;
 pub mod page;
 mod standin;
 #[cfg(test)]
 mod tests;
 
 use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
-use driver::Driver;
+use crate::program::{Program, ProgramError};
 pub use page::{CallState, PageState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +19,7 @@ pub use standin::{ShownMember, StandinPage};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tokio::process::Command;
 
 /// How long a page may take to load, log in and synchronise.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
@@ -29,18 +29,10 @@ const POLL: Duration = Duration::from_millis(100);
 /// Why a browser did not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum BrowserError {
-    /// The driver program could not be started.
-    #[error("node {path}: {source} (`cargo xtask setup` installs what it needs)")]
-    Start {
-        /// The program.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The driver program ended, or said something that is no answer.
-    #[error("the browser's driver {0}")]
-    Driver(String),
-    /// The driver or the page refused.
+    /// The driver did not do what was asked.
+    #[error(transparent)]
+    Driver(#[from] ProgramError),
+    /// The page shows an error.
     #[error("the browser could not {what}: {reason}")]
     Refused {
         /// What was asked.
@@ -97,13 +89,15 @@ pub struct Recordings {
 /// One person's browser, with one page.
 #[derive(Debug)]
 pub struct Browser {
-    driver: Driver,
+    driver: Program,
 }
 
 impl Browser {
     /// Starts Chromium.
     pub async fn launch(options: &BrowserOptions) -> Result<Self, BrowserError> {
-        let mut driver = Driver::start(&options.web)?;
+        let mut command = Command::new("node");
+        command.arg(options.web.join("driver.mjs"));
+        let mut driver = Program::start("the browser", command)?;
         let (width, height) = options.viewport;
         let how = json!({ "microphone": options.microphone, "width": width, "height": height });
         driver.ask("start Chromium", "launch", how).await?;
@@ -192,7 +186,7 @@ impl Browser {
     }
 
     async fn page_state<P: DeserializeOwned>(&mut self) -> Result<P, BrowserError> {
-        self.driver.ask_for("tell its state", "state", json!({})).await
+        Ok(self.driver.ask_for("tell its state", "state", json!({})).await?)
     }
 
     /// What was recorded since Call was clicked. The page has to be opened with `record=1`.
@@ -213,35 +207,36 @@ impl Browser {
 
     /// All text that is to be seen.
     pub async fn text(&mut self) -> Result<String, BrowserError> {
-        self.driver.ask_for("tell its text", "text", json!({})).await
+        Ok(self.driver.ask_for("tell its text", "text", json!({})).await?)
     }
 
     /// Saves a picture of the whole page (PNG).
     pub async fn screenshot(&mut self, path: &Path) -> Result<(), BrowserError> {
         self.driver
             .ask("take a picture", "screenshot", json!({ "path": path }))
-            .await
-            .map(drop)
+            .await?;
+        Ok(())
     }
 
     /// Errors that the browser's console has shown since the start, and exceptions that nobody caught.
     pub async fn console_errors(&mut self) -> Result<Vec<String>, BrowserError> {
-        self.driver
-            .ask_for("tell the console's errors", "console_errors", json!({}))
-            .await
+        let question = self
+            .driver
+            .ask_for("tell the console's errors", "console_errors", json!({}));
+        Ok(question.await?)
     }
 
     /// Ends Chromium and its driver, and waits for that.
     pub async fn close(self) -> Result<(), BrowserError> {
-        self.driver.close().await
+        Ok(self.driver.close().await?)
     }
 
     /// Clicks what a selector of Playwright finds.
     pub async fn click(&mut self, selector: &str) -> Result<(), BrowserError> {
         self.driver
             .ask(&format!("click {selector}"), "click", json!({ "selector": selector }))
-            .await
-            .map(drop)
+            .await?;
+        Ok(())
     }
 }
 

@@ -95,13 +95,32 @@ impl fmt::Display for Link {
     }
 }
 
-/// The state of the control room, read with the voice bridge's own token since nobody else is in it.
+/// When the voice bridge asked for this room's channel first, by the homeserver's clock: UNIX milliseconds.
+pub(crate) async fn channel_asked_at(stack: &Stack, room: &str) -> Result<f64> {
+    let (reader, control_room) = control_room(stack).await?;
+    let events = reader.latest(&control_room, 100).await?;
+    let asked = events.iter().filter(|event| {
+        event["type"] == "vdp.channel.request"
+            && event["content"]["room_id"] == room
+            && event["sender"] == stack.voice_bot().as_str()
+    });
+    asked
+        .filter_map(|event| event["origin_server_ts"].as_f64())
+        .min_by(f64::total_cmp)
+        .context("nobody has asked for a channel")
+}
+
 async fn control_room_state(stack: &Stack) -> Result<Vec<Value>> {
+    let (reader, control_room) = control_room(stack).await?;
+    reader.state(&control_room).await
+}
+
+/// The control room, and the voice bridge itself as who reads it, since nobody else is in it.
+async fn control_room(stack: &Stack) -> Result<(Person, String)> {
     let token = std::fs::read_to_string(stack.folder.join("voice-bridge/as_token"))?;
     let bridge = Person::with_token(&stack.synapse.url, &stack.voice_bot(), token.trim());
-    bridge
-        .state(&bridge.room_of_alias("#_vdp_control:localhost").await?)
-        .await
+    let room = bridge.room_of_alias("#_vdp_control:localhost").await?;
+    Ok((bridge, room))
 }
 
 /// How many UDP sockets a process holds, from the operating system.

@@ -1,10 +1,40 @@
 //! What was said and heard on either side, on one clock, and the checks that compare the two.
 
 use super::bench::Bench;
-use crate::audio::{Audio, Clock, Recording, SpeechCheck, VoicePath, muted};
+use crate::audio::{Audio, Clock, Recording, SpeechCheck, VoicePath, muted, unix_ms, wall_clock_ms};
+use crate::browser::Browser;
 use anyhow::Result;
 use discord_standin::ControlClient;
 use std::path::Path;
+use std::time::Duration;
+
+/// What is left out at both ends of a turn: switching the microphone on and off is not what is tested.
+const EDGE_MS: f64 = 500.0;
+
+/// A stretch of time in UNIX milliseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+}
+
+impl Span {
+    /// The part of a recording, without its edges.
+    pub(crate) fn of(self, recording: &Recording) -> Recording {
+        recording.between(self.from + EDGE_MS, self.to - EDGE_MS)
+    }
+}
+
+/// Lets somebody talk alone in his browser for a turn, then pauses.
+pub(crate) async fn talk_in_browser(browser: &mut Browser, turn: Duration, pause: Duration) -> Result<Span> {
+    browser.set_muted(false).await?;
+    let from = unix_ms();
+    tokio::time::sleep(turn).await;
+    let to = unix_ms();
+    browser.set_muted(true).await?;
+    tokio::time::sleep(pause).await;
+    Ok(Span { from, to })
+}
 
 /// `SPEECH_CHECK`, its control against other speech, and the test of the check itself.
 pub(crate) fn speech_checks(
@@ -49,17 +79,10 @@ pub(crate) async fn heard_on_discord(control: &ControlClient, who: &str, folder:
 
 /// What a person on Discord said, when he began at `started_at_ns`.
 pub(crate) fn said_on_discord(file: &Path, started_at_ns: u64) -> Result<Recording> {
-    Ok(Recording::new(
-        Audio::load(file)?,
-        Clock::starting_at(wall_clock_ms(started_at_ns)),
-    ))
+    said_from(file, wall_clock_ms(started_at_ns))
 }
 
-/// A stamp of the local Discord on the clock of recordings: UNIX milliseconds.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a double holds microseconds since 1970 exactly enough"
-)]
-pub(crate) fn wall_clock_ms(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e6
+/// What was said of a file that was played from a moment on (UNIX milliseconds).
+pub(crate) fn said_from(file: &Path, started_at_ms: f64) -> Result<Recording> {
+    Ok(Recording::new(Audio::load(file)?, Clock::starting_at(started_at_ms)))
 }

@@ -1,6 +1,11 @@
 //! The scenarios: what each proves, and how they are run.
 
 mod bench;
+mod dave_churn;
+mod dave_frames;
+mod dave_mixed;
+mod dave_pair;
+mod dave_required;
 mod dev_page;
 mod late_start;
 mod leftovers;
@@ -11,6 +16,7 @@ mod standin_page;
 mod voip_speech;
 mod voip_three;
 
+use crate::clients::Library;
 use anyhow::{Result, bail};
 use bench::Bench;
 use futures_util::future::LocalBoxFuture;
@@ -26,7 +32,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -44,6 +50,42 @@ const SCENARIOS: [Scenario; 7] = [
         area: "voip",
         about: "one browser calls another in a bridged room: page and checks work, and the bridge leaves the call alone",
         run: |bench| Box::pin(page_to_page::run(bench)),
+    },
+    Scenario {
+        name: "dave-libdave",
+        area: "dave",
+        about: "a browser and a client on Discord's own libdave talk to each other, encrypted on Discord's side (B3)",
+        run: |bench| Box::pin(dave_pair::run(bench, Library::Libdave)),
+    },
+    Scenario {
+        name: "dave-discordjs",
+        area: "dave",
+        about: "a browser and a discord.js client talk to each other, encrypted on Discord's side (B3)",
+        run: |bench| Box::pin(dave_pair::run(bench, Library::DiscordJs)),
+    },
+    Scenario {
+        name: "dave-discordpy",
+        area: "dave",
+        about: "a discord.py client, which can only send, talks to a browser, encrypted on Discord's side (B3)",
+        run: |bench| Box::pin(dave_pair::run(bench, Library::DiscordPy)),
+    },
+    Scenario {
+        name: "dave-mixed",
+        area: "dave",
+        about: "our bridge, discord.js, libdave and discord.py in one encrypted channel take turns; everyone hears everyone (B3)",
+        run: |bench| Box::pin(dave_mixed::run(bench)),
+    },
+    Scenario {
+        name: "dave-churn",
+        area: "dave",
+        about: "members join and leave an encrypted channel twenty times; speech goes on, and what is lost is counted (B3)",
+        run: |bench| Box::pin(dave_churn::run(bench)),
+    },
+    Scenario {
+        name: "dave-required",
+        area: "dave",
+        about: "a client without encryption is turned away, and a bridge that is turned away says why (B3, S8)",
+        run: |bench| Box::pin(dave_required::run(bench)),
     },
     Scenario {
         name: "rejections",
@@ -75,7 +117,7 @@ const SCENARIOS: [Scenario; 7] = [
 pub fn list() {
     for scenario in &SCENARIOS {
         print(&format!(
-            "{:<12} {:<11} {}",
+            "{:<14} {:<11} {}",
             scenario.name, scenario.area, scenario.about
         ));
     }
@@ -167,7 +209,7 @@ mod tests {
     fn a_quick_run_takes_one_scenario_of_each_area() {
         assert_eq!(
             names(true, &[]),
-            ["voip-speech", "rejections", "late-start", "dev-page"]
+            ["voip-speech", "dave-libdave", "rejections", "late-start", "dev-page"]
         );
     }
 

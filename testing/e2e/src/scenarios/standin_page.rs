@@ -2,8 +2,8 @@
 //! speaks and who is muted.
 
 use super::bench::Bench;
-use super::listening::{heard_on_discord, said_on_discord, speech_checks, wall_clock_ms};
-use crate::audio::{Voice, unix_ms};
+use super::listening::{heard_on_discord, said_on_discord, speech_checks};
+use crate::audio::{Voice, unix_ms, wall_clock_ms};
 use crate::browser::{Browser, BrowserOptions, StandinPage};
 use crate::page::web_folder;
 use crate::stack::{Standin, wait_for};

@@ -2,9 +2,9 @@
 //! and nothing is left when the call ends.
 
 use super::bench::Bench;
-use super::leftovers::Footprint;
-use super::listening::{heard_on_discord, said_on_discord, speech_checks, wall_clock_ms};
-use crate::audio::{SpeechCheck, Voice, unix_ms};
+use super::leftovers::{Footprint, channel_asked_at};
+use super::listening::{heard_on_discord, said_on_discord, speech_checks};
+use crate::audio::{SpeechCheck, Voice, unix_ms, wall_clock_ms};
 use crate::browser::CallState;
 use crate::stack::{Stack, wait_for};
 use anyhow::{Context as _, Result};
@@ -41,6 +41,13 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         "from the click to the first voice on Discord",
         first_heard - clicked < 10_000.0,
         format!("{:.0} ms", first_heard - clicked),
+    );
+    let asked = channel_asked_at(&stack, &room.id).await?;
+    let first_sent = first_frame_of_the_bridge(&stack, asked).await?;
+    bench.check(
+        "from the ask for a channel to the first voice packet to Discord",
+        (0.0..10_000.0).contains(&(first_sent - asked)),
+        format!("{:.0} ms", first_sent - asked),
     );
     tokio::time::sleep(TALK).await;
 
@@ -98,6 +105,17 @@ async fn first_frame_from_the_bridge(stack: &Stack, who: &str) -> Result<f64> {
         Ok(heard.iter().find(voice).map(|frame| wall_clock_ms(frame.at_ns)))
     })
     .await
+}
+
+/// When the bridge's first frame from a moment on reached Discord; both in UNIX milliseconds.
+async fn first_frame_of_the_bridge(stack: &Stack, from: f64) -> Result<f64> {
+    let standin = stack.standin()?;
+    let sent = standin.control.sent(&standin.info.bot_user_id, 0).await?.frames;
+    let voice = sent.iter().filter(|frame| frame.kind != FrameKind::Silence);
+    voice
+        .map(|frame| wall_clock_ms(frame.at_ns))
+        .find(|at| *at >= from)
+        .context("the bridge has sent nothing")
 }
 
 /// After the hang-up: the bot has left, the channel is closed, and the bridges are as they were before the call.

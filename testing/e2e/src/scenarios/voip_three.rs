@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::leftovers::Footprint;
-use super::listening::{heard_on_discord, said_on_discord};
+use super::listening::{Span, heard_on_discord, said_on_discord, talk_in_browser};
 use super::voip_speech::ends_cleanly;
 use crate::audio::{MixCheck, MixSource, Recording, SpeechCheck, Voice, VoicePath, unix_ms};
 use crate::browser::{Browser, CallState};
@@ -14,23 +14,8 @@ use std::time::Duration;
 const TURN: Duration = Duration::from_secs(12);
 /// How long all talk at once.
 const TOGETHER: Duration = Duration::from_secs(20);
-/// What is left out at both ends of a turn: switching the microphone on and off is not what is tested.
-const EDGE_MS: f64 = 500.0;
 /// Between turns, so that the end of one is not taken for the start of the next.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// A stretch of time in UNIX milliseconds.
-#[derive(Clone, Copy)]
-struct Span {
-    from: f64,
-    to: f64,
-}
-
-impl Span {
-    fn of(self, recording: &Recording) -> Recording {
-        recording.between(self.from + EDGE_MS, self.to - EDGE_MS)
-    }
-}
 
 /// Somebody of the room: what he said in his turn and when all talked, and what he heard in the whole time.
 struct Participant {
@@ -68,7 +53,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
 
     let mut browser_turns = Vec::new();
     for (_, browser) in &mut browsers {
-        browser_turns.push(talk_in_browser(browser).await?);
+        browser_turns.push(talk_in_browser(browser, TURN, PAUSE).await?);
     }
     let mut discord_turns = Vec::new();
     for user in &users {
@@ -119,17 +104,6 @@ async fn join_discord(stack: &Stack, room: &BridgedRoom, name: &'static str, voi
     control.join(&id, &room.channel_id).await?;
     control.record(&id).await?;
     Ok(DiscordUser { id, name, voice })
-}
-
-/// Lets somebody talk alone in his browser.
-async fn talk_in_browser(browser: &mut Browser) -> Result<Span> {
-    browser.set_muted(false).await?;
-    let from = unix_ms();
-    tokio::time::sleep(TURN).await;
-    let to = unix_ms();
-    browser.set_muted(true).await?;
-    tokio::time::sleep(PAUSE).await;
-    Ok(Span { from, to })
 }
 
 /// Has somebody on Discord begin to talk; gives what he will have said.
