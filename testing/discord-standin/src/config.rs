@@ -31,6 +31,10 @@ pub struct Config {
     pub dave: DavePolicy,
     /// How long a voice websocket may be gone before its member is taken out of the channel.
     pub voice_grace: Duration,
+    /// How much time a client has between two heartbeats of the gateway.
+    pub heartbeat_interval: Duration,
+    /// How much time has to lie between two identifies of a bot.
+    pub identify_spacing: Duration,
     /// How long a gateway session that lost its websocket may be resumed; then its voice ends too.
     pub session_grace: Duration,
 }
@@ -48,6 +52,8 @@ impl Default for Config {
             bot_name: "bridge".to_owned(),
             dave: DavePolicy::Required,
             voice_grace: Duration::from_secs(15),
+            heartbeat_interval: Duration::from_millis(41_250),
+            identify_spacing: Duration::from_secs(5),
             session_grace: Duration::from_mins(1),
         }
     }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use axum::{Router, serve::Listener};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -15,13 +16,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::{Config, Info},
-    control::types::{AccountKind, VoiceFlags},
+    control::types::{AccountKind, RestRequest, VoiceFlags},
     counters::Counters,
-    gateway::{intents, payload::VoiceStateUpdate, sessions::ToClient},
+    gateway::{intents, log::GatewayLog, payload::VoiceStateUpdate, sessions::ToClient},
     guild::{GUILD, Message, VoiceRefusal, VoiceState, json as object},
+    journal::Journal,
     people::player::Player,
+    rest::limits::Limits,
     snowflake::Snowflake,
-    voice::Voice,
+    threads::Threads,
+    voice::{Voice, tls::Identity},
     world::World,
 };
 
@@ -36,6 +40,13 @@ pub(crate) struct Server {
     pub(crate) counters: Arc<Counters>,
     pub(crate) world: Mutex<World>,
     pub(crate) voice: Arc<Voice>,
+    /// What voice servers prove themselves with.
+    pub(crate) identity: Identity,
+    pub(crate) threads: Threads,
+    /// How many REST requests may come, and which came.
+    pub(crate) limits: Mutex<Limits>,
+    pub(crate) requests: Mutex<Journal<RestRequest>>,
+    pub(crate) gateway_log: Arc<GatewayLog>,
     pub(crate) player: Player,
     pub(crate) cancel: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -84,14 +95,15 @@ impl Server {
         Ok(state)
     }
 
-    /// A moderator moves a member who is in voice; false when he is not, or there is no such voice channel.
+    /// A moderator moves a member who is in voice, wherever that member may go himself; false when he is not in voice,
+    /// or there is no such voice channel.
     pub(crate) fn move_member(&self, user: Snowflake, channel: Snowflake) -> bool {
         let mut world = self.world.lock();
         let Some(before) = world.guild.voice.get(&user).cloned() else {
             return false;
         };
         let flags = (before.self_mute, before.self_deaf);
-        let joined = world.guild.join_voice(user, channel, &before.session_id, flags);
+        let joined = world.guild.enter_voice(user, channel, &before.session_id, flags);
         let Ok(state) = joined else {
             return false;
         };
@@ -107,12 +119,7 @@ impl Server {
         self.voice.set_flags(user, state);
         world.broadcast_voice_state(user);
         if let (Some(token), false) = (token, person) {
-            let data = json!({
-                "token": token, "guild_id": GUILD, "endpoint": self.info.voice_endpoint,
-            });
-            if let Some(session) = world.sessions.get_mut(&state.session_id) {
-                session.dispatch("VOICE_SERVER_UPDATE", &data);
-            }
+            self.tell_voice_server(world, &state.session_id, &token);
         }
     }
 
@@ -129,8 +136,17 @@ impl Server {
 
     /// Changes mute, deaf and suppression; `None` when the user is not in voice.
     pub(crate) fn set_voice_flags(&self, user: Snowflake, flags: VoiceFlags) -> Option<VoiceState> {
+        let now = self.clock.now_ns();
         let mut world = self.world.lock();
+        let person = is_person(&world, user);
         let state = world.guild.voice.get_mut(&user)?;
+        match (flags.suppress, flags.request_to_speak) {
+            (Some(true), _) | (_, Some(false)) => state.request_to_speak_ns = None,
+            (_, Some(true)) => state.request_to_speak_ns = Some(now),
+            // Whoever is invited onto a stage has asked for it from then on, but a bot.
+            (Some(false), None) if person => state.request_to_speak_ns = Some(now),
+            (Some(false) | None, None) => {}
+        }
         state.self_mute = flags.self_mute.unwrap_or(state.self_mute);
         state.self_deaf = flags.self_deaf.unwrap_or(state.self_deaf);
         state.mute = flags.mute.unwrap_or(state.mute);
@@ -179,6 +195,7 @@ impl Server {
             let data = world.guild.channel_json(known);
             world.broadcast(intents::GUILDS, "CHANNEL_DELETE", &data);
             world.guild.channels.remove(&channel);
+            world.guild.afk_channel.take_if(|afk| *afk == channel);
             let in_voice = world.guild.voice.iter();
             in_voice
                 .filter(|(_, state)| state.channel == channel)
@@ -245,6 +262,23 @@ impl Server {
             session.send(message());
         }
         told
+    }
+
+    /// Serves a router until the stand-in ends or `end` is cancelled.
+    pub(crate) fn serve<L>(&self, listener: L, router: Router, end: CancellationToken)
+    where
+        L: Listener,
+        L::Addr: std::fmt::Debug,
+    {
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move {
+            // Open keep-alive connections must not hold up the end, so the server is dropped, not drained.
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = end.cancelled() => {}
+                _ = axum::serve(listener, router) => {}
+            }
+        });
     }
 
     /// Runs `f` after a while, unless the stand-in ends before.

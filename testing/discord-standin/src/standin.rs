@@ -1,18 +1,14 @@
 //! Starting and ending a stand-in.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{SocketAddr, UdpSocket},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread::JoinHandle,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
-use axum::{Router, routing::get, serve::Listener};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,21 +18,27 @@ use crate::{
     config::{Config, Info},
     control::{self, client::ControlClient},
     counters::Counters,
-    gateway::sessions::Sessions,
+    gateway::{log::GatewayLog, sessions::Sessions},
     guild::{self, Guild},
+    interactions::Interactions,
+    journal::Journal,
     people::player::Player,
     rest,
     server::Server,
+    threads::Threads,
     voice::{
-        self, Voice,
+        Voice,
         dave::{NoIdentity, Proposer},
-        groups,
-        tls::{Identity, TlsError, TlsListener},
-        udp,
+        groups, network,
+        server::VoiceServer,
+        tls::{Identity, TlsError},
     },
+    voice_servers::Sockets,
     world::World,
 };
 
+/// REST requests that are remembered.
+const REQUESTS_KEPT: usize = 2_000;
 /// Connections have this long to end by themselves.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -68,8 +70,6 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Standin {
     server: Arc<Server>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
     /// Holds the CA file where it is a temporary one.
     _ca: Option<tempfile::TempPath>,
 }
@@ -81,54 +81,54 @@ impl Standin {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let http = listen("HTTP", config.http).await?;
         let control = listen("the control interface", config.control).await?;
-        let voice_tcp = listen("the voice gateway", config.voice).await?;
-        let udp = UdpSocket::bind(config.udp).map_err(|source| StartError::Listen {
-            what: "UDP voice",
-            address: config.udp,
-            source,
-        })?;
+        let sockets = voice_sockets(&config)?;
+        let voice_server = sockets.server()?;
         let identity = Identity::generate()?;
         let (ca, temporary) = write_ca(config.ca_out.clone(), &identity.ca_pem)?;
-        let info = info(&config, [&http, &control, &voice_tcp], &udp, ca)?;
+        let info = info(&config, [&http, &control], &voice_server, ca)?;
 
         let clock = Clock::new();
         let counters = Arc::new(Counters::default());
-        let voice = Voice::new(udp.try_clone()?, clock, Arc::clone(&counters), Proposer::new()?)?;
-        let voice = Arc::new(voice);
-        let player = Player::new(clock);
+        let voice = Voice::new(
+            Arc::clone(&voice_server),
+            clock,
+            Arc::clone(&counters),
+            Proposer::new()?,
+        );
         let mut guild = Guild::new(&config.bot_name, &config.token);
         guild.dave = config.dave;
-        let stop = Arc::new(AtomicBool::new(false));
-        let threads = vec![
-            udp::spawn(Arc::clone(&voice), udp, Arc::clone(&stop))?,
-            groups::spawn(Arc::clone(&voice), Arc::clone(&stop))?,
-            player.spawn(Arc::clone(&voice), Arc::clone(&stop))?,
-        ];
+        let gateway_log = Arc::new(GatewayLog::new(clock));
         let server = Arc::new(Server {
             world: Mutex::new(World {
                 guild,
-                sessions: Sessions::default(),
+                sessions: Sessions::new(Arc::clone(&gateway_log)),
+                starts: BTreeMap::new(),
+                interactions: Interactions::default(),
             }),
+            gateway_log,
+            limits: Mutex::default(),
+            requests: Mutex::new(Journal::new(REQUESTS_KEPT)),
             config,
             info,
             clock,
+            voice: Arc::new(voice),
             counters,
-            voice,
-            player,
+            identity,
+            threads: Threads::default(),
+            player: Player::new(clock),
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             connections: AtomicU64::new(1),
         });
-        let tls = TlsListener::new(voice_tcp, identity.acceptor, &server.tasks, server.cancel.clone())?;
-        serve(&server, http, rest::router(Arc::clone(&server)));
-        serve(&server, control, control::router(Arc::clone(&server)));
-        serve(&server, tls, voice_router(Arc::clone(&server)));
-        Ok(Self {
-            server,
-            stop,
-            threads,
-            _ca: temporary,
-        })
+        let Server { threads, voice, .. } = &*server;
+        threads.keep(network::spawn(Arc::clone(voice), threads.stop())?);
+        threads.keep(groups::spawn(Arc::clone(voice), threads.stop())?);
+        threads.keep(server.player.spawn(Arc::clone(voice), threads.stop())?);
+        server.open_voice_server(&voice_server, sockets.gateway)?;
+        let forever = CancellationToken::new();
+        server.serve(http, rest::router(Arc::clone(&server)), forever.clone());
+        server.serve(control, control::router(Arc::clone(&server)), forever);
+        Ok(Self { server, _ca: temporary })
     }
 
     /// Addresses and ids.
@@ -142,26 +142,28 @@ impl Standin {
     }
 
     /// Ends all connections, tasks and threads.
-    pub async fn shutdown(mut self) {
-        self.server.cancel.cancel();
-        self.stop.store(true, Ordering::Relaxed);
+    pub async fn shutdown(self) {
+        self.end();
         self.server.tasks.close();
         if tokio::time::timeout(GOODBYE, self.server.tasks.wait()).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
-        let threads = std::mem::take(&mut self.threads);
-        let joined =
-            tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|thread| thread.join().err()).count());
+        let server = Arc::clone(&self.server);
+        let joined = tokio::task::spawn_blocking(move || server.threads.join());
         if joined.await.is_ok_and(|panicked| panicked > 0) {
             tracing::error!("a voice thread panicked");
         }
+    }
+
+    fn end(&self) {
+        self.server.cancel.cancel();
+        self.server.threads.tell_to_end();
     }
 }
 
 impl Drop for Standin {
     fn drop(&mut self) {
-        self.server.cancel.cancel();
-        self.stop.store(true, Ordering::Relaxed);
+        self.end();
     }
 }
 
@@ -177,25 +179,12 @@ async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, 
         .map_err(|source| StartError::Listen { what, address, source })
 }
 
-fn serve<L>(server: &Arc<Server>, listener: L, router: Router)
-where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
-{
-    let cancel = server.cancel.clone();
-    server.tasks.spawn(async move {
-        // Open keep-alive connections must not hold up the end, so the server is dropped, not drained.
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            _ = axum::serve(listener, router) => {}
-        }
-    });
-}
-
-fn voice_router(server: Arc<Server>) -> Router {
-    Router::new()
-        .route("/", get(voice::gateway::upgrade))
-        .with_state(server)
+fn voice_sockets(config: &Config) -> Result<Sockets, StartError> {
+    let refused = |what, address| move |source| StartError::Listen { what, address, source };
+    Ok(Sockets {
+        gateway: std::net::TcpListener::bind(config.voice).map_err(refused("the voice gateway", config.voice))?,
+        udp: UdpSocket::bind(config.udp).map_err(refused("UDP voice", config.udp))?,
+    })
 }
 
 fn write_ca(wanted: Option<PathBuf>, pem: &str) -> io::Result<(PathBuf, Option<tempfile::TempPath>)> {
@@ -211,15 +200,20 @@ fn write_ca(wanted: Option<PathBuf>, pem: &str) -> io::Result<(PathBuf, Option<t
     Ok((file.path().to_owned(), Some(file.into_temp_path())))
 }
 
-fn info(config: &Config, [http, control, voice]: [&TcpListener; 3], udp: &UdpSocket, ca: PathBuf) -> io::Result<Info> {
+fn info(
+    config: &Config,
+    [http, control]: [&TcpListener; 2],
+    voice_server: &VoiceServer,
+    ca: PathBuf,
+) -> io::Result<Info> {
     let http = http.local_addr()?;
     Ok(Info {
         ready: true,
         api_base: format!("http://{http}"),
         gateway: format!("ws://{http}/gateway"),
         control: format!("http://{}", control.local_addr()?),
-        voice_endpoint: format!("localhost:{}", voice.local_addr()?.port()),
-        voice_udp: udp.local_addr()?,
+        voice_endpoint: voice_server.endpoint().unwrap_or_default().to_owned(),
+        voice_udp: voice_server.address(),
         ca,
         token: config.token.clone(),
         guild_id: guild::GUILD.to_string(),

@@ -1,13 +1,18 @@
 //! The guild and the gateway sessions that watch it, changed together under one lock.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::{
     gateway::{
         intents,
+        payload::{Presence, RequestMembers, Status},
         sessions::{Session, Sessions},
+        starts::Starts,
     },
     guild::{GUILD, Guild, Message, json as object, permissions::Permissions},
+    interactions::Interactions,
     snowflake::Snowflake,
 };
 
@@ -16,12 +21,83 @@ use crate::{
 pub(crate) struct World {
     pub(crate) guild: Guild,
     pub(crate) sessions: Sessions,
+    /// How often each bot has begun a session.
+    pub(crate) starts: BTreeMap<Snowflake, Starts>,
+    pub(crate) interactions: Interactions,
 }
 
 impl World {
+    /// Keeps how a bot wants to be seen, and tells those who look.
+    pub(crate) fn set_presence(&mut self, session_id: &str, presence: Presence) {
+        let Some(session) = self.sessions.get_mut(session_id) else {
+            return;
+        };
+        let seen = match presence.status {
+            Status::Invisible => Status::Offline,
+            status => status,
+        };
+        let data = json!({
+            "user": {"id": session.user}, "guild_id": GUILD, "status": seen, "activities": presence.activities,
+            "client_status": {"web": seen},
+        });
+        session.presence = Some(presence);
+        self.broadcast(intents::GUILD_PRESENCES, "PRESENCE_UPDATE", &data);
+    }
+
+    /// Answers a request for members; false when the session's intents do not allow it.
+    pub(crate) fn send_members(&mut self, session_id: &str, request: &RequestMembers) -> bool {
+        let Self { guild, sessions, .. } = self;
+        let Some(session) = sessions.get_mut(session_id) else {
+            return false;
+        };
+        let query = request.query.as_deref().unwrap_or_default();
+        let everyone = request.user_ids.is_none() && query.is_empty() && request.limit == 0;
+        if everyone && session.intents & intents::GUILD_MEMBERS == 0 {
+            return false;
+        }
+        let most = if request.limit == 0 { usize::MAX } else { request.limit };
+        let wanted = |id: Snowflake, name: &str| match &request.user_ids {
+            Some(ids) => ids.contains(&id),
+            None => name.starts_with(query),
+        };
+        let members: Vec<_> = guild
+            .accounts
+            .values()
+            .filter(|account| account.in_guild && wanted(account.id, &account.name))
+            .take(most)
+            .map(|account| object::member(account, guild.voice.get(&account.id)))
+            .collect();
+        let unknown = |id: &&Snowflake| !guild.accounts.contains_key(id);
+        let not_found: Vec<_> = request.user_ids.iter().flatten().filter(unknown).collect();
+        let data = json!({
+            "guild_id": GUILD, "members": members, "chunk_index": 0, "chunk_count": 1, "not_found": not_found,
+            "nonce": request.nonce,
+        });
+        session.dispatch("GUILD_MEMBERS_CHUNK", &data);
+        true
+    }
+
+    /// Sends `GUILD_MEMBER_UPDATE` to those who watch members, and to the member.
+    pub(crate) fn broadcast_member(&mut self, user: Snowflake) {
+        let Self { guild, sessions, .. } = self;
+        let Some(account) = guild.accounts.get(&user) else {
+            return;
+        };
+        let mut data = object::member(account, guild.voice.get(&user));
+        if let Some(fields) = data.as_object_mut() {
+            fields.insert("guild_id".into(), json!(GUILD));
+        }
+        for session in sessions
+            .iter_mut()
+            .filter(|session| session.user == user || watches(guild, session, intents::GUILD_MEMBERS))
+        {
+            session.dispatch("GUILD_MEMBER_UPDATE", &data);
+        }
+    }
+
     /// Sends an event to every session of a member of the guild that asked for `intent`.
     pub(crate) fn broadcast(&mut self, intent: u64, name: &str, data: &Value) {
-        let Self { guild, sessions } = self;
+        let Self { guild, sessions, .. } = self;
         for session in sessions.iter_mut().filter(|session| watches(guild, session, intent)) {
             session.dispatch(name, data);
         }
@@ -37,7 +113,7 @@ impl World {
         else {
             return;
         };
-        let Self { guild, sessions } = self;
+        let Self { guild, sessions, .. } = self;
         for session in sessions
             .iter_mut()
             .filter(|session| watches(guild, session, intents::GUILDS) && sees(guild, session, channel))
@@ -48,7 +124,7 @@ impl World {
 
     /// Sends `MESSAGE_CREATE`; the text only to its author and to those who asked for it.
     pub(crate) fn broadcast_message(&mut self, message: &Message) {
-        let Self { guild, sessions } = self;
+        let Self { guild, sessions, .. } = self;
         let author = guild.accounts.get(&message.author);
         let mut data = object::message(message, author);
         if let (Some(fields), Some(author)) = (data.as_object_mut(), author) {
@@ -87,7 +163,7 @@ impl World {
 
     /// Sends the events of a session's beginning.
     pub(crate) fn greet(&mut self, session_id: &str, gateway_url: &str) {
-        let Self { guild, sessions } = self;
+        let Self { guild, sessions, .. } = self;
         let Some(session) = sessions.get_mut(session_id) else {
             return;
         };

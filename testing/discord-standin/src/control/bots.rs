@@ -6,13 +6,13 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     answer::{self, Answer, Refusal, done},
-    types::{CloseWith, InChannel, Invalidate},
+    types::{CloseWith, InChannel},
 };
-use crate::{gateway::sessions::ToClient, server::Server};
+use crate::server::Server;
 
 pub(super) async fn kick_voice(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
     server.leave_voice(answer::user(&server, &who)?);
@@ -43,41 +43,5 @@ pub(super) async fn close_voice(
         Ok(done())
     } else {
         Err(Refusal::Conflict(format!("{who} has no voice websocket")))
-    }
-}
-
-pub(super) async fn close_gateway(
-    State(server): State<Arc<Server>>,
-    Path(who): Path<String>,
-    Json(CloseWith { code }): Json<CloseWith>,
-) -> Answer<Value> {
-    tell(&server, &who, || match code {
-        0 => ToClient::Cut,
-        code => ToClient::Close(code),
-    })
-}
-
-pub(super) async fn reconnect_gateway(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
-    tell(&server, &who, || {
-        ToClient::Text(json!({"op": 7, "d": null}).to_string())
-    })
-}
-
-pub(super) async fn invalidate_gateway(
-    State(server): State<Arc<Server>>,
-    Path(who): Path<String>,
-    Json(Invalidate { resumable }): Json<Invalidate>,
-) -> Answer<Value> {
-    tell(&server, &who, || {
-        ToClient::Text(json!({"op": 9, "d": resumable}).to_string())
-    })
-}
-
-fn tell(server: &Server, who: &str, message: impl Fn() -> ToClient) -> Answer<Value> {
-    let user = answer::user(server, who)?;
-    if server.tell_bot(user, message) {
-        Ok(done())
-    } else {
-        Err(Refusal::Conflict(format!("{who} has no gateway websocket")))
     }
 }

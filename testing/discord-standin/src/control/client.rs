@@ -1,5 +1,9 @@
 //! A typed client of the control interface.
 
+mod gateway;
+mod guild;
+mod network;
+
 use std::path::Path;
 
 use reqwest::Method;
@@ -185,34 +189,16 @@ impl ControlClient {
         self.command(Method::DELETE, &path, &json!({})).await
     }
 
-    /// Sets a member's permission overwrite in a channel.
+    /// Sets the permission overwrite of a member or a role in a channel.
     pub async fn set_overwrite(&self, channel_id: &str, who: &str, overwrite: &Overwrite) -> Result<(), ControlError> {
         let path = format!("channels/{channel_id}/overwrites/{who}");
         self.command(Method::PUT, &path, overwrite).await
     }
 
-    /// Takes a member's permission overwrite away.
+    /// Takes a permission overwrite away.
     pub async fn clear_overwrite(&self, channel_id: &str, who: &str) -> Result<(), ControlError> {
         let path = format!("channels/{channel_id}/overwrites/{who}");
         self.command(Method::DELETE, &path, &json!({})).await
-    }
-
-    /// Sets what a role (`everyone` or `bots`) may do.
-    pub async fn set_role_permissions(&self, role: &str, permissions: &[&str]) -> Result<(), ControlError> {
-        let body = json!({ "permissions": permissions });
-        self.command(Method::PUT, &format!("roles/{role}"), &body).await
-    }
-
-    /// Tells a bot to reconnect (op 7 of the gateway).
-    pub async fn reconnect_gateway(&self, who: &str) -> Result<(), ControlError> {
-        self.order(who, "reconnect_gateway").await
-    }
-
-    /// Tells a bot that its gateway session is invalid (op 9), and whether it may resume.
-    pub async fn invalidate_gateway(&self, who: &str, resumable: bool) -> Result<(), ControlError> {
-        let body = json!({ "resumable": resumable });
-        self.command(Method::POST, &format!("people/{who}/invalidate_gateway"), &body)
-            .await
     }
 
     /// A moderator disconnects a member from voice.
@@ -230,13 +216,6 @@ impl ControlClient {
     pub async fn close_voice(&self, who: &str, code: u16) -> Result<(), ControlError> {
         let body = json!({ "code": code });
         self.command(Method::POST, &format!("people/{who}/close_voice"), &body)
-            .await
-    }
-
-    /// Closes a bot's gateway websocket with `code`; 0 cuts the connection.
-    pub async fn close_gateway(&self, who: &str, code: u16) -> Result<(), ControlError> {
-        let body = json!({ "code": code });
-        self.command(Method::POST, &format!("people/{who}/close_gateway"), &body)
             .await
     }
 

@@ -1,4 +1,4 @@
-//! Changes of the guild: accounts, channels, permissions.
+//! Changes of the guild: accounts and channels.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{self, Answer, Refusal, done},
-    types::{Account, Channel, ChannelChange, NewBot, NewChannel, NewPerson, Overwrite, RolePermissions},
+    types::{Account, Channel, ChannelChange, NewBot, NewChannel, NewPerson},
     view,
 };
 use crate::{
     gateway::intents,
-    guild::{GUILD, json as object, permissions::Permissions},
+    guild::{GUILD, json as object},
     server::Server,
 };
 
@@ -96,60 +96,6 @@ pub(super) async fn delete_channel(State(server): State<Arc<Server>>, Path(id): 
     let channel = answer::channel(&server.world.lock().guild, &id)?;
     server.delete_channel(channel);
     Ok(done())
-}
-
-pub(super) async fn set_overwrite(
-    State(server): State<Arc<Server>>,
-    Path((id, who)): Path<(String, String)>,
-    Json(overwrite): Json<Overwrite>,
-) -> Answer<Value> {
-    let allow = permissions(&overwrite.allow)?;
-    let deny = permissions(&overwrite.deny)?;
-    change_overwrite(&server, &id, &who, Some((allow, deny)))
-}
-
-pub(super) async fn clear_overwrite(
-    State(server): State<Arc<Server>>,
-    Path((id, who)): Path<(String, String)>,
-) -> Answer<Value> {
-    change_overwrite(&server, &id, &who, None)
-}
-
-fn change_overwrite(server: &Server, id: &str, who: &str, change: Option<(Permissions, Permissions)>) -> Answer<Value> {
-    let user = answer::user(server, who)?;
-    let mut world = server.world.lock();
-    let channel = answer::channel(&world.guild, id)?;
-    world.guild.set_overwrite(channel, user, change);
-    server.permissions_changed(&mut world, &[channel]);
-    Ok(done())
-}
-
-pub(super) async fn set_role(
-    State(server): State<Arc<Server>>,
-    Path(role): Path<String>,
-    Json(body): Json<RolePermissions>,
-) -> Answer<Value> {
-    let granted = permissions(&body.permissions)?;
-    let mut world = server.world.lock();
-    let index = match role.as_str() {
-        "everyone" => {
-            world.guild.everyone = granted;
-            0
-        }
-        "bots" => {
-            world.guild.bots = granted;
-            1
-        }
-        _ => return Err(Refusal::NotFound("the roles are everyone and bots".to_owned())),
-    };
-    let data = json!({"guild_id": GUILD, "role": world.guild.roles_json().get(index)});
-    world.broadcast(intents::GUILDS, "GUILD_ROLE_UPDATE", &data);
-    server.permissions_changed(&mut world, &[]);
-    Ok(done())
-}
-
-fn permissions(names: &[String]) -> Result<Permissions, Refusal> {
-    Permissions::from_names(names).map_err(|name| Refusal::Invalid(format!("{name} is no permission")))
 }
 
 fn show(server: &Server, guild: &crate::guild::Guild, id: &str) -> Answer<Channel> {

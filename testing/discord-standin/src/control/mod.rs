@@ -3,8 +3,12 @@
 pub(crate) mod answer;
 mod bots;
 pub(crate) mod client;
+mod gateway;
 mod guild;
+mod interactions;
+mod network;
 mod people;
+mod roles;
 pub mod types;
 mod view;
 
@@ -12,7 +16,7 @@ use std::sync::Arc;
 
 use axum::{
     Router, middleware,
-    routing::{get, post, put},
+    routing::{get, post},
 };
 
 use crate::{
@@ -46,9 +50,6 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/people/{who}/kick_voice", post(bots::kick_voice))
         .route("/people/{who}/move", post(bots::move_member))
         .route("/people/{who}/close_voice", post(bots::close_voice))
-        .route("/people/{who}/close_gateway", post(bots::close_gateway))
-        .route("/people/{who}/reconnect_gateway", post(bots::reconnect_gateway))
-        .route("/people/{who}/invalidate_gateway", post(bots::invalidate_gateway))
         .route("/people/{who}/kick_guild", post(guild::remove))
         .route("/channels", post(guild::create_channel))
         .route(
@@ -56,11 +57,10 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
             axum::routing::patch(guild::change_channel).delete(guild::delete_channel),
         )
         .route("/channels/{channel}/messages", get(view::messages))
-        .route(
-            "/channels/{channel}/overwrites/{who}",
-            put(guild::set_overwrite).delete(guild::clear_overwrite),
-        )
-        .route("/roles/{role}", put(guild::set_role))
+        .merge(gateway::router())
+        .merge(interactions::router())
+        .merge(network::router())
+        .merge(roles::router())
         .merge(page::router())
         .fallback(answer::unknown)
         .layer(middleware::from_fn(same_origin::only))

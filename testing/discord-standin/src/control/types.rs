@@ -1,6 +1,12 @@
 //! The JSON of the control interface, shared by its server and its client.
 
 mod dave;
+mod gateway;
+mod interactions;
+mod logs;
+mod network;
+mod rest;
+mod roles;
 mod sound;
 
 use std::{collections::BTreeMap, net::SocketAddr};
@@ -8,6 +14,14 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 pub use dave::{Call, DavePolicy, HeardSpeaker, NoPolicy, PendingTransition};
+pub use gateway::{GatewayRules, GatewaySession};
+pub use interactions::{Command, Interaction, InteractionReply, InteractionState, UseCommand};
+pub use logs::{GatewayMessage, GatewayMessages, RestRequest, RestRequests, Sender};
+pub use network::{
+    ActiveImpairment, Direction, Impairment, ImpairmentCounts, SetImpairment, VoiceRefusal, VoiceServer,
+};
+pub use rest::{Rate, RateScope, RefuseRequests, Route, SetRate};
+pub use roles::{AfkSettings, Role, RoleSettings};
 pub use sound::{Frame, FrameKind, Frames, Play, Playback, Protection, RecordedSource, Recording, RecordingStarted};
 
 /// A person that the control interface plays, or a bot that logs in by itself.
@@ -41,6 +55,9 @@ pub struct Account {
     pub name: String,
     /// Who moves it.
     pub kind: AccountKind,
+    /// Ids of its roles beside `@everyone`.
+    #[serde(default)]
+    pub roles: Vec<String>,
 }
 
 /// A channel of the guild.
@@ -60,6 +77,9 @@ pub struct Channel {
     pub dave: DavePolicy,
     /// The encryption of its call; `None` while nobody is there.
     pub call: Option<Call>,
+    /// Permissions given and taken here, by the id of a role or member.
+    #[serde(default)]
+    pub overwrites: BTreeMap<String, Overwrite>,
 }
 
 /// One text message.
@@ -129,6 +149,8 @@ pub struct VoiceMember {
     pub deaf: bool,
     /// May not speak (a stage's audience, or no SPEAK permission).
     pub suppress: bool,
+    /// Since when he asks to speak on a stage, in UNIX nanoseconds.
+    pub request_to_speak_ns: Option<u64>,
     /// RTP source.
     pub ssrc: u32,
     /// Whether the ring is lit now.
@@ -157,23 +179,6 @@ pub struct VoiceMember {
     pub heard: Vec<HeardSpeaker>,
 }
 
-/// A gateway session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct GatewaySession {
-    /// Session id.
-    pub session_id: String,
-    /// Whose it is.
-    pub user_id: String,
-    /// Intents of its identify.
-    pub intents: u64,
-    /// Whether its websocket is up.
-    pub connected: bool,
-    /// Last sequence number sent.
-    pub sequence: u64,
-    /// How often it was resumed.
-    pub resumes: u64,
-}
-
 /// Name and id of the guild.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GuildName {
@@ -190,10 +195,14 @@ pub struct State {
     pub guild: GuildName,
     /// Its users.
     pub accounts: Vec<Account>,
+    /// Its roles, the lowest first.
+    pub roles: Vec<Role>,
     /// Its channels.
     pub channels: Vec<Channel>,
     /// Everyone in a voice channel.
     pub voice: Vec<VoiceMember>,
+    /// The voice server of the moment.
+    pub voice_server: VoiceServer,
     /// Gateway sessions that live or can be resumed.
     pub gateway: Vec<GatewaySession>,
     /// Text messages, oldest first.
@@ -291,10 +300,13 @@ pub struct VoiceFlags {
     /// Kept in a stage's audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppress: Option<bool>,
+    /// Asks to speak on a stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_to_speak: Option<bool>,
 }
 
 /// Permission names, as Discord's, given and taken.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overwrite {
     /// Given.
     #[serde(default)]

@@ -10,11 +10,14 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{self, Answer, Refusal},
-    types::{self, Account, Channel, GatewaySession, GuildName, Message, VoiceMember},
+    types::{self, Account, Channel, GatewaySession, GuildName, Message, Overwrite, Role, VoiceMember},
 };
 use crate::{
     config::Info,
-    guild::{self, GUILD, Guild},
+    guild::{
+        self, GUILD, Guild,
+        permissions::{self, OverwriteTarget},
+    },
     server::Server,
     snowflake::Snowflake,
     world::World,
@@ -59,6 +62,7 @@ pub(super) async fn state(State(server): State<Arc<Server>>) -> Json<types::Stat
             .filter(|known| known.in_guild)
             .map(account)
             .collect(),
+        roles: roles(guild),
         channels: guild
             .channels
             .values()
@@ -69,6 +73,7 @@ pub(super) async fn state(State(server): State<Arc<Server>>) -> Json<types::Stat
             .keys()
             .filter_map(|user| voice_member(&server, guild, *user).ok())
             .collect(),
+        voice_server: server.voice.server().view(),
         gateway: gateway_sessions(&world),
         messages: guild.messages.iter().map(message).collect(),
         counters: server.counters.snapshot(),
@@ -80,7 +85,36 @@ pub(super) fn account(account: &guild::Account) -> Account {
         id: account.id.to_string(),
         name: account.name.clone(),
         kind: account.kind,
+        roles: account.roles.iter().map(ToString::to_string).collect(),
     }
+}
+
+pub(super) fn role(role: &guild::Role) -> Role {
+    Role {
+        id: role.id.to_string(),
+        name: role.name.clone(),
+        position: role.position,
+        permissions: role.permissions.names(),
+        managed: role.managed,
+    }
+}
+
+fn roles(guild: &Guild) -> Vec<Role> {
+    let mut roles: Vec<_> = guild.roles.values().map(role).collect();
+    roles.sort_by_key(|role| role.position);
+    roles
+}
+
+fn overwrites(channel: &guild::Channel) -> BTreeMap<String, Overwrite> {
+    let of = |overwrite: &permissions::Overwrite| {
+        let (OverwriteTarget::Role(id) | OverwriteTarget::Member(id)) = overwrite.target;
+        let names = Overwrite {
+            allow: overwrite.allow.names(),
+            deny: overwrite.deny.names(),
+        };
+        (id.to_string(), names)
+    };
+    channel.overwrites.iter().map(of).collect()
 }
 
 pub(super) fn channel(server: &Server, guild: &Guild, channel: &guild::Channel) -> Channel {
@@ -98,6 +132,7 @@ pub(super) fn channel(server: &Server, guild: &Guild, channel: &guild::Channel) 
         members,
         dave: guild.dave_policy(channel.id),
         call: server.voice.call(channel.id),
+        overwrites: overwrites(channel),
     }
 }
 
@@ -129,6 +164,7 @@ pub(super) fn voice_member(server: &Server, guild: &Guild, user: Snowflake) -> R
         mute: state.mute,
         deaf: state.deaf,
         suppress: state.suppress,
+        request_to_speak_ns: state.request_to_speak_ns,
         ssrc: view.ssrc,
         speaking: view.speaking,
         rings: view.rings,
@@ -156,6 +192,9 @@ fn gateway_sessions(world: &World) -> Vec<GatewaySession> {
             connected: session.attachment.is_some(),
             sequence: session.sequence,
             resumes: session.resumes,
+            heartbeats: session.heartbeats,
+            last_heartbeat_ns: session.last_heartbeat_ns,
+            presence: session.presence.as_ref().map(|presence| json!(presence)),
         })
         .collect()
 }

@@ -7,31 +7,23 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Parameters, intents,
-    payload::{self, DecodeError, Identify, Operation, RequestMembers, Resume},
+    Parameters, close,
+    identify::{Refused, admit, bare},
+    payload::{self, Identify, Operation, Resume},
     sessions::{Attachment, QUEUE, ToClient},
     wire::{Flow, Incoming, Wire},
 };
-use crate::{guild::GUILD, server::Server, snowflake::Snowflake};
+use crate::{
+    envelope::{DecodeError, Envelope},
+    server::Server,
+    snowflake::Snowflake,
+};
 
-const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(41_250);
+const HEARTBEAT: u64 = 1;
 /// A client that misses this many intervals is a zombie.
 const INTERVALS_ALLOWED: u32 = 2;
 /// Discord's limit of messages from a client.
 const RATE: (usize, Duration) = (120, Duration::from_mins(1));
-
-/// Close codes of the gateway.
-mod close {
-    pub(super) const UNKNOWN_OPERATION: u16 = 4001;
-    pub(super) const DECODE_ERROR: u16 = 4002;
-    pub(super) const NOT_AUTHENTICATED: u16 = 4003;
-    pub(super) const AUTHENTICATION_FAILED: u16 = 4004;
-    pub(super) const ALREADY_AUTHENTICATED: u16 = 4005;
-    pub(super) const RATE_LIMITED: u16 = 4008;
-    pub(super) const SESSION_TIMEOUT: u16 = 4009;
-    pub(super) const INVALID_VERSION: u16 = 4012;
-    pub(super) const INVALID_INTENTS: u16 = 4013;
-}
 
 struct Connection {
     server: Arc<Server>,
@@ -39,12 +31,14 @@ struct Connection {
     out: mpsc::Sender<ToClient>,
     session: Option<(String, Snowflake)>,
     recent: VecDeque<Instant>,
+    /// Until when the client has to send a heartbeat.
+    deadline: Instant,
 }
 
 /// Serves a gateway websocket until either side ends it.
 pub(super) async fn run(server: Arc<Server>, socket: WebSocket, parameters: Parameters) {
     let compressed = parameters.compress.as_deref() == Some("zlib-stream");
-    let mut wire = Wire::new(socket, compressed);
+    let mut wire = Wire::new(socket, compressed, close::reason);
     if parameters.v != 10 {
         wire.close(close::INVALID_VERSION).await;
         return;
@@ -54,7 +48,9 @@ pub(super) async fn run(server: Arc<Server>, socket: WebSocket, parameters: Para
         return;
     }
     let (out, mut inbox) = mpsc::channel(QUEUE);
+    let patience = server.config.heartbeat_interval * INTERVALS_ALLOWED;
     let mut connection = Connection {
+        deadline: Instant::now() + patience,
         number: server.next_connection(),
         server,
         out,
@@ -69,30 +65,24 @@ impl Connection {
     /// Returns the client's close code if it was the client who ended.
     async fn serve(&mut self, wire: &mut Wire, inbox: &mut mpsc::Receiver<ToClient>) -> Option<u16> {
         let cancel = self.server.cancel.clone();
-        let interval = u64::try_from(HEARTBEAT_INTERVAL.as_millis()).unwrap_or_default();
+        let interval = u64::try_from(self.server.config.heartbeat_interval.as_millis()).unwrap_or_default();
         let hello = json!({
             "t": null, "s": null, "op": 10, "d": {"heartbeat_interval": interval, "_trace": []},
         });
         if wire.send(hello.to_string()).await == Flow::Ends {
             return None;
         }
-        let mut deadline = Instant::now() + HEARTBEAT_INTERVAL * INTERVALS_ALLOWED;
         loop {
             let flow = tokio::select! {
                 () = cancel.cancelled() => wire.close(1001).await,
-                () = tokio::time::sleep_until(deadline) => wire.close(close::SESSION_TIMEOUT).await,
+                () = tokio::time::sleep_until(self.deadline) => self.refuse(wire, close::SESSION_TIMEOUT).await,
                 message = inbox.recv() => match message {
                     Some(message) => wire.carry_out(message).await,
                     None => Flow::Ends,
                 },
                 incoming = wire.receive() => match incoming {
                     Incoming::Closed(code) => return code.or(Some(1006)),
-                    Incoming::Text(text) => {
-                        if is_heartbeat(&text) {
-                            deadline = Instant::now() + HEARTBEAT_INTERVAL * INTERVALS_ALLOWED;
-                        }
-                        self.take(wire, &text).await
-                    }
+                    Incoming::Text(text) => self.take(wire, &text).await,
                     Incoming::Binary(bytes) => match String::from_utf8(bytes) {
                         Ok(text) => self.take(wire, &text).await,
                         Err(_) => self.refuse(wire, close::DECODE_ERROR).await,
@@ -109,28 +99,44 @@ impl Connection {
         if !self.within_rate() {
             return self.refuse(wire, close::RATE_LIMITED).await;
         }
-        let operation = match payload::decode(text) {
+        let session = self.live_session();
+        let decoded = Envelope::open(text).and_then(|message| {
+            if message.op != HEARTBEAT {
+                let user = session.as_ref().map(|(_, user)| *user);
+                self.server.gateway_log.operation(user, message.op, &message.data);
+            }
+            payload::decode(message)
+        });
+        let operation = match decoded {
             Ok(operation) => operation,
             Err(DecodeError::Malformed) => return self.refuse(wire, close::DECODE_ERROR).await,
             Err(DecodeError::UnknownOperation) => {
                 return self.refuse(wire, close::UNKNOWN_OPERATION).await;
             }
         };
-        match (operation, self.session.clone()) {
-            (Operation::Heartbeat, _) => wire.send(json!({"op": 11}).to_string()).await,
+        match (operation, session) {
+            (Operation::Heartbeat(seen), session) => {
+                self.heartbeat(session.as_ref().map(|(id, _)| id.as_str()), seen);
+                wire.send(json!({"op": 11}).to_string()).await
+            }
             (Operation::Identify(identify), None) => self.identify(wire, &identify).await,
             (Operation::Resume(resume), None) => self.resume(wire, &resume).await,
             (Operation::Identify(_) | Operation::Resume(_), Some(_)) => {
                 self.refuse(wire, close::ALREADY_AUTHENTICATED).await
             }
             (_, None) => self.refuse(wire, close::NOT_AUTHENTICATED).await,
-            (Operation::PresenceUpdate, Some(_)) => Flow::Goes,
+            (Operation::PresenceUpdate(presence), Some((session, _))) => {
+                self.server.world.lock().set_presence(&session, presence);
+                Flow::Goes
+            }
             (Operation::VoiceStateUpdate(update), Some((session, user))) => {
                 self.server.voice_state_update(user, &session, &update);
                 Flow::Goes
             }
             (Operation::RequestMembers(request), Some((session, _))) => {
-                self.send_members(&session, &request);
+                if !self.server.world.lock().send_members(&session, &request) {
+                    self.server.counters.count("gateway_members_not_permitted");
+                }
                 Flow::Goes
             }
         }
@@ -138,15 +144,17 @@ impl Connection {
 
     async fn identify(&mut self, wire: &mut Wire, identify: &Identify) -> Flow {
         let server = Arc::clone(&self.server);
-        let Some(user) = server.world.lock().guild.bot_by_token(bare(&identify.token)) else {
-            return self.refuse(wire, close::AUTHENTICATION_FAILED).await;
+        let user = match admit(&server, identify) {
+            Ok(user) => user,
+            Err(Refused::Close(code)) => return self.refuse(wire, code).await,
+            Err(Refused::InvalidSession) => return wire.send(json!({"op": 9, "d": false}).to_string()).await,
         };
-        if identify.intents & !intents::KNOWN != 0 {
-            return self.refuse(wire, close::INVALID_INTENTS).await;
-        }
         let mut world = server.world.lock();
         let session = world.sessions.begin(user, identify.intents, self.attachment());
         world.greet(&session, &server.info.gateway);
+        if let Some(presence) = &identify.presence {
+            world.set_presence(&session, presence.clone());
+        }
         self.session = Some((session, user));
         server.counters.count("gateway_identifies");
         Flow::Goes
@@ -176,28 +184,30 @@ impl Connection {
         }
     }
 
-    fn send_members(&self, session: &str, request: &RequestMembers) {
+    /// Notes a heartbeat; the client is heard of, and what it says it has seen is compared.
+    fn heartbeat(&mut self, session: Option<&str>, seen: Option<u64>) {
+        self.deadline = Instant::now() + self.server.config.heartbeat_interval * INTERVALS_ALLOWED;
+        let now = self.server.clock.now_ns();
         let mut world = self.server.world.lock();
-        let members = world.guild.members_json();
-        let data = json!({
-            "guild_id": GUILD, "members": members, "chunk_index": 0, "chunk_count": 1, "not_found": [],
-            "nonce": request.nonce,
-        });
-        if let Some(session) = world.sessions.get_mut(session) {
-            session.dispatch("GUILD_MEMBERS_CHUNK", &data);
+        let Some(session) = session.and_then(|id| world.sessions.get_mut(id)) else {
+            return;
+        };
+        session.heartbeats += 1;
+        session.last_heartbeat_ns = Some(now);
+        if seen.is_some_and(|seen| seen > session.sequence) {
+            self.server.counters.count("gateway_heartbeats_from_the_future");
         }
     }
 
+    /// The session of this connection, unless it was ended from outside: then the client may identify again.
+    fn live_session(&mut self) -> Option<(String, Snowflake)> {
+        let world = self.server.world.lock();
+        self.session.take_if(|(id, _)| !world.sessions.contains(id));
+        self.session.clone()
+    }
+
     async fn refuse(&self, wire: &mut Wire, code: u16) -> Flow {
-        self.server.counters.count(match code {
-            close::UNKNOWN_OPERATION => "gateway_unknown_operations",
-            close::DECODE_ERROR => "gateway_decode_errors",
-            close::NOT_AUTHENTICATED => "gateway_not_authenticated",
-            close::AUTHENTICATION_FAILED => "gateway_authentication_failures",
-            close::RATE_LIMITED => "gateway_rate_limited",
-            close::INVALID_INTENTS => "gateway_invalid_intents",
-            _ => "gateway_refusals",
-        });
+        self.server.counters.count(close::counter(code));
         wire.close(code).await
     }
 
@@ -233,12 +243,4 @@ impl Connection {
                 .later(grace, move |server| server.end_session(&session, true));
         }
     }
-}
-
-fn is_heartbeat(text: &str) -> bool {
-    matches!(payload::decode(text), Ok(Operation::Heartbeat))
-}
-
-fn bare(token: &str) -> &str {
-    token.strip_prefix("Bot ").unwrap_or(token)
 }

@@ -1,10 +1,14 @@
 //! The gateway: websocket, sessions, events.
 
+mod close;
 mod compression;
 mod connection;
+mod identify;
 pub(crate) mod intents;
+pub(crate) mod log;
 pub(crate) mod payload;
 pub(crate) mod sessions;
+pub(crate) mod starts;
 pub(crate) mod wire;
 
 use std::sync::Arc;

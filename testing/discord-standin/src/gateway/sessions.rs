@@ -1,10 +1,14 @@
 //! Gateway sessions: numbered events, kept for a resume.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::{log::GatewayLog, payload::Presence};
 use crate::snowflake::Snowflake;
 
 /// Events kept for a resume.
@@ -23,6 +27,8 @@ pub(crate) enum ToClient {
     Close(u16),
     /// Drop the connection without a close frame.
     Cut,
+    /// Keep the connection and send nothing more over it, whatever comes.
+    Silence,
 }
 
 /// The way to a websocket task; each websocket has a number of its own.
@@ -40,17 +46,26 @@ pub(crate) struct Session {
     pub(crate) sequence: u64,
     pub(crate) resumes: u64,
     pub(crate) attachment: Option<Attachment>,
+    pub(crate) presence: Option<Presence>,
+    /// Heartbeats of the client, and when the last one came.
+    pub(crate) heartbeats: u64,
+    pub(crate) last_heartbeat_ns: Option<u64>,
+    log: Arc<GatewayLog>,
     sent: VecDeque<(u64, String)>,
 }
 
 impl Session {
-    fn new(user: Snowflake, intents: u64, attachment: Attachment) -> Self {
+    fn new(user: Snowflake, intents: u64, attachment: Attachment, log: Arc<GatewayLog>) -> Self {
         Self {
             user,
             intents,
             sequence: 0,
             resumes: 0,
             attachment: Some(attachment),
+            presence: None,
+            heartbeats: 0,
+            last_heartbeat_ns: None,
+            log,
             sent: VecDeque::new(),
         }
     }
@@ -58,6 +73,7 @@ impl Session {
     /// Numbers an event, keeps it and sends it if there is a websocket.
     pub(crate) fn dispatch(&mut self, name: &str, data: &Value) {
         self.sequence += 1;
+        self.log.event(self.user, self.sequence, name, data);
         let text = json!({"t": name, "s": self.sequence, "op": 0, "d": data}).to_string();
         if self.sent.len() == KEPT {
             self.sent.pop_front();
@@ -97,21 +113,35 @@ impl Session {
 }
 
 /// All sessions by id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sessions {
     by_id: BTreeMap<String, Session>,
+    log: Arc<GatewayLog>,
 }
 
 impl Sessions {
+    /// No sessions yet; their events go to `log`.
+    pub(crate) const fn new(log: Arc<GatewayLog>) -> Self {
+        Self {
+            by_id: BTreeMap::new(),
+            log,
+        }
+    }
+
     /// Begins a session and returns its id.
     pub(crate) fn begin(&mut self, user: Snowflake, intents: u64, attachment: Attachment) -> String {
         let id = format!("{:032x}", rand::random::<u128>());
-        self.by_id.insert(id.clone(), Session::new(user, intents, attachment));
+        let session = Session::new(user, intents, attachment, Arc::clone(&self.log));
+        self.by_id.insert(id.clone(), session);
         id
     }
 
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Session> {
         self.by_id.get_mut(id)
+    }
+
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Session)> {
@@ -174,6 +204,11 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+
+    fn no_sessions() -> Sessions {
+        Sessions::new(Arc::new(GatewayLog::new(Clock::new())))
+    }
 
     fn attachment(connection: u64) -> (Attachment, mpsc::Receiver<ToClient>) {
         let (out, inbox) = mpsc::channel(QUEUE);
@@ -184,14 +219,14 @@ mod tests {
         std::iter::from_fn(|| inbox.try_recv().ok())
             .filter_map(|message| match message {
                 ToClient::Text(text) => serde_json::from_str(&text).ok(),
-                ToClient::Binary(_) | ToClient::Close(_) | ToClient::Cut => None,
+                ToClient::Binary(_) | ToClient::Close(_) | ToClient::Cut | ToClient::Silence => None,
             })
             .collect()
     }
 
     #[test]
     fn a_resume_replays_what_was_missed_and_nothing_else() {
-        let mut sessions = Sessions::default();
+        let mut sessions = no_sessions();
         let (first, mut inbox) = attachment(1);
         let id = sessions.begin(Snowflake(1), 0, first);
         let session = sessions.get_mut(&id).unwrap();
@@ -211,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_resume_of_another_user_or_from_the_future_is_refused() {
-        let mut sessions = Sessions::default();
+        let mut sessions = no_sessions();
         let id = sessions.begin(Snowflake(1), 0, attachment(1).0);
         assert!(!sessions.resume(&id, Snowflake(2), 0, attachment(2).0));
         assert!(!sessions.resume(&id, Snowflake(1), 9, attachment(2).0));
@@ -220,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_old_websocket_does_not_detach_a_new_one() {
-        let mut sessions = Sessions::default();
+        let mut sessions = no_sessions();
         let id = sessions.begin(Snowflake(1), 0, attachment(1).0);
         let (second, _inbox) = attachment(2);
         assert!(sessions.resume(&id, Snowflake(1), 0, second));

@@ -25,13 +25,18 @@ pub(crate) enum Flow {
 pub(crate) struct Wire {
     socket: WebSocket,
     zlib: Option<ZlibStream>,
+    /// The text of a close code, which differs between the two gateways.
+    reason: fn(u16) -> &'static str,
+    silent: bool,
 }
 
 impl Wire {
-    pub(crate) fn new(socket: WebSocket, compressed: bool) -> Self {
+    pub(crate) fn new(socket: WebSocket, compressed: bool, reason: fn(u16) -> &'static str) -> Self {
         Self {
             socket,
             zlib: compressed.then(ZlibStream::new),
+            reason,
+            silent: false,
         }
     }
 
@@ -55,11 +60,18 @@ impl Wire {
             ToClient::Binary(bytes) => self.deliver(Message::Binary(bytes.into())).await,
             ToClient::Close(code) => self.close(code).await,
             ToClient::Cut => Flow::Ends,
+            ToClient::Silence => {
+                self.silent = true;
+                Flow::Goes
+            }
         }
     }
 
     /// Sends one message.
     pub(crate) async fn send(&mut self, text: String) -> Flow {
+        if self.silent {
+            return Flow::Goes;
+        }
         let message = match &mut self.zlib {
             None => Message::Text(text.into()),
             Some(stream) => match stream.message(&text) {
@@ -79,36 +91,15 @@ impl Wire {
 
     /// Closes with a code and Discord's text for it.
     pub(crate) async fn close(&mut self, code: u16) -> Flow {
+        if self.silent {
+            return Flow::Ends;
+        }
         let frame = CloseFrame {
             code,
-            reason: reason(code).into(),
+            reason: (self.reason)(code).into(),
         };
         // A client that is gone already needs no close frame.
         drop(self.socket.send(Message::Close(Some(frame))).await);
         Flow::Ends
-    }
-}
-
-const fn reason(code: u16) -> &'static str {
-    match code {
-        4001 => "Unknown opcode.",
-        4002 => "Error while decoding payload.",
-        4003 => "Not authenticated.",
-        4004 => "Authentication failed.",
-        4005 => "Already authenticated.",
-        4006 => "Session is no longer valid.",
-        4007 => "Invalid seq.",
-        4008 => "You are being rate limited.",
-        4009 => "Session timed out.",
-        4011 => "Server not found.",
-        4012 => "Invalid API version or protocol.",
-        4013 => "Invalid intent(s).",
-        4014 => "Disconnected.",
-        4015 => "Voice server crashed.",
-        4016 => "Unknown encryption mode.",
-        4017 => "E2EE/DAVE protocol required",
-        4020 => "Bad request.",
-        4022 => "Call terminated.",
-        _ => "",
     }
 }

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    Account, BOT_ROLE, Channel, GUILD, Guild, Message, OWNER, VoiceState,
+    Account, Channel, GUILD, Guild, Message, OWNER, Role, VoiceState,
     permissions::{Overwrite, OverwriteTarget, Permissions},
 };
 use crate::{
     control::types::{AccountKind, ChannelKind},
+    gateway::intents,
     snowflake::Snowflake,
 };
 
@@ -39,19 +40,16 @@ pub(crate) fn own_user(account: &Account) -> Value {
 pub(crate) fn application(account: &Account) -> Value {
     json!({
         "id": account.id, "name": account.name, "icon": null, "description": "", "bot_public": true,
-        "bot_require_code_grant": false, "verify_key": "0".repeat(64), "flags": 0, "team": null, "summary": "",
+        "bot_require_code_grant": false, "verify_key": "0".repeat(64),
+        "flags": intents::application_flags(account.privileged_intents), "team": null, "summary": "",
         "owner": {"id": OWNER, "username": "owner", "discriminator": "0", "global_name": null, "avatar": null},
     })
 }
 
 /// A member object without the guild's id.
 pub(crate) fn member(account: &Account, voice: Option<&VoiceState>) -> Value {
-    let roles: &[Snowflake] = match account.kind {
-        AccountKind::Bot => &[BOT_ROLE],
-        AccountKind::Person => &[],
-    };
     json!({
-        "user": user(account), "nick": account.nick, "avatar": null, "banner": null, "roles": roles,
+        "user": user(account), "nick": account.nick, "avatar": null, "banner": null, "roles": account.roles,
         "joined_at": EPOCH, "premium_since": null, "pending": false, "flags": 0, "communication_disabled_until": null,
         "deaf": voice.is_some_and(|state| state.deaf), "mute": voice.is_some_and(|state| state.mute),
     })
@@ -83,7 +81,7 @@ impl Guild {
             "guild_id": GUILD, "channel_id": state.channel, "user_id": user, "member": member,
             "session_id": state.session_id, "deaf": state.deaf, "mute": state.mute, "self_deaf": state.self_deaf,
             "self_mute": state.self_mute, "self_video": false, "suppress": state.suppress,
-            "request_to_speak_timestamp": null,
+            "request_to_speak_timestamp": state.request_to_speak_ns.map(timestamp),
         })
     }
 
@@ -129,10 +127,7 @@ impl Guild {
 
     /// The roles.
     pub(crate) fn roles_json(&self) -> Value {
-        json!([
-            role(GUILD, "@everyone", 0, self.everyone, false),
-            role(BOT_ROLE, "bots", 1, self.bots, true)
-        ])
+        json!(self.roles.values().map(role).collect::<Vec<_>>())
     }
 
     /// Members of the guild.
@@ -148,7 +143,8 @@ impl Guild {
     pub(crate) fn json(&self) -> Value {
         json!({
             "id": GUILD, "name": self.name, "icon": null, "icon_hash": null, "splash": null, "discovery_splash": null,
-            "owner_id": OWNER, "region": "local", "afk_channel_id": null, "afk_timeout": 300, "widget_enabled": false,
+            "owner_id": OWNER, "region": "local", "afk_channel_id": self.afk_channel,
+            "afk_timeout": self.afk_timeout, "widget_enabled": false,
             "widget_channel_id": null, "verification_level": 0, "default_message_notifications": 0,
             "explicit_content_filter": 0, "roles": self.roles_json(), "emojis": [], "features": [], "mfa_level": 0,
             "application_id": null, "system_channel_id": null, "system_channel_flags": 0, "rules_channel_id": null,
@@ -203,11 +199,14 @@ fn overwrite(overwrite: &Overwrite) -> Value {
     })
 }
 
-fn role(id: Snowflake, name: &str, position: u8, permissions: Permissions, managed: bool) -> Value {
+/// A role object.
+pub(crate) fn role(role: &Role) -> Value {
     json!({
-        "id": id, "name": name, "color": 0, "colors": {"primary_color": 0, "secondary_color": null, "tertiary_color": null},
-        "hoist": false, "icon": null, "unicode_emoji": null, "position": position,
-        "permissions": permissions.0.to_string(), "managed": managed, "mentionable": false, "flags": 0,
+        "id": role.id, "name": role.name, "color": role.color,
+        "colors": {"primary_color": role.color, "secondary_color": null, "tertiary_color": null},
+        "hoist": role.hoist, "icon": null, "unicode_emoji": null, "position": role.position,
+        "permissions": role.permissions.0.to_string(), "managed": role.managed, "mentionable": role.mentionable,
+        "flags": 0,
     })
 }
 

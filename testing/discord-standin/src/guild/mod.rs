@@ -1,7 +1,8 @@
-//! The guild: users, channels, permissions, voice states and messages. No sockets, no clock.
+//! The guild: users, channels, roles, voice states and messages. No sockets, no clock.
 
 pub(crate) mod json;
 pub(crate) mod permissions;
+mod roles;
 mod voice;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,6 +12,7 @@ use crate::{
     snowflake::Snowflake,
 };
 use permissions::{Overwrite, OverwriteTarget, Permissions};
+pub(crate) use roles::Role;
 pub(crate) use voice::{VoiceRefusal, VoiceState};
 
 /// The guild's id, also the id of its role `@everyone`.
@@ -43,6 +45,12 @@ pub(crate) struct Account {
     pub(crate) nick: Option<String>,
     /// A bot that was kicked still exists, outside the guild.
     pub(crate) in_guild: bool,
+    /// Roles beside `@everyone`.
+    pub(crate) roles: Vec<Snowflake>,
+    /// Privileged intents that a bot may ask for.
+    pub(crate) privileged_intents: u64,
+    /// A bot that is too large for one shard.
+    pub(crate) sharding_required: bool,
 }
 
 /// A channel.
@@ -73,8 +81,11 @@ pub(crate) struct Message {
 #[derive(Debug)]
 pub(crate) struct Guild {
     pub(crate) name: String,
-    pub(crate) everyone: Permissions,
-    pub(crate) bots: Permissions,
+    /// Where those who are away are moved to.
+    pub(crate) afk_channel: Option<Snowflake>,
+    /// After how many seconds.
+    pub(crate) afk_timeout: u32,
+    pub(crate) roles: BTreeMap<Snowflake, Role>,
     pub(crate) accounts: BTreeMap<Snowflake, Account>,
     pub(crate) channels: BTreeMap<Snowflake, Channel>,
     pub(crate) voice: BTreeMap<Snowflake, VoiceState>,
@@ -89,8 +100,9 @@ impl Guild {
     pub(crate) fn new(bot_name: &str, bot_token: &str) -> Self {
         let mut guild = Self {
             name: "Stand-in".to_owned(),
-            everyone: Permissions::EVERYONE,
-            bots: Permissions::EVERYONE,
+            afk_channel: None,
+            afk_timeout: 300,
+            roles: Role::first().map(|role| (role.id, role)).into(),
             accounts: BTreeMap::new(),
             channels: BTreeMap::new(),
             voice: BTreeMap::new(),
@@ -131,6 +143,9 @@ impl Guild {
             token,
             nick: None,
             in_guild: true,
+            roles: Self::first_roles(kind),
+            privileged_intents: 0,
+            sharding_required: false,
         };
         self.accounts.insert(id, account);
     }
@@ -186,16 +201,6 @@ impl Guild {
             .map_or_else(String::new, |account| account.name.clone())
     }
 
-    /// What a user may do in the guild, before a channel's overwrites.
-    pub(crate) fn base_permissions(&self, user: Snowflake) -> Permissions {
-        match self.accounts.get(&user) {
-            Some(account) if !account.in_guild => Permissions::default(),
-            Some(account) if account.kind == AccountKind::Bot => self.everyone | self.bots,
-            Some(_) => self.everyone,
-            None => Permissions::default(),
-        }
-    }
-
     /// What a user may do in a channel.
     pub(crate) fn permissions(&self, user: Snowflake, channel: Snowflake) -> Permissions {
         let Some(channel) = self.channels.get(&channel) else {
@@ -204,23 +209,22 @@ impl Guild {
         permissions::in_channel(
             self.base_permissions(user),
             GUILD,
-            &[BOT_ROLE],
+            self.accounts.get(&user).map_or(&[], |account| &account.roles),
             user,
             &channel.overwrites,
         )
     }
 
-    /// Sets or, with `None`, removes a member's overwrite. False when there is no such channel.
+    /// Sets or, with `None`, removes an overwrite. False when there is no such channel.
     pub(crate) fn set_overwrite(
         &mut self,
         channel: Snowflake,
-        user: Snowflake,
+        target: OverwriteTarget,
         change: Option<(Permissions, Permissions)>,
     ) -> bool {
         let Some(channel) = self.channels.get_mut(&channel) else {
             return false;
         };
-        let target = OverwriteTarget::Member(user);
         channel.overwrites.retain(|known| known.target != target);
         channel
             .overwrites

@@ -18,6 +18,9 @@ impl Permissions {
     pub(crate) const MUTE_MEMBERS: Self = Self(1 << 22);
     pub(crate) const DEAFEN_MEMBERS: Self = Self(1 << 23);
     pub(crate) const MOVE_MEMBERS: Self = Self(1 << 24);
+    pub(crate) const MANAGE_ROLES: Self = Self(1 << 28);
+    pub(crate) const USE_APPLICATION_COMMANDS: Self = Self(1 << 31);
+    pub(crate) const REQUEST_TO_SPEAK: Self = Self(1 << 32);
     pub(crate) const ALL: Self = Self((1 << 53) - 1);
 
     /// What `@everyone` of a new guild may do.
@@ -49,6 +52,12 @@ impl Permissions {
                 .ok_or_else(|| name.clone())?;
             Ok(set | bit)
         })
+    }
+
+    /// The names of the bits that have one.
+    pub(crate) fn names(self) -> Vec<String> {
+        let held = NAMES.iter().filter(|(_, bit)| self.contains(Self(1 << bit)));
+        held.map(|(name, _)| (*name).to_owned()).collect()
     }
 
     pub(crate) const fn contains(self, other: Self) -> bool {
@@ -88,11 +97,14 @@ const NAMES: &[(&str, u8)] = &[
     ("STREAM", 9),
     ("VIEW_CHANNEL", 10),
     ("SEND_MESSAGES", 11),
+    ("SEND_TTS_MESSAGES", 12),
     ("MANAGE_MESSAGES", 13),
     ("EMBED_LINKS", 14),
     ("ATTACH_FILES", 15),
     ("READ_MESSAGE_HISTORY", 16),
     ("MENTION_EVERYONE", 17),
+    ("USE_EXTERNAL_EMOJIS", 18),
+    ("VIEW_GUILD_INSIGHTS", 19),
     ("CONNECT", 20),
     ("SPEAK", 21),
     ("MUTE_MEMBERS", 22),
@@ -102,9 +114,29 @@ const NAMES: &[(&str, u8)] = &[
     ("CHANGE_NICKNAME", 26),
     ("MANAGE_NICKNAMES", 27),
     ("MANAGE_ROLES", 28),
+    ("MANAGE_WEBHOOKS", 29),
+    ("MANAGE_GUILD_EXPRESSIONS", 30),
     ("USE_APPLICATION_COMMANDS", 31),
     ("REQUEST_TO_SPEAK", 32),
+    ("MANAGE_EVENTS", 33),
+    ("MANAGE_THREADS", 34),
+    ("CREATE_PUBLIC_THREADS", 35),
+    ("CREATE_PRIVATE_THREADS", 36),
+    ("USE_EXTERNAL_STICKERS", 37),
+    ("SEND_MESSAGES_IN_THREADS", 38),
+    ("USE_EMBEDDED_ACTIVITIES", 39),
+    ("MODERATE_MEMBERS", 40),
+    ("VIEW_CREATOR_MONETIZATION_ANALYTICS", 41),
+    ("USE_SOUNDBOARD", 42),
+    ("CREATE_GUILD_EXPRESSIONS", 43),
+    ("CREATE_EVENTS", 44),
+    ("USE_EXTERNAL_SOUNDS", 45),
+    ("SEND_VOICE_MESSAGES", 46),
     ("SET_VOICE_CHANNEL_STATUS", 48),
+    ("SEND_POLLS", 49),
+    ("USE_EXTERNAL_APPS", 50),
+    ("PIN_MESSAGES", 51),
+    ("BYPASS_SLOWMODE", 52),
 ];
 
 /// What an overwrite applies to.

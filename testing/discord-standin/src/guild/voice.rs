@@ -1,6 +1,6 @@
 //! Who may be in which voice channel.
 
-use super::{Guild, permissions::Permissions};
+use super::{Channel, Guild, permissions::Permissions};
 use crate::{control::types::ChannelKind, snowflake::Snowflake};
 
 /// A user's place in voice.
@@ -14,6 +14,8 @@ pub(crate) struct VoiceState {
     pub(crate) mute: bool,
     pub(crate) deaf: bool,
     pub(crate) suppress: bool,
+    /// Since when he asks to speak on a stage.
+    pub(crate) request_to_speak_ns: Option<u64>,
 }
 
 impl VoiceState {
@@ -40,15 +42,28 @@ pub(crate) enum VoiceRefusal {
 }
 
 impl Guild {
-    /// Puts a user into a voice channel, or moves him there. Server mute and deaf stay with him.
+    /// Puts a user into a voice channel that he may join.
     pub(crate) fn join_voice(
+        &mut self,
+        user: Snowflake,
+        channel: Snowflake,
+        session_id: &str,
+        flags: (bool, bool),
+    ) -> Result<VoiceState, VoiceRefusal> {
+        self.may_join(user, channel)?;
+        self.enter_voice(user, channel, session_id, flags)
+    }
+
+    /// Puts a user into a voice channel, or moves him there, whether he may join it or not. Server mute and deaf stay
+    /// with him.
+    pub(crate) fn enter_voice(
         &mut self,
         user: Snowflake,
         channel: Snowflake,
         session_id: &str,
         (self_mute, self_deaf): (bool, bool),
     ) -> Result<VoiceState, VoiceRefusal> {
-        self.may_join(user, channel)?;
+        self.voice_channel(channel)?;
         let before = self.voice.get(&user);
         let moved = before.is_none_or(|state| state.channel != channel);
         let state = VoiceState {
@@ -62,17 +77,21 @@ impl Guild {
                 Some(state) if !moved => state.suppress,
                 _ => self.starts_suppressed(user, channel),
             },
+            request_to_speak_ns: before.filter(|_| !moved).and_then(|state| state.request_to_speak_ns),
         };
         self.voice.insert(user, state.clone());
         Ok(state)
     }
 
-    fn may_join(&self, user: Snowflake, channel: Snowflake) -> Result<(), VoiceRefusal> {
-        let target = self
-            .channels
+    fn voice_channel(&self, channel: Snowflake) -> Result<&Channel, VoiceRefusal> {
+        self.channels
             .get(&channel)
             .filter(|target| target.kind != ChannelKind::Text)
-            .ok_or(VoiceRefusal::NoVoiceChannel)?;
+            .ok_or(VoiceRefusal::NoVoiceChannel)
+    }
+
+    fn may_join(&self, user: Snowflake, channel: Snowflake) -> Result<(), VoiceRefusal> {
+        let target = self.voice_channel(channel)?;
         if self.voice.get(&user).is_some_and(|state| state.channel == channel) {
             return Ok(());
         }
@@ -93,7 +112,8 @@ impl Guild {
             .channels
             .get(&channel)
             .is_some_and(|channel| channel.kind == ChannelKind::Stage);
-        stage || !self.permissions(user, channel).contains(Permissions::SPEAK)
+        let away = self.afk_channel == Some(channel);
+        stage || away || !self.permissions(user, channel).contains(Permissions::SPEAK)
     }
 
     /// Applies changed permissions to those who are in voice; returns who was suppressed or released.
@@ -123,7 +143,9 @@ impl Guild {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guild::{FIRST_BOT, TEXT_CHANNEL, VOICE_CHANNEL};
+    use crate::guild::{BOT_ROLE, FIRST_BOT, TEXT_CHANNEL, VOICE_CHANNEL, permissions::OverwriteTarget};
+
+    const BOT: OverwriteTarget = OverwriteTarget::Member(FIRST_BOT);
 
     fn join(guild: &mut Guild, user: Snowflake, channel: Snowflake) -> Result<VoiceState, VoiceRefusal> {
         guild.join_voice(user, channel, "session", (false, false))
@@ -145,21 +167,17 @@ mod tests {
         let person = guild.add_account("alice", None);
         join(&mut guild, person, channel).unwrap();
         assert_eq!(join(&mut guild, FIRST_BOT, channel), Err(VoiceRefusal::Full));
-        guild.bots |= Permissions::MOVE_MEMBERS;
+        guild.roles.get_mut(&BOT_ROLE).unwrap().permissions |= Permissions::MOVE_MEMBERS;
         assert!(join(&mut guild, FIRST_BOT, channel).is_ok());
     }
 
     #[test]
     fn without_connect_nobody_joins() {
         let mut guild = Guild::new("bot", "token");
-        guild.set_overwrite(
-            VOICE_CHANNEL,
-            FIRST_BOT,
-            Some((Permissions::default(), Permissions::CONNECT)),
-        );
+        guild.set_overwrite(VOICE_CHANNEL, BOT, Some((Permissions::default(), Permissions::CONNECT)));
         let refused = join(&mut guild, FIRST_BOT, VOICE_CHANNEL);
         assert_eq!(refused, Err(VoiceRefusal::NotPermitted));
-        guild.set_overwrite(VOICE_CHANNEL, FIRST_BOT, None);
+        guild.set_overwrite(VOICE_CHANNEL, BOT, None);
         assert!(join(&mut guild, FIRST_BOT, VOICE_CHANNEL).is_ok());
     }
 
@@ -169,12 +187,22 @@ mod tests {
         let stage = guild.add_channel("stage", ChannelKind::Stage, 0);
         assert!(join(&mut guild, FIRST_BOT, stage).unwrap().suppress);
         assert!(!join(&mut guild, FIRST_BOT, VOICE_CHANNEL).unwrap().suppress);
-        guild.set_overwrite(
-            VOICE_CHANNEL,
-            FIRST_BOT,
-            Some((Permissions::default(), Permissions::SPEAK)),
-        );
+        guild.set_overwrite(VOICE_CHANNEL, BOT, Some((Permissions::default(), Permissions::SPEAK)));
         assert_eq!(guild.refresh_suppression(), [FIRST_BOT]);
         assert!(!guild.voice.get(&FIRST_BOT).unwrap().may_be_heard());
+    }
+
+    #[test]
+    fn nobody_speaks_in_the_afk_channel_and_a_moderator_moves_past_every_limit() {
+        let mut guild = Guild::new("bot", "token");
+        let person = guild.add_account("alice", None);
+        let small = guild.add_channel("small", ChannelKind::Voice, 1);
+        guild.afk_channel = Some(VOICE_CHANNEL);
+        assert!(join(&mut guild, FIRST_BOT, VOICE_CHANNEL).unwrap().suppress);
+        join(&mut guild, person, small).unwrap();
+        let moved = guild.enter_voice(FIRST_BOT, small, "session", (false, false));
+        assert!(!moved.unwrap().suppress);
+        let text = guild.enter_voice(FIRST_BOT, TEXT_CHANNEL, "session", (false, false));
+        assert_eq!(text, Err(VoiceRefusal::NoVoiceChannel));
     }
 }

@@ -1,17 +1,19 @@
 //! Who asks, and how Discord answers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
+    control::types::RateScope,
     guild::{GUILD, Guild, permissions::Permissions},
+    interactions::form::FormErrors,
     server::Server,
     snowflake::Snowflake,
 };
@@ -23,23 +25,33 @@ impl FromRequestParts<Arc<Server>> for Bot {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Self::Rejection> {
-        let token = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bot "));
-        let bot = token.and_then(|token| server.world.lock().guild.bot_by_token(token));
-        bot.map(Self).ok_or_else(|| {
+        bot_of(server, &parts.headers).map(Self).ok_or_else(|| {
             server.counters.count("rest_unauthorized");
             Refusal::Unauthorized
         })
     }
 }
 
+/// The bot whose token these headers carry.
+pub(super) fn bot_of(server: &Server, headers: &HeaderMap) -> Option<Snowflake> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bot "))?;
+    server.world.lock().guild.bot_by_token(token)
+}
+
 /// Discord's errors, as far as they are used here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Refusal {
     Unauthorized,
+    /// A limit is exceeded for so long.
+    RateLimited {
+        scope: RateScope,
+        wait_ns: u64,
+    },
+    /// A body that is JSON, but not what it should be; with what is wrong where.
+    InvalidForm(FormErrors),
     NotFound,
     MethodNotAllowed,
     BadRequest,
@@ -54,11 +66,25 @@ pub(super) enum Refusal {
     NotInVoice,
     EmptyMessage,
     NotAuthor,
+    UnknownRole,
+    InvalidRole,
+    UnknownOverwrite,
+    UnknownCommand,
+    NotYourApplication,
+    UnknownInteraction,
+    AlreadyAcknowledged,
+    UnknownWebhook,
+    InvalidWebhookToken,
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {
+            Self::RateLimited { scope, wait_ns } => return too_many(scope, wait_ns),
+            Self::InvalidForm(errors) => {
+                let body = json!({"message": "Invalid Form Body", "code": 50_035, "errors": errors.into_json()});
+                return respond(StatusCode::BAD_REQUEST, &body);
+            }
             Self::Unauthorized => (401, 0, "401: Unauthorized"),
             Self::NotFound => (404, 0, "404: Not Found"),
             Self::MethodNotAllowed => (405, 0, "405: Method Not Allowed"),
@@ -74,10 +100,36 @@ impl IntoResponse for Refusal {
             Self::NotInVoice => (400, 40_032, "Target user is not connected to voice."),
             Self::EmptyMessage => (400, 50_006, "Cannot send an empty message"),
             Self::NotAuthor => (403, 50_005, "Cannot edit a message authored by another user"),
+            Self::UnknownRole => (404, 10_011, "Unknown Role"),
+            Self::InvalidRole => (400, 50_028, "Invalid Role"),
+            Self::UnknownOverwrite => (404, 10_009, "Unknown Overwrite"),
+            Self::UnknownCommand => (404, 10_063, "Unknown application command"),
+            Self::NotYourApplication => (
+                403,
+                20_012,
+                "You are not authorized to perform this action on this application",
+            ),
+            Self::UnknownInteraction => (404, 10_062, "Unknown interaction"),
+            Self::AlreadyAcknowledged => (400, 40_060, "Interaction has already been acknowledged."),
+            Self::UnknownWebhook => (404, 10_015, "Unknown Webhook"),
+            Self::InvalidWebhookToken => (401, 50_027, "Invalid Webhook Token"),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
         respond(status, &json!({"message": message, "code": code}))
     }
+}
+
+fn too_many(scope: RateScope, wait_ns: u64) -> Response {
+    let seconds = Duration::from_nanos(wait_ns).as_secs_f64();
+    let body = json!({
+        "message": "You are being rate limited.", "retry_after": seconds, "global": scope == RateScope::Global,
+    });
+    respond(StatusCode::TOO_MANY_REQUESTS, &body)
+}
+
+/// 201 with a body.
+pub(super) fn created(body: &Value) -> Response {
+    respond(StatusCode::CREATED, body)
 }
 
 /// 200 with a body.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Discord's limit of a message's text, in characters.
-const LONGEST_MESSAGE: usize = 2_000;
+pub(super) const LONGEST_MESSAGE: usize = 2_000;
 const MOST_MESSAGES: usize = 100;
 
 pub(super) async fn channel(

@@ -1,19 +1,22 @@
-//! The guild: channels, roles, members, voice states.
+//! The guild: channels, roles, members.
 
 use std::sync::Arc;
 
 use axum::{
     body::Bytes,
     extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Bot, Refusal, body, check_guild, ok};
+use super::{
+    answer::{Bot, Refusal, body, check_guild, ok},
+    roles::check_new_roles,
+};
 use crate::{
     control::types::VoiceFlags,
+    gateway::intents,
     guild::{Guild, json as object, permissions::Permissions},
     server::Server,
     snowflake::Snowflake,
@@ -52,7 +55,14 @@ pub(super) async fn members(
     Bot(bot): Bot,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| Ok(json!(guild.members_json())))
+    read(&server, bot, &id, |guild| {
+        let account = guild.accounts.get(&bot);
+        // Whoever may not ask for the members intent may not list members either.
+        if account.is_none_or(|account| account.privileged_intents & intents::GUILD_MEMBERS == 0) {
+            return Err(Refusal::MissingAccess);
+        }
+        Ok(json!(guild.members_json()))
+    })
 }
 
 pub(super) async fn member(
@@ -63,58 +73,11 @@ pub(super) async fn member(
     read(&server, bot, &id, |guild| member_json(guild, own(&user, bot)?))
 }
 
-pub(super) async fn own_voice_state(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| voice_json(guild, bot))
-}
-
-pub(super) async fn voice_state(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path((id, user)): Path<(String, String)>,
-) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| voice_json(guild, own(&user, bot)?))
-}
-
-#[derive(Deserialize)]
-struct OwnVoiceChange {
-    suppress: Option<bool>,
-}
-
-/// A bot in a stage's audience makes itself a speaker, if it may mute members.
-pub(super) async fn change_own_voice_state(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<Response, Refusal> {
-    let change: OwnVoiceChange = body(&bytes)?;
-    {
-        let world = server.world.lock();
-        check_guild(&world.guild, bot, &id)?;
-        let state = world.guild.voice.get(&bot).ok_or(Refusal::UnknownVoiceState)?;
-        let permissions = world.guild.permissions(bot, state.channel);
-        if change.suppress == Some(false) && !permissions.contains(Permissions::MUTE_MEMBERS) {
-            return Err(Refusal::MissingPermissions);
-        }
-    }
-    server.set_voice_flags(
-        bot,
-        VoiceFlags {
-            suppress: change.suppress,
-            ..VoiceFlags::default()
-        },
-    );
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
 #[derive(Deserialize)]
 struct MemberChange {
     mute: Option<bool>,
     deaf: Option<bool>,
+    roles: Option<Vec<Snowflake>>,
     #[serde(default, deserialize_with = "move_to")]
     channel_id: Move,
 }
@@ -134,7 +97,7 @@ fn move_to<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Move, D:
     Ok(Option::deserialize(deserializer)?.map_or(Move::Out, Move::To))
 }
 
-/// A bot mutes, deafens, moves or disconnects a member.
+/// A bot mutes, deafens, moves or disconnects a member, or gives him roles.
 pub(super) async fn change_member(
     State(server): State<Arc<Server>>,
     Bot(bot): Bot,
@@ -162,6 +125,17 @@ pub(super) async fn change_member(
         if !in_voice && needed.iter().any(|(asked, _)| *asked) {
             return Err(Refusal::NotInVoice);
         }
+        if let Move::To(channel) = change.channel_id
+            && !world.guild.permissions(bot, channel).contains(Permissions::CONNECT)
+        {
+            return Err(Refusal::MissingPermissions);
+        }
+        if let Some(roles) = &change.roles {
+            check_new_roles(&world.guild, bot, user, roles)?;
+        }
+    }
+    if let Some(roles) = change.roles {
+        server.set_roles(&mut server.world.lock(), user, roles);
     }
     server.set_voice_flags(
         user,
@@ -200,7 +174,7 @@ pub(super) async fn change_own_nick(
     Ok(ok(&member_json(&world.guild, bot)?))
 }
 
-fn read(
+pub(super) fn read(
     server: &Server,
     bot: Snowflake,
     id: &str,
@@ -211,7 +185,7 @@ fn read(
     what(&world.guild).map(|value| ok(&value))
 }
 
-fn own(user: &str, bot: Snowflake) -> Result<Snowflake, Refusal> {
+pub(super) fn own(user: &str, bot: Snowflake) -> Result<Snowflake, Refusal> {
     match user {
         "@me" => Ok(bot),
         id => id.parse().map_err(|_| Refusal::UnknownMember),
@@ -225,9 +199,4 @@ fn member_json(guild: &Guild, user: Snowflake) -> Result<Value, Refusal> {
         .filter(|account| account.in_guild)
         .ok_or(Refusal::UnknownMember)?;
     Ok(object::member(account, guild.voice.get(&user)))
-}
-
-fn voice_json(guild: &Guild, user: Snowflake) -> Result<Value, Refusal> {
-    let state = guild.voice.get(&user).ok_or(Refusal::UnknownVoiceState)?;
-    Ok(guild.voice_state_json(user, state))
 }

@@ -2,8 +2,14 @@
 
 mod answer;
 mod channels;
+mod commands;
+mod guard;
 mod guild;
+mod interactions;
+pub(crate) mod limits;
+mod roles;
 mod users;
+mod voice_states;
 
 use std::sync::Arc;
 
@@ -11,8 +17,9 @@ use axum::{
     Router,
     extract::State,
     http::{Method, Uri},
+    middleware,
     response::Response,
-    routing::{get, patch, post},
+    routing::{get, patch, post, put},
 };
 use serde_json::json;
 
@@ -32,7 +39,18 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/voice/regions", get(guild::regions))
         .route("/guilds/{guild}", get(guild::guild))
         .route("/guilds/{guild}/channels", get(guild::channels))
-        .route("/guilds/{guild}/roles", get(guild::roles))
+        .route(
+            "/guilds/{guild}/roles",
+            get(guild::roles).post(roles::create).patch(roles::change_places),
+        )
+        .route(
+            "/guilds/{guild}/roles/{role}",
+            get(roles::role).patch(roles::change).delete(roles::delete),
+        )
+        .route(
+            "/guilds/{guild}/members/{user}/roles/{role}",
+            put(roles::give).delete(roles::take),
+        )
         .route("/guilds/{guild}/members", get(guild::members))
         .route("/guilds/{guild}/members/@me", patch(guild::change_own_nick))
         .route(
@@ -41,11 +59,18 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         )
         .route(
             "/guilds/{guild}/voice-states/@me",
-            get(guild::own_voice_state).patch(guild::change_own_voice_state),
+            get(voice_states::own_state).patch(voice_states::change_own),
         )
-        .route("/guilds/{guild}/voice-states/{user}", get(guild::voice_state))
+        .route(
+            "/guilds/{guild}/voice-states/{user}",
+            get(voice_states::state).patch(voice_states::change_other),
+        )
         .route("/channels/{channel}", get(channels::channel))
         .route("/channels/{channel}/typing", post(channels::typing))
+        .route(
+            "/channels/{channel}/permissions/{target}",
+            put(roles::set_overwrite).delete(roles::clear_overwrite),
+        )
         .route(
             "/channels/{channel}/messages",
             get(channels::messages).post(channels::post_message),
@@ -56,8 +81,11 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
                 .patch(channels::edit_message)
                 .delete(channels::delete_message),
         )
+        .merge(commands::router())
+        .merge(interactions::router())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed);
+    let guard = middleware::from_fn_with_state(Arc::clone(&server), guard::pass);
     Router::new()
         .nest("/api/v10", api.clone())
         .nest("/api/v9", api.clone())
@@ -65,6 +93,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/gateway", get(gateway::upgrade))
         .route("/gateway/", get(gateway::upgrade))
         .fallback(unknown)
+        .layer(guard)
         .with_state(server)
 }
 
@@ -73,10 +102,14 @@ async fn gateway_url(State(server): State<Arc<Server>>) -> Response {
     ok(&json!({"url": server.info.gateway}))
 }
 
-async fn gateway_bot(State(server): State<Arc<Server>>, _bot: Bot) -> Response {
+async fn gateway_bot(State(server): State<Arc<Server>>, Bot(bot): Bot) -> Response {
+    let now = server.clock.now_ns();
+    let (remaining, total, reset_after) = server.world.lock().starts.entry(bot).or_default().left(now);
     ok(&json!({
         "url": server.info.gateway, "shards": 1,
-        "session_start_limit": {"total": 1_000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1},
+        "session_start_limit": {
+            "total": total, "remaining": remaining, "reset_after": reset_after, "max_concurrency": 1,
+        },
     }))
 }
 

@@ -28,7 +28,7 @@ impl Voice {
         self.remove(user, DISCONNECTED);
         let mut calls = self.calls.lock();
         let ssrc = calls.fresh_ssrc();
-        let member = Member::new(person, state.channel, &state.session_id, ssrc, state);
+        let member = Member::new(self.server(), person, ssrc, state);
         let token = member.token.clone();
         let channel = state.channel;
         let (proposer, counters) = (Arc::clone(&self.proposer), Arc::clone(&self.counters));

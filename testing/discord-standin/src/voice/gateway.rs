@@ -12,10 +12,12 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     dave::FromMember,
-    protocol::{self, ClientMessage, DecodeError, Framing, Op, Version},
+    protocol::{self, ClientMessage, Framing, Op, Version},
+    server::VoiceServer,
     sessions::{Websocket, close},
 };
 use crate::{
+    envelope::DecodeError,
     gateway::{
         sessions::{QUEUE, ToClient},
         wire::{Flow, Incoming, Wire},
@@ -35,21 +37,28 @@ pub(crate) struct Parameters {
     v: u8,
 }
 
+/// The gateway of one voice server.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    pub(crate) server: Arc<Server>,
+    pub(crate) voice_server: Arc<VoiceServer>,
+}
+
 /// Takes a websocket to the voice gateway.
 pub(crate) async fn upgrade(
-    State(server): State<Arc<Server>>,
+    State(gateway): State<Gateway>,
     Query(parameters): Query<Parameters>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
     upgrade.on_upgrade(move |socket| async move {
-        let tasks = server.tasks.clone();
-        tasks.track_future(run(server, socket, parameters.v)).await;
+        let tasks = gateway.server.tasks.clone();
+        tasks.track_future(run(gateway, socket, parameters.v)).await;
     })
 }
 
-async fn run(server: Arc<Server>, socket: WebSocket, version: u8) {
-    let mut wire = Wire::new(socket, false);
+async fn run(Gateway { server, voice_server }: Gateway, socket: WebSocket, version: u8) {
+    let mut wire = Wire::new(socket, false, close::reason);
     let Some(version) = Version::from_number(version) else {
         server.counters.count("voice_unsupported_version");
         wire.close(close::UNKNOWN_PROTOCOL).await;
@@ -59,6 +68,7 @@ async fn run(server: Arc<Server>, socket: WebSocket, version: u8) {
     let mut connection = Connection {
         number: server.next_connection(),
         server,
+        voice_server,
         version,
         out,
         user: None,
@@ -69,6 +79,7 @@ async fn run(server: Arc<Server>, socket: WebSocket, version: u8) {
 
 struct Connection {
     server: Arc<Server>,
+    voice_server: Arc<VoiceServer>,
     number: u64,
     version: Version,
     out: mpsc::Sender<ToClient>,
@@ -83,8 +94,17 @@ impl Connection {
         }
         let mut deadline = Instant::now() + HEARTBEAT_INTERVAL * INTERVALS_ALLOWED;
         loop {
+            let revived = tokio::select! {
+                () = cancel.cancelled() => return,
+                revived = self.voice_server.revival() => revived,
+            };
+            if revived {
+                // Heartbeats that came meanwhile are still unread.
+                deadline = Instant::now() + HEARTBEAT_INTERVAL * INTERVALS_ALLOWED;
+            }
             let flow = tokio::select! {
                 () = cancel.cancelled() => wire.close(1001).await,
+                () = self.voice_server.death() => Flow::Goes,
                 () = tokio::time::sleep_until(deadline) => self.refuse(wire, close::SESSION_TIMEOUT).await,
                 message = inbox.recv() => match message {
                     Some(message) => wire.carry_out(message).await,
@@ -183,6 +203,7 @@ impl Connection {
 
     fn websocket(&self) -> Websocket {
         Websocket {
+            server: Arc::clone(&self.voice_server),
             connection: self.number,
             version: self.version,
             out: self.out.clone(),

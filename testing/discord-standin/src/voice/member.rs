@@ -1,6 +1,6 @@
 //! One member of a voice channel, as the voice server knows him.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -12,6 +12,7 @@ use super::{
     hearing::Hearing,
     protocol::{Framing, Op},
     ring::Ring,
+    server::VoiceServer,
 };
 use crate::{
     control::types::{FrameKind, Protection},
@@ -23,6 +24,8 @@ use crate::{
 /// A member; people have no client.
 #[derive(Debug)]
 pub(crate) struct Member {
+    /// The server that he was sent to; it alone knows him.
+    pub(crate) server: Arc<VoiceServer>,
     pub(crate) channel: Snowflake,
     pub(crate) person: bool,
     pub(crate) session_id: String,
@@ -109,11 +112,12 @@ impl Client {
 }
 
 impl Member {
-    pub(crate) fn new(person: bool, channel: Snowflake, session_id: &str, ssrc: u32, state: &VoiceState) -> Self {
+    pub(crate) fn new(server: Arc<VoiceServer>, person: bool, ssrc: u32, state: &VoiceState) -> Self {
         Self {
-            channel,
+            server,
+            channel: state.channel,
             person,
-            session_id: session_id.to_owned(),
+            session_id: state.session_id.clone(),
             token: format!("{:016x}", rand::random::<u64>()),
             ssrc,
             speaking: None,
@@ -124,6 +128,11 @@ impl Member {
             counts: Counts::default(),
             hearing: Hearing::default(),
         }
+    }
+
+    /// Whether this server knows him.
+    pub(crate) fn is_on(&self, server: &Arc<VoiceServer>) -> bool {
+        Arc::ptr_eq(&self.server, server)
     }
 
     /// Whether he takes part: a person always, a bot once its session is described.

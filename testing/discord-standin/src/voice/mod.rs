@@ -9,26 +9,26 @@ pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod groups;
 pub(crate) mod hearing;
+mod impairment;
 mod member;
+pub(crate) mod network;
 pub(crate) mod protocol;
 pub(crate) mod recording;
+mod refusals;
 mod ring;
 pub(crate) mod rtp;
+pub(crate) mod server;
 mod sessions;
 pub(crate) mod tls;
 pub(crate) mod udp;
 
-use std::{
-    collections::HashMap,
-    net::{SocketAddr, UdpSocket},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
 use crate::{
     clock::Clock,
-    control::types::{Call, Frames, HeardSpeaker, RingStretch, VoiceConnection},
+    control::types::{Call, Frames, HeardSpeaker, RingStretch, VoiceConnection, VoiceRefusal},
     counters::Counters,
     people::person::Person,
     snowflake::Snowflake,
@@ -37,7 +37,10 @@ use dave::{Group, Proposer};
 use frames::FrameLog;
 use groups::Alarm;
 use member::{Counts, Member};
+use network::Network;
 use recording::Recording;
+use refusals::Refusals;
+use server::VoiceServer;
 
 /// Frames kept of what each member sent.
 const SENT_KEPT: usize = 100_000;
@@ -49,8 +52,10 @@ const FRAMES_ANSWERED: usize = 20_000;
 pub(crate) struct Voice {
     clock: Clock,
     counters: Arc<Counters>,
-    socket: UdpSocket,
-    address: SocketAddr,
+    /// The server of the moment: where members are placed.
+    server: Mutex<Arc<VoiceServer>>,
+    network: Network,
+    refusals: Mutex<Refusals>,
     proposer: Arc<Proposer>,
     calls: Mutex<Calls>,
     /// Wakes the thread that tends groups and people.
@@ -80,22 +85,37 @@ pub(crate) struct MemberView {
 }
 
 impl Voice {
-    /// A voice server that sends from `socket`; [`udp::spawn`] receives on it.
-    pub(crate) fn new(
-        socket: UdpSocket,
-        clock: Clock,
-        counters: Arc<Counters>,
-        proposer: Proposer,
-    ) -> std::io::Result<Self> {
-        Ok(Self {
+    /// The voice of one guild, on its first server.
+    pub(crate) fn new(server: Arc<VoiceServer>, clock: Clock, counters: Arc<Counters>, proposer: Proposer) -> Self {
+        Self {
             clock,
             counters,
-            address: socket.local_addr()?,
-            socket,
+            server: Mutex::new(server),
+            network: Network::default(),
+            refusals: Mutex::default(),
             proposer: Arc::new(proposer),
             calls: Mutex::default(),
             alarm: Alarm::default(),
-        })
+        }
+    }
+
+    /// The server of the moment.
+    pub(crate) fn server(&self) -> Arc<VoiceServer> {
+        Arc::clone(&self.server.lock())
+    }
+
+    /// Puts another server in its place and returns the one before.
+    pub(crate) fn replace_server(&self, server: Arc<VoiceServer>) -> Arc<VoiceServer> {
+        std::mem::replace(&mut self.server.lock(), server)
+    }
+
+    /// Refuses a bot's identifies from now on; `None` ends that.
+    pub(crate) fn refuse_identifies(&self, user: Snowflake, refusal: Option<VoiceRefusal>) {
+        let mut refusals = self.refusals.lock();
+        match refusal {
+            Some(refusal) => refusals.set(user, refusal),
+            None => refusals.clear(user),
+        }
     }
 
     /// What the control interface shows of a member.

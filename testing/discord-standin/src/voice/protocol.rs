@@ -6,7 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::dave::{FromMember, ToMember, Written};
-use crate::{gateway::sessions::ToClient, snowflake::Snowflake};
+use crate::{
+    envelope::{DecodeError, Envelope},
+    gateway::sessions::ToClient,
+    snowflake::Snowflake,
+};
 
 /// Messages kept for a buffered resume.
 const KEPT: usize = 1_000;
@@ -158,15 +162,6 @@ pub(crate) enum ClientMessage {
     Ignored,
 }
 
-/// Why a message could not be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DecodeError {
-    /// Close code 4002.
-    Malformed,
-    /// Close code 4001.
-    UnknownOperation,
-}
-
 #[derive(Debug, Deserialize)]
 pub(crate) struct Identify {
     pub(crate) server_id: Snowflake,
@@ -207,23 +202,16 @@ pub(crate) struct Speaking {
     pub(crate) ssrc: Option<u32>,
 }
 
-#[derive(Deserialize)]
-struct Envelope {
-    op: u64,
-    #[serde(default)]
-    d: Value,
-}
-
 /// Decodes a text message.
 pub(crate) fn decode(version: Version, text: &str) -> Result<ClientMessage, DecodeError> {
-    let Envelope { op, d } = serde_json::from_str(text).map_err(|_| DecodeError::Malformed)?;
-    match op {
-        0 => read(d).map(ClientMessage::Identify),
-        1 => read(d).map(ClientMessage::SelectProtocol),
-        3 => heartbeat_ack(version, &d).map(ClientMessage::Heartbeat),
-        5 => read(d).map(ClientMessage::Speaking),
-        7 => read(d).map(ClientMessage::Resume),
-        23 | 31 => FromMember::from_json(op, d).map(ClientMessage::Dave),
+    let message = Envelope::open(text)?;
+    match message.op {
+        0 => message.read().map(ClientMessage::Identify),
+        1 => message.read().map(ClientMessage::SelectProtocol),
+        3 => heartbeat_ack(version, &message.data).map(ClientMessage::Heartbeat),
+        5 => message.read().map(ClientMessage::Speaking),
+        7 => message.read().map(ClientMessage::Resume),
+        op @ (23 | 31) => FromMember::from_json(op, message.data).map(ClientMessage::Dave),
         10 | 12 | 14 | 15 | 16 | 18 | 20 => Ok(ClientMessage::Ignored),
         _ => Err(DecodeError::UnknownOperation),
     }
@@ -236,10 +224,6 @@ fn heartbeat_ack(version: Version, data: &Value) -> Result<Value, DecodeError> {
         Version::V8 if data.get("t").is_some_and(Value::is_number) => Ok(json!({"t": data["t"]})),
         Version::V4 | Version::V8 => Err(DecodeError::Malformed),
     }
-}
-
-fn read<T: for<'de> Deserialize<'de>>(data: Value) -> Result<T, DecodeError> {
-    serde_json::from_value(data).map_err(|_| DecodeError::Malformed)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The life of a bot's voice session: identify, select protocol, resume.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -8,6 +10,7 @@ use super::{
     crypto::{Mode, Transport},
     member::{Client, Member},
     protocol::{Framing, Identify, Op, Resume, SelectProtocol, Version},
+    server::VoiceServer,
 };
 use crate::{gateway::sessions::ToClient, guild::GUILD, snowflake::Snowflake};
 
@@ -25,11 +28,35 @@ pub(crate) mod close {
     pub(crate) const UNKNOWN_MODE: u16 = 4016;
     pub(crate) const DAVE_REQUIRED: u16 = 4017;
     pub(crate) const BAD_REQUEST: u16 = 4020;
+
+    /// The text that goes with a code.
+    pub(crate) const fn reason(code: u16) -> &'static str {
+        match code {
+            UNKNOWN_OPERATION => "Unknown opcode.",
+            DECODE_ERROR => "Failed to decode payload.",
+            NOT_AUTHENTICATED => "Not authenticated.",
+            AUTHENTICATION_FAILED => "Authentication failed.",
+            ALREADY_AUTHENTICATED => "Already authenticated.",
+            SESSION_INVALID => "Session is no longer valid.",
+            SESSION_TIMEOUT => "Session timed out.",
+            SERVER_NOT_FOUND => "Server not found.",
+            UNKNOWN_PROTOCOL => "Unknown protocol.",
+            4014 => "Disconnected.",
+            4015 => "Voice server crashed.",
+            UNKNOWN_MODE => "Unknown encryption mode.",
+            4017 => "E2EE/DAVE protocol required",
+            BAD_REQUEST => "Bad request.",
+            4021 => "Disconnected: rate limited.",
+            4022 => "Disconnected: call terminated.",
+            _ => "",
+        }
+    }
 }
 
 /// A websocket task as a session sees it.
 #[derive(Debug)]
 pub(crate) struct Websocket {
+    pub(crate) server: Arc<VoiceServer>,
     pub(crate) connection: u64,
     pub(crate) version: Version,
     pub(crate) out: mpsc::Sender<ToClient>,
@@ -41,6 +68,10 @@ impl Voice {
         if identify.server_id != GUILD {
             return Err(close::SERVER_NOT_FOUND);
         }
+        if let Some(code) = self.refusals.lock().next(identify.user_id) {
+            self.counters.count("voice_identifies_refused");
+            return Err(code);
+        }
         let mut calls = self.calls.lock();
         let fresh_ssrc = calls.fresh_ssrc();
         let Calls { members, groups, .. } = &mut *calls;
@@ -48,7 +79,7 @@ impl Voice {
         if member.person || member.token != identify.token {
             return Err(close::AUTHENTICATION_FAILED);
         }
-        if member.session_id != identify.session_id {
+        if member.session_id != identify.session_id || !member.is_on(&websocket.server) {
             return Err(close::SESSION_INVALID);
         }
         let dave = identify.max_dave_protocol_version.unwrap_or(0);
@@ -61,7 +92,7 @@ impl Voice {
             member.ssrc = fresh_ssrc;
             member.speaking = None;
         }
-        let ready = self.ready(member.ssrc);
+        let ready = ready(&websocket.server, member.ssrc);
         let client = member.client.insert(Client {
             connection: websocket.connection,
             framing: Framing::new(websocket.version),
@@ -72,13 +103,6 @@ impl Voice {
         });
         client.send(Op::Ready, &ready);
         Ok(())
-    }
-
-    fn ready(&self, ssrc: u32) -> Value {
-        json!({
-            "ssrc": ssrc, "ip": self.address.ip(), "port": self.address.port(),
-            "modes": Mode::OFFERED.map(Mode::name), "experiments": [], "streams": [],
-        })
     }
 
     /// Chooses the encryption and describes the session.
@@ -123,7 +147,7 @@ impl Voice {
         let (user, member) = calls
             .members
             .iter_mut()
-            .find(|(_, member)| is_session(member, resume))
+            .find(|(_, member)| is_session(member, resume) && member.is_on(&websocket.server))
             .ok_or(close::SESSION_INVALID)?;
         let client = member.client.as_mut().ok_or(close::SESSION_INVALID)?;
         if client.framing.version() != websocket.version {
@@ -174,6 +198,14 @@ impl Voice {
         self.set_speaking(user, flags);
         self.counters.count("voice_speaking_updates");
     }
+}
+
+fn ready(server: &VoiceServer, ssrc: u32) -> Value {
+    let address = server.address();
+    json!({
+        "ssrc": ssrc, "ip": address.ip(), "port": address.port(),
+        "modes": Mode::OFFERED.map(Mode::name), "experiments": [], "streams": [],
+    })
 }
 
 fn is_session(member: &Member, resume: &Resume) -> bool {

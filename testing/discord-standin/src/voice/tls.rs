@@ -16,6 +16,8 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::server::VoiceServer;
+
 /// A client has this long for its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections that may wait to be taken.
@@ -33,10 +35,11 @@ pub enum TlsError {
 }
 
 /// A CA's certificate and a server certificate for localhost signed by it.
+#[derive(Debug)]
 pub(crate) struct Identity {
     /// The CA's certificate in PEM.
     pub(crate) ca_pem: String,
-    pub(crate) acceptor: TlsAcceptor,
+    configuration: Arc<rustls::ServerConfig>,
 }
 
 impl Identity {
@@ -63,8 +66,13 @@ impl Identity {
             )?;
         Ok(Self {
             ca_pem: ca.pem(),
-            acceptor: TlsAcceptor::from(Arc::new(configuration)),
+            configuration: Arc::new(configuration),
         })
+    }
+
+    /// Takes connections under this identity.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.configuration))
     }
 }
 
@@ -78,6 +86,7 @@ impl TlsListener {
     pub(crate) fn new(
         listener: TcpListener,
         acceptor: TlsAcceptor,
+        server: Arc<VoiceServer>,
         tasks: &TaskTracker,
         cancel: CancellationToken,
     ) -> io::Result<Self> {
@@ -88,13 +97,21 @@ impl TlsListener {
             loop {
                 let accepted = tokio::select! {
                     () = cancel.cancelled() => return,
+                    () = server.retired().cancelled() => return,
                     accepted = listener.accept() => accepted,
                 };
                 let Ok((stream, from)) = accepted else {
                     continue;
                 };
                 let (acceptor, finished) = (acceptor.clone(), finished.clone());
+                let server = Arc::clone(&server);
+                let cancel = cancel.clone();
                 handshakes.spawn(async move {
+                    // A dead server leaves its callers waiting.
+                    tokio::select! {
+                        () = cancel.cancelled() => return,
+                        _ = server.revival() => {}
+                    }
                     // A handshake that fails concerns nobody but its client, which sees why.
                     if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
                         drop(finished.send((stream, from)).await);

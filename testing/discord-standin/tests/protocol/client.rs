@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use discord_standin::{Config, Info, Standin, types::DavePolicy};
 use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::{Method, header::HeaderMap};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use tokio::{
@@ -26,12 +27,34 @@ pub(crate) async fn standin() -> Standin {
     standin_with(DavePolicy::Off).await
 }
 
+/// A stand-in in which a bot may identify as often as it likes.
 pub(crate) async fn standin_with(dave: DavePolicy) -> Standin {
     let config = Config {
         dave,
+        identify_spacing: Duration::ZERO,
         ..Config::default()
     };
     Standin::start(config).await.unwrap()
+}
+
+/// Asks the REST interface and gives back status, headers and JSON.
+pub(crate) async fn rest(
+    info: &Info,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> (u16, HeaderMap, Value) {
+    let mut request = reqwest::Client::new().request(method, format!("{}/api/v10{path}", info.api_base));
+    if let Some(token) = token {
+        request = request.header("Authorization", format!("Bot {token}"));
+    }
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    (status, headers, response.json().await.unwrap_or_default())
 }
 
 /// Polls the stand-in's state until `f` finds what it looks for.

@@ -1,6 +1,6 @@
 //! The gateway: identify, events, resume, close codes, compression.
 
-use discord_standin::types::{ChannelKind, Overwrite};
+use discord_standin::types::{ChannelKind, GatewayRules, Overwrite};
 use flate2::{Decompress, FlushDecompress};
 use serde_json::{Value, json};
 
@@ -64,6 +64,11 @@ async fn message_text_is_hidden_without_its_intent() {
     let info = standin.info().clone();
     let control = standin.control();
     control.create_person("alice").await.unwrap();
+    let rules = GatewayRules {
+        privileged_intents: Some(vec!["MESSAGE_CONTENT".to_owned()]),
+        ..GatewayRules::default()
+    };
+    control.set_gateway_rules("bridge", &rules).await.unwrap();
     let mut without = log_in(&info, &info.token).await;
     let mut with = gateway(&info, "v=10").await;
     with.send(identify(&info.token, INTENTS | 1 << 15)).await;

@@ -1,47 +1,39 @@
 //! REST: what a bot asks before and beside voice.
 
-use discord_standin::types::Overwrite;
+use discord_standin::{Info, types::Overwrite};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::client::standin;
+use crate::client::{rest, standin};
 
 async fn ask(
-    base: &str,
+    info: &Info,
     method: Method,
     path: &str,
     token: Option<&str>,
     body: Option<Value>,
 ) -> (StatusCode, String, Value) {
-    let mut request = reqwest::Client::new().request(method, format!("{base}/api/v10{path}"));
-    if let Some(token) = token {
-        request = request.header("Authorization", format!("Bot {token}"));
-    }
-    if let Some(body) = body {
-        request = request.json(&body);
-    }
-    let response = request.send().await.unwrap();
-    let kind = response
-        .headers()
+    let (status, headers, answer) = rest(info, method, path, token, body).await;
+    let kind = headers
         .get("content-type")
         .map_or_else(String::new, |value| value.to_str().unwrap().to_owned());
-    (response.status(), kind, response.json().await.unwrap_or_default())
+    (StatusCode::from_u16(status).unwrap(), kind, answer)
 }
 
 #[tokio::test]
 async fn the_gateway_is_told_without_a_token_and_its_limits_only_with_one() {
     let standin = standin().await;
-    let info = standin.info();
-    let (status, kind, body) = ask(&info.api_base, Method::GET, "/gateway", None, None).await;
+    let info = standin.info().clone();
+    let (status, kind, body) = ask(&info, Method::GET, "/gateway", None, None).await;
     assert_eq!(status, 200);
     // discord.py takes exactly this and no charset.
     assert_eq!(kind, "application/json");
     assert_eq!(body["url"], info.gateway.as_str());
     let path = "/gateway/bot";
-    let (status, _, body) = ask(&info.api_base, Method::GET, path, Some("wrong"), None).await;
+    let (status, _, body) = ask(&info, Method::GET, path, Some("wrong"), None).await;
     assert_eq!(status, 401);
     assert_eq!(body, json!({"message": "401: Unauthorized", "code": 0}));
-    let (status, _, body) = ask(&info.api_base, Method::GET, path, Some(&info.token), None).await;
+    let (status, _, body) = ask(&info, Method::GET, path, Some(&info.token), None).await;
     assert_eq!(status, 200);
     assert_eq!(body["session_start_limit"]["max_concurrency"], 1);
     standin.shutdown().await;
@@ -50,8 +42,8 @@ async fn the_gateway_is_told_without_a_token_and_its_limits_only_with_one() {
 #[tokio::test]
 async fn a_route_that_is_not_there_is_a_counted_404() {
     let standin = standin().await;
-    let info = standin.info();
-    let (status, kind, body) = ask(&info.api_base, Method::GET, "/moon", Some(&info.token), None).await;
+    let info = standin.info().clone();
+    let (status, kind, body) = ask(&info, Method::GET, "/moon", Some(&info.token), None).await;
     assert_eq!((status.as_u16(), kind.as_str()), (404, "application/json"));
     assert_eq!(body, json!({"message": "404: Not Found", "code": 0}));
     let counters = standin.control().state().await.unwrap().counters;
@@ -66,7 +58,7 @@ async fn messages_are_kept_and_can_be_read_edited_and_deleted() {
     let token = Some(info.token.as_str());
     let path = format!("/channels/{}/messages", info.voice_channel_id);
     let post = json!({"content": "Alice hears you", "tts": false, "nonce": "7"});
-    let (status, _, message) = ask(&info.api_base, Method::POST, &path, token, Some(post)).await;
+    let (status, _, message) = ask(&info, Method::POST, &path, token, Some(post)).await;
     assert_eq!(status, 200);
     assert_eq!(message["nonce"], "7");
     assert_eq!(message["author"]["id"], info.bot_user_id.as_str());
@@ -77,11 +69,11 @@ async fn messages_are_kept_and_can_be_read_edited_and_deleted() {
 
     let one = format!("{path}/{}", message["id"].as_str().unwrap());
     let edit = json!({"content": "nobody hears you"});
-    let (status, _, edited) = ask(&info.api_base, Method::PATCH, &one, token, Some(edit)).await;
+    let (status, _, edited) = ask(&info, Method::PATCH, &one, token, Some(edit)).await;
     assert_eq!((status.as_u16(), &edited["content"]), (200, &json!("nobody hears you")));
-    let (status, ..) = ask(&info.api_base, Method::DELETE, &one, token, None).await;
+    let (status, ..) = ask(&info, Method::DELETE, &one, token, None).await;
     assert_eq!(status, 204);
-    let (status, _, body) = ask(&info.api_base, Method::GET, &one, token, None).await;
+    let (status, _, body) = ask(&info, Method::GET, &one, token, None).await;
     assert_eq!((status.as_u16(), &body["code"]), (404, &json!(10_008)));
     standin.shutdown().await;
 }
@@ -93,10 +85,10 @@ async fn what_may_not_be_said_is_refused_with_discords_codes() {
     let token = Some(info.token.as_str());
     let path = format!("/channels/{}/messages", info.text_channel_id);
     let post = |content: &str| Some(json!({"content": content}));
-    let (status, _, body) = ask(&info.api_base, Method::POST, &path, token, post("")).await;
+    let (status, _, body) = ask(&info, Method::POST, &path, token, post("")).await;
     assert_eq!((status.as_u16(), &body["code"]), (400, &json!(50_006)));
     let long = "x".repeat(2_001);
-    let (status, ..) = ask(&info.api_base, Method::POST, &path, token, post(&long)).await;
+    let (status, ..) = ask(&info, Method::POST, &path, token, post(&long)).await;
     assert_eq!(status, 400);
 
     let control = standin.control();
@@ -109,10 +101,10 @@ async fn what_may_not_be_said_is_refused_with_discords_codes() {
             .set_overwrite(&info.text_channel_id, &info.bot_user_id, &overwrite)
             .await
             .unwrap();
-        let (status, _, body) = ask(&info.api_base, Method::POST, &path, token, post("hi")).await;
+        let (status, _, body) = ask(&info, Method::POST, &path, token, post("hi")).await;
         assert_eq!((status.as_u16(), &body["code"]), (403, &json!(code)), "{denied}");
     }
-    let (status, _, body) = ask(&info.api_base, Method::POST, "/channels/5/messages", token, post("hi")).await;
+    let (status, _, body) = ask(&info, Method::POST, "/channels/5/messages", token, post("hi")).await;
     assert_eq!((status.as_u16(), &body["code"]), (404, &json!(10_003)));
     standin.shutdown().await;
 }
@@ -123,10 +115,10 @@ async fn a_bot_out_of_the_guild_has_no_access() {
     let info = standin.info().clone();
     let guild = format!("/guilds/{}", info.guild_id);
     let token = Some(info.token.as_str());
-    let (status, _, body) = ask(&info.api_base, Method::GET, &guild, token, None).await;
+    let (status, _, body) = ask(&info, Method::GET, &guild, token, None).await;
     assert_eq!((status.as_u16(), &body["id"]), (200, &json!(info.guild_id)));
     standin.control().remove_person(&info.bot_user_id).await.unwrap();
-    let (status, _, body) = ask(&info.api_base, Method::GET, &guild, token, None).await;
+    let (status, _, body) = ask(&info, Method::GET, &guild, token, None).await;
     assert_eq!((status.as_u16(), &body["code"]), (403, &json!(50_001)));
     standin.shutdown().await;
 }
@@ -141,21 +133,21 @@ async fn a_member_is_moved_muted_and_disconnected_only_with_permission() {
     control.join("alice", &info.voice_channel_id).await.unwrap();
     let member = format!("/guilds/{}/members/{}", info.guild_id, alice.id);
     let mute = Some(json!({"mute": true}));
-    let (status, _, body) = ask(&info.api_base, Method::PATCH, &member, token, mute.clone()).await;
+    let (status, _, body) = ask(&info, Method::PATCH, &member, token, mute.clone()).await;
     assert_eq!((status.as_u16(), &body["code"]), (403, &json!(50_013)));
 
     let names = ["VIEW_CHANNEL", "CONNECT", "MUTE_MEMBERS", "MOVE_MEMBERS"];
     control.set_role_permissions("bots", &names).await.unwrap();
-    let (status, _, body) = ask(&info.api_base, Method::PATCH, &member, token, mute).await;
+    let (status, _, body) = ask(&info, Method::PATCH, &member, token, mute).await;
     assert_eq!((status.as_u16(), &body["mute"]), (200, &json!(true)));
     let to_second = Some(json!({"channel_id": info.second_voice_channel_id}));
-    ask(&info.api_base, Method::PATCH, &member, token, to_second).await;
+    ask(&info, Method::PATCH, &member, token, to_second).await;
     let state = control.state().await.unwrap();
     let voice = state.voice_of("alice").unwrap();
     assert_eq!(voice.channel_id, info.second_voice_channel_id);
     assert!(voice.mute);
     let out = Some(json!({"channel_id": null}));
-    ask(&info.api_base, Method::PATCH, &member, token, out).await;
+    ask(&info, Method::PATCH, &member, token, out).await;
     assert!(control.state().await.unwrap().voice_of("alice").is_none());
     standin.shutdown().await;
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::tls::{Reader, write_vector};
-use crate::voice::protocol::{DecodeError, Op};
+use crate::{envelope::DecodeError, voice::protocol::Op};
 
 /// What the gateway tells a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
