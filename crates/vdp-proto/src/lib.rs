@@ -2,6 +2,7 @@
 //!
 //! Everything here is a value: bytes and instants go in, packets, verdicts and deadlines come out. There is
 //! no socket, clock, task or source of randomness inside, and handling a packet allocates nothing.
+//! The plain form is [`Packet`] alone; [`sealed`] wraps it.
 //! `docs/vdp.md` is the specification; its golden vectors are read by this crate's tests.
 //!
 //! ```
@@ -18,6 +19,8 @@ mod error;
 mod limits;
 mod liveness;
 mod packet;
+pub mod sealed;
+mod seen;
 mod table;
 mod voice;
 mod window;
@@ -29,5 +32,6 @@ pub use limits::{
 };
 pub use liveness::{Liveness, Timer};
 pub use packet::Packet;
+pub use seen::WINDOW;
 pub use table::{ChannelTable, Refusal, Route, Taken};
-pub use window::{MAX_JUMP, RESTART_RUN, Verdict, WINDOW, Window, WindowStats};
+pub use window::{MAX_JUMP, RESTART_RUN, Verdict, Window, WindowStats};

@@ -1,7 +1,6 @@
 //! What the index of a packet says: new, late, a duplicate, lost packets before it, a sender that counts anew.
 
-/// How many indices back from the highest the window remembers which were received: 20 s of 20 ms packets.
-pub const WINDOW: u64 = 1_024;
+use crate::seen::{Seen, WINDOW};
 
 /// How many indices may be skipped at once: 60 s of 20 ms packets. A channel breaks after far less.
 pub const MAX_JUMP: u64 = 3_000;
@@ -9,9 +8,6 @@ pub const MAX_JUMP: u64 = 3_000;
 /// How many packets in a row, each outside the window or a duplicate and each with an index 1 to this many above the
 /// one before, show that the sender counts anew.
 pub const RESTART_RUN: u32 = 16;
-
-const WORD: u64 = u64::BITS as u64;
-const WORDS: usize = (WINDOW / WORD) as usize;
 
 /// What the index of a packet says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,8 +64,7 @@ pub struct Window {
     /// The first index since the start or the last restart; `None` before any.
     first: Option<u64>,
     highest: u64,
-    /// A bit for each of the last [`WINDOW`] indices, at its remainder.
-    seen: [u64; WORDS],
+    seen: Seen,
     /// Added to an index, wrapping, gives its place in an order that runs on over restarts.
     offset: u64,
     run: Run,
@@ -95,7 +90,7 @@ impl Window {
         Self {
             first: None,
             highest: 0,
-            seen: [0; WORDS],
+            seen: Seen::NONE,
             offset: 0,
             run: Run { last: 0, length: 0 },
             stats: WindowStats {
@@ -115,11 +110,11 @@ impl Window {
         let verdict = self.judge(index);
         match verdict {
             Verdict::Next { lost_before } => {
-                self.advance(index, lost_before);
+                self.advance(index);
                 self.stats.lost += lost_before;
             }
             Verdict::Late => {
-                self.mark(index);
+                self.seen.mark(index);
                 self.stats.late += 1;
                 if self.first.is_some_and(|first| index > first) {
                     self.stats.lost = self.stats.lost.saturating_sub(1);
@@ -158,7 +153,7 @@ impl Window {
             Some(ahead) if ahead - 1 <= MAX_JUMP => return Verdict::Next { lost_before: ahead - 1 },
             Some(_) => Verdict::Outside,
             None if self.highest - index >= WINDOW => Verdict::Outside,
-            None if self.is_marked(index) => Verdict::Duplicate,
+            None if self.seen.holds(index) => Verdict::Duplicate,
             None => return Verdict::Late,
         };
         if self.run.extend(index) {
@@ -168,45 +163,22 @@ impl Window {
         }
     }
 
-    fn advance(&mut self, index: u64, skipped: u64) {
+    fn advance(&mut self, index: u64) {
         if self.first.is_none() {
             self.first = Some(index);
-        } else if skipped >= WINDOW {
-            self.seen = [0; WORDS];
         } else {
-            for lost in self.highest + 1..index {
-                self.unmark(lost);
-            }
+            self.seen.advance(self.highest, index);
         }
         self.highest = index;
-        self.mark(index);
+        self.seen.mark(index);
     }
 
     fn restart(&mut self, index: u64) {
         self.offset = self.order(self.highest).wrapping_add(1).wrapping_sub(index);
         self.first = Some(index);
         self.highest = index;
-        self.seen = [0; WORDS];
-        self.mark(index);
-    }
-
-    fn is_marked(&self, index: u64) -> bool {
-        let (word, bit) = position(index);
-        self.seen.get(word).is_some_and(|word| word & bit != 0)
-    }
-
-    fn mark(&mut self, index: u64) {
-        let (word, bit) = position(index);
-        if let Some(word) = self.seen.get_mut(word) {
-            *word |= bit;
-        }
-    }
-
-    fn unmark(&mut self, index: u64) {
-        let (word, bit) = position(index);
-        if let Some(word) = self.seen.get_mut(word) {
-            *word &= !bit;
-        }
+        self.seen = Seen::NONE;
+        self.seen.mark(index);
     }
 }
 
@@ -220,12 +192,6 @@ impl Run {
         self.last = index;
         self.length >= RESTART_RUN
     }
-}
-
-/// The word and the bit that stand for an index.
-const fn position(index: u64) -> (usize, u64) {
-    let remainder = index % WINDOW;
-    ((remainder / WORD) as usize, 1 << (remainder % WORD))
 }
 
 #[cfg(test)]

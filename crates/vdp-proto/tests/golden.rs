@@ -1,5 +1,9 @@
 //! The golden vectors of `docs/vdp.md` hold for this crate.
 
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _};
+use sha2::{Digest as _, Sha256};
+use vdp_proto::sealed::{EpochKeys, Role, ShareSecret};
 use vdp_proto::{MAX_DATAGRAM, Packet};
 
 const SPECIFICATION: &str = include_str!("../../../docs/vdp.md");
@@ -76,5 +80,92 @@ fn refused_vectors_are_refused_with_these_words() {
         };
         let found = Packet::decode(&bytes(datagram)).expect_err(what);
         assert_eq!(found.to_string(), error, "{what}");
+    }
+}
+
+/// The first code block after a heading.
+fn block(heading: &str) -> &'static str {
+    let (_, after) = SPECIFICATION.rsplit_once(heading).expect("the heading");
+    let (_, after) = after.split_once("```text\n").expect("a block");
+    after.split_once("\n```").expect("its end").0
+}
+
+/// The keys of the specification's example, as one side makes them.
+fn agreed(role: Role, salt: &str) -> EpochKeys {
+    let secret = |first: u8| ShareSecret::from_random(std::array::from_fn(|at| first + u8::try_from(at).unwrap()));
+    let transcript: [u8; 32] = Sha256::digest(block("### The sealed form").replace('\n', "")).into();
+    let (own, peer) = match role {
+        Role::Asking => (1, 33),
+        Role::Answering => (33, 1),
+    };
+    let salt = if salt == "none" { "" } else { salt.trim_matches('`') };
+    let keys = secret(own).agree(&secret(peer).share(), &transcript, salt.as_bytes());
+    keys.expect("good shares")
+}
+
+const CHANNEL: u64 = 0x8f3a_5c1e_90b7_d264;
+
+#[test]
+fn sealed_vectors_are_written_exactly_so_and_opened() {
+    let rows = table("sealed");
+    assert!(rows.len() >= 5);
+    let mut ends = [Role::Asking, Role::Answering].map(|role| agreed(role, "none").into_ends(role, CHANNEL));
+    for row in rows {
+        let [direction, counter, datagram, room, voice, index] = row[..] else {
+            panic!("{row:?} has six cells");
+        };
+        let [(asking, asking_opens), (answering, answering_opens)] = &mut ends;
+        let (sealer, opener) = match direction {
+            "asking to answering" => (asking, answering_opens),
+            "answering to asking" => (answering, asking_opens),
+            other => panic!("{other} is no direction"),
+        };
+        let voice = bytes(voice);
+        let packet = Packet {
+            room: room.trim_matches('`'),
+            voice: &voice,
+            index: index.parse().expect("an index"),
+        };
+        let counter: u64 = counter.parse().expect("a counter");
+        let mut sealed = [0; MAX_DATAGRAM];
+        // The counter is nobody's to choose, so all up to the wanted one are used up.
+        let length = loop {
+            let length = sealer.seal(&packet, &mut sealed).unwrap();
+            if sealed[10..18] == counter.to_be_bytes() {
+                break length;
+            }
+        };
+        assert_eq!(&sealed[..length], bytes(datagram), "{direction} {counter}");
+        assert_eq!(opener.open(&mut bytes(datagram)).unwrap().packet, packet);
+    }
+}
+
+#[test]
+fn the_keys_are_those_of_the_vectors() {
+    let rows = table("keys");
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let [salt, from_asking, from_answering] = row[..] else {
+            panic!("{row:?} has three cells");
+        };
+        for (role, key) in [(Role::Answering, from_asking), (Role::Asking, from_answering)] {
+            let (_, mut opener) = agreed(role, salt).into_ends(role, CHANNEL);
+            let mut datagram = [&[0xc1, 1][..], &CHANNEL.to_be_bytes(), &[0; 8]].concat();
+            let packet = Packet {
+                room: "!r:x",
+                voice: &[],
+                index: 0,
+            };
+            let mut plain = [0; 64];
+            let length = packet.encode(&mut plain).unwrap();
+            let payload = Payload {
+                msg: &plain[..length],
+                aad: &datagram,
+            };
+            let cipher = ChaCha20Poly1305::new_from_slice(&bytes(key)).expect("32 bytes");
+            let sealed = cipher.encrypt(&[0; 12].into(), payload).unwrap();
+            datagram.extend(sealed);
+            assert_eq!(opener.open(&mut datagram).unwrap().packet, packet, "{salt} {role:?}");
+        }
     }
 }

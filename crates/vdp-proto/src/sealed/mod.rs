@@ -1,0 +1,182 @@
+//! The sealed form: a base packet under authenticated encryption, from whichever address it comes.
+//!
+//! ```text
+//! 0xC1 | version (1) | channel id (8) | counter (8) | ChaCha20-Poly1305(base packet) with its tag (16)
+//! ```
+//!
+//! The header is the additional data, the counter the nonce. `docs/vdp.md` specifies it, keys included.
+
+mod error;
+mod keys;
+mod path;
+mod replay;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, KeyInit, Nonce, Tag};
+
+pub use error::{OpenError, WeakShare};
+pub use keys::{EpochKeys, Role, Share, ShareSecret};
+pub use path::{Heard, PROBE_INTERVAL, Path};
+use replay::Replay;
+
+use crate::{EncodeError, MAX_DATAGRAM, Packet, SEALED_MARK};
+
+/// The version of the sealed form that is spoken here.
+pub const SEALED_VERSION: u8 = 1;
+
+/// Bytes before what is encrypted.
+pub const HEADER: usize = 18;
+
+/// Bytes of the authentication tag, behind it.
+pub const TAG: usize = 16;
+
+/// Bytes that sealing adds to a base packet.
+pub const OVERHEAD: usize = HEADER + TAG;
+
+/// The channel that a datagram claims to be for; none where it is no packet of the sealed form at all.
+///
+/// By it one port tells all its channels apart. Whether the claim is true shows when the packet is opened.
+pub fn channel_of(datagram: &[u8]) -> Option<u64> {
+    match datagram {
+        [SEALED_MARK, _, rest @ ..] if datagram.len() >= OVERHEAD => {
+            rest.first_chunk().copied().map(u64::from_be_bytes)
+        }
+        _ => None,
+    }
+}
+
+/// Seals the packets of one direction of one epoch, from any thread.
+///
+/// Cannot be copied or restored: a counter that was used twice would give the key away.
+pub struct Sealer {
+    channel: u64,
+    cipher: ChaCha20Poly1305,
+    counter: AtomicU64,
+}
+
+impl Sealer {
+    fn new(channel: u64, key: &[u8; 32]) -> Self {
+        Self {
+            channel,
+            cipher: ChaCha20Poly1305::new(key.into()),
+            counter: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes the sealed packet to the start of `buffer` and gives back its length in bytes.
+    pub fn seal(&self, packet: &Packet<'_>, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        let needed = packet.encoded_len() + OVERHEAD;
+        let available = buffer.len();
+        if needed > MAX_DATAGRAM {
+            return Err(EncodeError::TooLarge { length: needed });
+        }
+        let too_small = EncodeError::BufferTooSmall { needed, available };
+        let target = buffer.get_mut(..needed).ok_or(too_small)?;
+        let (header, rest) = target.split_at_mut(HEADER);
+        let (body, tag) = rest.split_at_mut(needed - OVERHEAD);
+        packet.encode(body)?;
+        let counter = self.counter.fetch_add(1, Ordering::Relaxed);
+        write_header(header, self.channel, counter);
+        let sealed = self.cipher.encrypt_in_place_detached(&nonce(counter), header, body);
+        // It fails only for more than 256 GiB.
+        let sealed = sealed.map_err(|_too_long| EncodeError::TooLarge { length: needed })?;
+        tag.copy_from_slice(&sealed);
+        Ok(needed)
+    }
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Sealer")
+            .field("channel", &self.channel)
+            .field("counter", &self.counter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens the packets of one direction of one epoch, each once.
+pub struct Opener {
+    channel: u64,
+    cipher: ChaCha20Poly1305,
+    replay: Replay,
+}
+
+/// A packet that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened<'a> {
+    /// What was sealed.
+    pub packet: Packet<'a>,
+    /// Whether its counter is above all that were seen before: only such a packet says where the peer is now.
+    pub newest: bool,
+}
+
+impl Opener {
+    fn new(channel: u64, key: &[u8; 32]) -> Self {
+        Self {
+            channel,
+            cipher: ChaCha20Poly1305::new(key.into()),
+            replay: Replay::new(),
+        }
+    }
+
+    /// Opens a datagram in place. One that fails leaves no trace here, whatever becomes of the buffer.
+    pub fn open<'a>(&mut self, datagram: &'a mut [u8]) -> Result<Opened<'a>, OpenError> {
+        let length = datagram.len();
+        if length > MAX_DATAGRAM {
+            return Err(OpenError::TooLarge { length });
+        }
+        let channel = channel_of(datagram).ok_or(OpenError::NotSealed)?;
+        let (header, rest) = datagram.split_at_mut(HEADER);
+        match header.get(1) {
+            Some(&SEALED_VERSION) => {}
+            version => {
+                let version = version.copied().unwrap_or_default();
+                return Err(OpenError::Version { version });
+            }
+        }
+        if channel != self.channel {
+            return Err(OpenError::OtherChannel);
+        }
+        let counter = header.last_chunk().copied().map_or(0, u64::from_be_bytes);
+        // Refused before it costs a decryption; noted only after it has opened.
+        self.replay.check(counter)?;
+        let (body, tag) = rest.split_at_mut(rest.len() - TAG);
+        self.cipher
+            .decrypt_in_place_detached(&nonce(counter), header, body, Tag::from_slice(tag))
+            .map_err(|_forged| OpenError::Forged)?;
+        let newest = self.replay.note(counter);
+        let packet = Packet::decode(body).map_err(OpenError::Packet)?;
+        Ok(Opened { packet, newest })
+    }
+}
+
+impl std::fmt::Debug for Opener {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Opener")
+            .field("channel", &self.channel)
+            .field("replay", &self.replay)
+            .finish_non_exhaustive()
+    }
+}
+
+fn write_header(header: &mut [u8], channel: u64, counter: u64) {
+    let bytes = [SEALED_MARK, SEALED_VERSION]
+        .into_iter()
+        .chain(channel.to_be_bytes())
+        .chain(counter.to_be_bytes());
+    for (target, byte) in header.iter_mut().zip(bytes) {
+        *target = byte;
+    }
+}
+
+/// Four zero bytes, then the counter.
+fn nonce(counter: u64) -> Nonce {
+    let mut nonce = Nonce::default();
+    for (target, byte) in nonce.iter_mut().skip(4).zip(counter.to_be_bytes()) {
+        *target = byte;
+    }
+    nonce
+}
