@@ -1,6 +1,6 @@
 //! What a VDP endpoint leaves behind: nothing. Alone in its program, since it counts the tasks of the whole program.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use bridge_kit::config::Vdp;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 fn open(reservation: Reservation) -> Link {
     let (events, _) = mpsc::channel(1);
-    let peer = "127.0.0.1:1".parse().expect("an address");
+    let peer: SocketAddr = "127.0.0.1:1".parse().expect("an address");
     reservation
         .connect(peer, Box::new(|_: Received<'_>| {}), events)
         .expect("the peer can be sent to")

@@ -110,6 +110,7 @@ impl Running {
         let pool = MediaPool::new(config.media.threads).context("cannot start the media threads")?;
         let (matrix, MatrixFeed { events, incoming }) = MatrixEnd::start(&config, PROGRAM.role, &health).await?;
 
+        let channels = Settings::configured(&config.vdp);
         let (discord_events, discord) = mpsc::channel(QUEUE);
         let (report_ended, ended) = mpsc::channel(QUEUE);
         let directory = Directory::default();
@@ -134,7 +135,7 @@ impl Running {
         });
         let control = Arc::new(matrix.control.clone());
         let answers = Answers(Arc::clone(&bridge));
-        let answerer = Answerer::start(control, incoming, endpoint, answers, Settings::default());
+        let answerer = Answerer::start(control, incoming, endpoint, answers, channels);
         let status = [
             health.status("discord", {
                 let bridge = Arc::clone(&bridge);

@@ -1,12 +1,12 @@
 //! The asking side of one room's channel: from the request until it is over.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::code::{BrokenReason, CloseReason, Format};
-use crate::event::{Accept, Body, Broken, Channel, Close, Event, Header, Offer, Request, TransactionId};
+use crate::event::{Accept, Body, Broken, Channel, Close, End, Event, Header, Offer, Request, TransactionId};
 use crate::machine::{Action, Connection, Ending, Input, Machine, Notice, Phase, Side, Status, Timer};
 use crate::timing::{Repeat, Timing};
+use crate::transcript::{Agreed, Asked};
 
 /// What the asking side asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,18 +49,19 @@ struct Requesting {
     repeat: Repeat,
 }
 
-/// An offer came; our own address is being reserved.
+/// An offer came; our own end is being made ready.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Accepting {
-    connection: Connection,
+    format: Format,
+    offer: Offer,
 }
 
 /// Accepted; packets flow, or should.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Open {
     connection: Connection,
-    /// Where we hear: an offer that is repeated gets the same answer.
-    address: SocketAddr,
+    /// Our own end: an offer that is repeated gets the same answer.
+    end: End,
 }
 
 /// The epoch does not work; the next offer is awaited, and asked for.
@@ -143,27 +144,36 @@ impl Asker {
                 self.close(CloseReason::NoCommonFormat, format!("`{format}` was not offered"))
             }
             _ => {
-                let Offer { channel, address: peer } = offer;
-                self.epoch = channel.epoch;
+                self.epoch = offer.channel.epoch;
                 self.give_up.get_or_insert(now + self.timing.recover_within);
-                let connection = Connection { channel, format, peer };
-                self.state = State::Accepting(Accepting { connection });
-                vec![Action::Reserve { epoch: channel.epoch }]
+                let reserve = Action::Reserve {
+                    epoch: self.epoch,
+                    format: format.clone(),
+                };
+                self.state = State::Accepting(Accepting { format, offer });
+                vec![reserve]
             }
         }
     }
 
-    fn on_reserved(&mut self, epoch: u32, address: SocketAddr) -> Vec<Action> {
-        let State::Accepting(Accepting { connection }) = &self.state else {
+    fn on_reserved(&mut self, epoch: u32, end: End) -> Vec<Action> {
+        let State::Accepting(Accepting { format, offer }) = &self.state else {
             return Vec::new();
         };
-        if connection.channel.epoch != epoch {
+        if offer.channel.epoch != epoch {
             return Vec::new();
         }
-        let open = Open {
-            connection: connection.clone(),
-            address,
+        let agreed = Agreed {
+            header: &self.header(format.clone()),
+            asked: &self.asked(),
+            channel: offer.channel,
+            offered: offer.end,
+            accepted: end,
         };
+        let Some(connection) = agreed.to_answerer() else {
+            return self.close(CloseReason::InternalError, "no key share was made".to_owned());
+        };
+        let open = Open { connection, end };
         let actions = vec![
             Action::Connect(open.connection.clone()),
             self.accept(&open),
@@ -175,9 +185,7 @@ impl Asker {
 
     fn on_failed(&mut self, epoch: u32, text: String) -> Vec<Action> {
         match &self.state {
-            State::Accepting(Accepting { connection }) | State::Open(Open { connection, .. })
-                if connection.channel.epoch == epoch =>
-            {
+            State::Accepting(_) | State::Open(_) if self.channel().is_some_and(|channel| channel.epoch == epoch) => {
                 self.close(CloseReason::InternalError, text)
             }
             _ => Vec::new(),
@@ -294,7 +302,7 @@ impl Asker {
 
     fn accepting_channel(&self) -> Option<Channel> {
         match &self.state {
-            State::Accepting(Accepting { connection }) => Some(connection.channel),
+            State::Accepting(Accepting { offer, .. }) => Some(offer.channel),
             _ => None,
         }
     }
@@ -316,10 +324,10 @@ impl Asker {
     }
 
     fn accept(&self, open: &Open) -> Action {
-        let Open { connection, address } = open;
+        let Open { connection, end } = open;
         let body = Body::Accept(Accept {
             channel: connection.channel,
-            address: *address,
+            end: *end,
         });
         Action::Send(Event {
             header: self.header(connection.format.clone()),
@@ -328,17 +336,26 @@ impl Asker {
     }
 
     fn send(&self, body: Body) -> Action {
-        let preferred = self.call.formats.first().cloned().unwrap_or(Format::PlainOpus);
         let format = match &self.state {
-            State::Accepting(Accepting { connection }) | State::Open(Open { connection, .. }) => {
-                connection.format.clone()
-            }
-            _ => preferred,
+            State::Accepting(Accepting { format, .. }) => format.clone(),
+            State::Open(Open { connection, .. }) => connection.format.clone(),
+            _ => self.preferred(),
         };
         Action::Send(Event {
             header: self.header(format),
             body,
         })
+    }
+
+    fn preferred(&self) -> Format {
+        self.call.formats.first().cloned().unwrap_or(Format::PlainOpus)
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
+            format: self.preferred(),
+            formats: self.call.formats.clone(),
+        }
     }
 
     fn header(&self, format: Format) -> Header {
@@ -354,7 +371,7 @@ impl Machine for Asker {
     fn handle(&mut self, now: Instant, input: Input) -> Vec<Action> {
         match input {
             Input::Received(event) => self.on_event(now, event),
-            Input::Reserved { epoch, address } => self.on_reserved(epoch, address),
+            Input::Reserved { epoch, end } => self.on_reserved(epoch, end),
             Input::Failed { epoch, text } => self.on_failed(epoch, text),
             Input::Heard { epoch } => {
                 self.on_heard(epoch);

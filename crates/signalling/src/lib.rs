@@ -11,13 +11,14 @@ mod event;
 mod finished;
 mod machine;
 mod timing;
+mod transcript;
 
 pub use answerer::Answerer;
 pub use asker::{Asker, Call};
 pub use code::{BrokenReason, CloseReason, Format, RejectReason};
 pub use event::{
-    Accept, Body, Broken, Channel, ChannelId, ChannelRecord, Close, Event, EventError, Header, MAX_ROOM_ID,
-    MAX_TRANSACTION_ID, Mark, Offer, Problem, Refusal, Request, TransactionId, VERSION, names,
+    Accept, Body, Broken, Channel, ChannelId, ChannelRecord, Close, End, Event, EventError, Header, KeyShare,
+    MAX_ROOM_ID, MAX_TRANSACTION_ID, Mark, Offer, Problem, Refusal, Request, TransactionId, VERSION, names,
 };
-pub use machine::{Action, Connection, Ending, Input, Machine, Notice, Phase, Side, Status, Timer};
+pub use machine::{Action, Connection, Ending, Input, Machine, Notice, Phase, Seal, Side, Status, Timer};
 pub use timing::{Backoff, Timing};

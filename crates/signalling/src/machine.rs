@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::code::{BrokenReason, CloseReason, Format};
-use crate::event::{Channel, ChannelRecord, Event, Refusal};
+use crate::event::{Channel, ChannelRecord, End, Event, KeyShare, Refusal};
 
 /// One side of one room's channel.
 ///
@@ -36,12 +36,12 @@ pub enum Input {
     Admitted,
     /// Answering side: it may not, or could not.
     Refused(Refusal),
-    /// An address of our own was reserved ([`Action::Reserve`]).
+    /// Our own end of an epoch is ready ([`Action::Reserve`]).
     Reserved {
         /// The epoch it was reserved for.
         epoch: u32,
-        /// Where we hear, as the peer has to send to it.
-        address: SocketAddr,
+        /// Where we hear, as the peer has to send to it, and our key share where the format is sealed.
+        end: End,
     },
     /// No address could be reserved, or the link could not be set up.
     Failed {
@@ -83,11 +83,14 @@ pub enum Action {
     /// Answering side: find out whether the room may have a channel, enter its voice channel, and report
     /// [`Input::Admitted`] or [`Input::Refused`].
     Admit,
-    /// Reserve an address of our own for this epoch, in place of any other reservation, and report
-    /// [`Input::Reserved`] or [`Input::Failed`]. An open link stays until the next one takes its place.
+    /// Reserve an address of our own for this epoch, and make a key share where the format is sealed, in place of
+    /// any other reservation, and report [`Input::Reserved`] or [`Input::Failed`]. An open link stays until the next
+    /// one takes its place.
     Reserve {
         /// The epoch it is for.
         epoch: u32,
+        /// What the epoch's packets will look like.
+        format: Format,
     },
     /// Turn the reservation into a link, in place of any other, and report [`Input::Heard`], [`Input::Lost`] or
     /// [`Input::Failed`].
@@ -110,6 +113,17 @@ pub struct Connection {
     pub format: Format,
     /// Where the peer hears, and sends from.
     pub peer: SocketAddr,
+    /// What the keys are made of, where the format is sealed.
+    pub seal: Option<Seal>,
+}
+
+/// What the keys of a sealed epoch are made of, beside this side's own secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seal {
+    /// The peer's share.
+    pub peer: KeyShare,
+    /// The SHA-256 of request, offer and accept: equal at both ends, or the keys are not.
+    pub transcript: [u8; 32],
 }
 
 /// What the program wants to know.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalling::{
-    Accept, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, Event, EventError,
-    Format, Header, Mark, Offer, Problem, Refusal, RejectReason, Request, TransactionId, names,
+    Accept, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, End, Event, EventError,
+    Format, Header, KeyShare, Mark, Offer, Problem, Refusal, RejectReason, Request, TransactionId, names,
 };
 
 const CHANNEL: Channel = Channel {
@@ -26,6 +26,11 @@ fn address() -> SocketAddr {
     "192.0.2.1:29400".parse().expect("an address")
 }
 
+/// An end in the plain form, which has no share.
+fn bare(address: SocketAddr) -> End {
+    End { address, share: None }
+}
+
 fn one_of_each() -> Vec<Event> {
     let bodies = [
         Body::Request(Request {
@@ -34,11 +39,11 @@ fn one_of_each() -> Vec<Event> {
         }),
         Body::Offer(Offer {
             channel: CHANNEL,
-            address: address(),
+            end: bare(address()),
         }),
         Body::Accept(Accept {
             channel: CHANNEL,
-            address: "[2001:db8::1]:1".parse().expect("an address"),
+            end: bare("[2001:db8::1]:1".parse().expect("an address")),
         }),
         Body::Reject(Refusal::new(RejectReason::AtCapacity, "full").retry_after(Duration::from_secs(30))),
         Body::Broken(Broken {
@@ -313,5 +318,57 @@ fn the_record_of_an_open_channel_is_read_back_and_emptied() {
     assert_eq!(
         error.to_string(),
         "vdp.channel: `asker.port` is not a number from 1 to 65535"
+    );
+}
+
+fn sealed() -> [Event; 2] {
+    let end = End {
+        address: address(),
+        share: Some(KeyShare([0xfb; 32])),
+    };
+    let header = Header {
+        format: Format::SealedOpus,
+        ..header()
+    };
+    [
+        Body::Offer(Offer { channel: CHANNEL, end }),
+        Body::Accept(Accept { channel: CHANNEL, end }),
+    ]
+    .map(|body| Event {
+        header: header.clone(),
+        body,
+    })
+}
+
+#[test]
+fn offer_and_accept_of_the_sealed_form_bring_a_share() {
+    for event in sealed() {
+        let content = event.to_json();
+        assert_eq!(content["share"], "+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s");
+        assert_eq!(read(event.kind(), &content), Ok(event.clone()));
+        let expected = Problem::Missing {
+            path: "share".to_owned(),
+        };
+        assert_eq!(problem(event.kind(), &without(&event, "share")), expected);
+        for wrong in [
+            "",
+            "+/v7",
+            "+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s=",
+            "not base64 at all",
+        ] {
+            let found = problem(event.kind(), &with(&event, "share", json!(wrong)));
+            assert!(matches!(found, Problem::Invalid { .. }), "{wrong}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn the_plain_form_ignores_a_share() {
+    let [_, offer, ..] = &one_of_each()[..] else {
+        panic!("an offer")
+    };
+    assert_eq!(
+        read(offer.kind(), &with(offer, "share", json!("?"))).as_ref(),
+        Ok(offer)
     );
 }

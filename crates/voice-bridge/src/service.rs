@@ -91,7 +91,12 @@ impl Bridge {
         let (matrix, MatrixFeed { events, incoming }) =
             MatrixEnd::start(config, VoiceBridge::PROGRAM.role, &kit.health).await?;
         let control = Arc::new(matrix.control.clone());
-        let asker = Asker::start(control, incoming, endpoint.clone(), channel::Settings::default());
+        let asker = Asker::start(
+            control,
+            incoming,
+            endpoint.clone(),
+            channel::Settings::configured(&config.vdp),
+        );
         let homeserver = Arc::new(Rooms::new(&matrix));
         let calls = Calls::new(Arc::new(asker.clone()), homeserver.clone(), pool);
         let switchboard = Switchboard::new(identity(config), homeserver, calls.clone(), port.clone());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ruma::RoomId;
 use signalling::{CloseReason, Event, Input, Machine, RejectReason};
 use tokio::sync::mpsc;
+use vdp_proto::sealed::Role;
 
 use super::handler::AnswerHandler;
 use super::office::Office;
@@ -40,13 +41,13 @@ impl Answerer {
         handler: H,
         settings: Settings,
     ) -> Self {
-        let office = Office::open("answerer", port, endpoint, settings);
+        let office = Office::open(Role::Answering, port, endpoint, settings);
         let reception = Reception {
             parked: Arc::new(Parked::new(office.settings.max_rooms)),
             handler: Arc::new(handler),
             office: office.clone(),
         };
-        let router = office.receive("answerer", incoming, reception);
+        let router = office.receive(incoming, reception);
         Self {
             inner: Arc::new(Inner {
                 office,

@@ -9,6 +9,7 @@ use signalling::{
     BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, Refusal, Side, TransactionId,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use vdp_proto::sealed::Role;
 
 use super::metrics::{self, Ignored};
 use super::office::Office;
@@ -59,8 +60,8 @@ impl Asker {
         endpoint: Endpoint,
         settings: Settings,
     ) -> Self {
-        let office = Office::open("asker", port, endpoint, settings);
-        let router = office.receive("asker", incoming, Farewells);
+        let office = Office::open(Role::Asking, port, endpoint, settings);
+        let router = office.receive(incoming, Farewells);
         Self {
             inner: Arc::new(Inner {
                 office,

@@ -16,6 +16,7 @@ mod port;
 mod registry;
 mod room;
 mod router;
+mod sealing;
 mod settings;
 mod status;
 mod voice;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use vdp_proto::sealed::Role;
 
 use super::metrics;
 use super::outbox::Outbox;
@@ -11,6 +12,7 @@ use super::port::{ControlPort, Incoming};
 use super::registry::Registry;
 use super::room::Ground;
 use super::router::{Doorkeeper, Router};
+use super::sealing::Sealing;
 use super::settings::Settings;
 use crate::supervise::{self, Group, Task};
 use crate::vdp::Endpoint;
@@ -29,14 +31,19 @@ pub(super) struct Office {
 }
 
 impl Office {
-    /// An office without rooms; `name` is for logs.
-    pub(super) fn open(name: &'static str, port: Arc<dyn ControlPort>, endpoint: Endpoint, settings: Settings) -> Self {
+    /// An office without rooms.
+    pub(super) fn open(role: Role, port: Arc<dyn ControlPort>, endpoint: Endpoint, settings: Settings) -> Self {
         metrics::describe();
-        let group = Group::new(name);
+        let group = Group::new(name(role));
+        let sealing = Sealing {
+            role,
+            shared_secret: settings.shared_secret.clone(),
+        };
         Self {
             ground: Ground {
                 port,
                 endpoint,
+                sealing,
                 stopping: group.stopping(),
             },
             registry: Registry::new(settings.max_rooms),
@@ -46,12 +53,7 @@ impl Office {
     }
 
     /// Hands what the peer says to the rooms, for as long as the returned task lives.
-    pub(super) fn receive(
-        &self,
-        name: &'static str,
-        incoming: mpsc::Receiver<Incoming>,
-        doorkeeper: impl Doorkeeper,
-    ) -> Task<()> {
+    pub(super) fn receive(&self, incoming: mpsc::Receiver<Incoming>, doorkeeper: impl Doorkeeper) -> Task<()> {
         let router = Router {
             incoming,
             outbox: Outbox::new(Arc::clone(&self.ground.port)),
@@ -59,11 +61,19 @@ impl Office {
             timing: self.settings.timing,
             doorkeeper,
         };
-        supervise::spawn("channel.route", name, router.run())
+        supervise::spawn("channel.route", name(self.ground.sealing.role), router.run())
     }
 
     /// Closes all channels because the bridge is being shut down, and waits, briefly, until that has been said.
     pub(super) async fn close(&self) {
         self.group.stop(GOODBYE).await;
+    }
+}
+
+/// What a side is called in logs.
+const fn name(role: Role) -> &'static str {
+    match role {
+        Role::Asking => "asker",
+        Role::Answering => "answerer",
     }
 }

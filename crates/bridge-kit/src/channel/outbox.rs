@@ -174,7 +174,7 @@ mod tests {
         let header = Header {
             room_id: "!room:h".to_owned(),
             transaction_id: TransactionId::new(name).expect("an id"),
-            format: Format::PlainOpus,
+            format: Format::SealedOpus,
         };
         Event { header, body }
     }

@@ -14,6 +14,7 @@ use super::metrics::Tally;
 use super::outbox::Outbox;
 use super::port::ControlPort;
 use super::registry::{Desk, End};
+use super::sealing::Sealing;
 use super::status::RoomState;
 use super::wire::Wire;
 use crate::media::RoomMedia;
@@ -60,6 +61,7 @@ pub(super) struct Room<M, P> {
 pub(super) struct Ground {
     pub(super) port: Arc<dyn ControlPort>,
     pub(super) endpoint: Endpoint,
+    pub(super) sealing: Sealing,
     pub(super) stopping: CancellationToken,
 }
 
@@ -69,7 +71,7 @@ impl<M: Machine, P: Program> Room<M, P> {
         Self {
             machine,
             program,
-            wire: Wire::new(ground.endpoint.clone(), Arc::clone(&state)),
+            wire: Wire::new(ground.endpoint.clone(), Arc::clone(&state), ground.sealing.clone()),
             outbox: Outbox::new(Arc::clone(&ground.port)),
             state,
             tally: Tally::default(),
@@ -154,7 +156,7 @@ impl<M: Machine, P: Program> Room<M, P> {
                 self.tally.negotiating(now());
                 self.program.admit();
             }
-            Action::Reserve { epoch } => return Some(self.wire.reserve(epoch)),
+            Action::Reserve { epoch, format } => return Some(self.wire.reserve(epoch, &format)),
             Action::Connect(connection) => {
                 return self.wire.connect(&connection, self.program.media());
             }

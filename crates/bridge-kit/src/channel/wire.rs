@@ -3,12 +3,14 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use signalling::{BrokenReason, Connection, Input};
+use signalling::{BrokenReason, Connection, End, Format, Input, KeyShare};
 use tokio::sync::mpsc;
+use vdp_proto::sealed::{Share, ShareSecret};
 
+use super::sealing::Sealing;
 use super::status::RoomState;
 use crate::media::RoomMedia;
-use crate::vdp::{Endpoint, LinkEvent, Reservation};
+use crate::vdp::{Endpoint, LinkEvent, Peer, Reservation, ReserveError, SealedPeer};
 
 /// A link has few events, and repeats none quickly.
 const LINK_EVENTS: usize = 8;
@@ -18,34 +20,85 @@ const LINK_EVENTS: usize = 8;
 pub(super) struct Wire {
     endpoint: Endpoint,
     state: Arc<RoomState>,
-    reserved: Option<(u32, Reservation)>,
+    sealing: Sealing,
+    reserved: Option<Reserved>,
     open: Option<(u32, mpsc::Receiver<LinkEvent>)>,
 }
 
+/// This side's end of an epoch that is being negotiated.
+#[derive(Debug)]
+struct Reserved {
+    epoch: u32,
+    reservation: Reservation,
+    /// Where the format is sealed. Lives as long as the negotiation of its epoch, and is never stored.
+    secret: Option<ShareSecret>,
+}
+
+impl Reserved {
+    /// The far end, once it is known; why it cannot be spoken with, for people.
+    fn peer(&mut self, connection: &Connection, sealing: &Sealing) -> Result<Peer, String> {
+        let Some(seal) = connection.seal else {
+            return Ok(Peer::Plain(connection.peer));
+        };
+        let secret = self.secret.take().ok_or("the key share is used up")?;
+        let keys = secret
+            .agree(&Share(seal.peer.0), &seal.transcript, sealing.salt())
+            .map_err(|weak| weak.to_string())?;
+        let channel = connection.channel.id.0;
+        let (sealer, opener) = keys.into_ends(sealing.role, channel);
+        let peer = SealedPeer {
+            address: connection.peer,
+            channel,
+            sealer,
+            opener,
+        };
+        Ok(peer.into())
+    }
+}
+
 impl Wire {
-    pub(super) fn new(endpoint: Endpoint, state: Arc<RoomState>) -> Self {
+    pub(super) fn new(endpoint: Endpoint, state: Arc<RoomState>, sealing: Sealing) -> Self {
         Self {
             endpoint,
             state,
+            sealing,
             reserved: None,
             open: None,
         }
     }
 
-    /// Reserves an address; the open channel stays, so that voice goes on where it still can.
-    pub(super) fn reserve(&mut self, epoch: u32) -> Input {
+    /// Gets this side's end ready; the open channel stays, so that voice goes on where it still can.
+    pub(super) fn reserve(&mut self, epoch: u32, format: &Format) -> Input {
         self.reserved = None;
-        match self.endpoint.reserve(self.state.room_id().as_str()) {
-            Ok(reservation) => {
-                let address = reservation.address();
-                self.reserved = Some((epoch, reservation));
-                Input::Reserved { epoch, address }
+        match self.make_end(epoch, format) {
+            Ok((reserved, end)) => {
+                self.reserved = Some(reserved);
+                Input::Reserved { epoch, end }
             }
             Err(error) => Input::Failed {
                 epoch,
                 text: error.to_string(),
             },
         }
+    }
+
+    fn make_end(&self, epoch: u32, format: &Format) -> Result<(Reserved, End), ReserveError> {
+        let room = self.state.room_id().as_str();
+        let secret = format.is_sealed().then(|| ShareSecret::from_random(rand::random()));
+        let reservation = match secret {
+            Some(_) => self.endpoint.reserve_sealed(room)?,
+            None => self.endpoint.reserve(room)?,
+        };
+        let end = End {
+            address: reservation.address(),
+            share: secret.as_ref().map(|secret| KeyShare(secret.share().0)),
+        };
+        let reserved = Reserved {
+            epoch,
+            reservation,
+            secret,
+        };
+        Ok((reserved, end))
     }
 
     /// Opens the reserved address to the peer, in place of what was open before; comes back where that failed.
@@ -57,12 +110,16 @@ impl Wire {
                 text: text.to_owned(),
             })
         };
-        let reservation = self.reserved.take().filter(|(reserved, _)| *reserved == epoch);
-        let (Some((_, reservation)), Some(media)) = (reservation, media) else {
+        let reserved = self.reserved.take().filter(|reserved| reserved.epoch == epoch);
+        let (Some(mut reserved), Some(media)) = (reserved, media) else {
             return failed("there is nothing to connect");
         };
+        let peer = match reserved.peer(connection, &self.sealing) {
+            Ok(peer) => peer,
+            Err(text) => return failed(&text),
+        };
         let (events, incoming) = mpsc::channel(LINK_EVENTS);
-        match reservation.open(connection.peer, media, events) {
+        match reserved.reservation.open(peer, media, events) {
             Ok(channel) => {
                 self.state.connected(connection.peer, channel);
                 self.open = Some((epoch, incoming));

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{ConfigError, Program, Reader, duration};
+use super::{ConfigError, Program, Reader, Secret, SecretSource, duration};
 
 /// The UDP end of VDP.
 #[derive(Debug, Clone)]
@@ -21,6 +22,10 @@ pub struct Vdp {
     pub broken_after: Duration,
     /// Ports for channels that need one of their own; any free port where there is none.
     pub port_range: Option<RangeInclusive<u16>>,
+    /// Whether voice may go over the network in clear, to a peer that knows only the plain form.
+    pub plain_form: bool,
+    /// What both bridges were given, so that not even the homeserver can make their keys.
+    pub shared_secret: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +39,10 @@ struct Raw {
     broken_after: Duration,
     #[serde(default, deserialize_with = "port_range")]
     port_range: Option<RangeInclusive<u16>>,
+    #[serde(default)]
+    plain_form: bool,
+    shared_secret: Option<Secret>,
+    shared_secret_file: Option<PathBuf>,
 }
 
 impl Vdp {
@@ -46,6 +55,8 @@ impl Vdp {
             keep_alive: default_keep_alive(),
             broken_after: default_broken_after(),
             port_range: None,
+            plain_form: false,
+            shared_secret: None,
         }
     }
 
@@ -56,6 +67,9 @@ impl Vdp {
             keep_alive,
             broken_after,
             port_range,
+            plain_form,
+            shared_secret,
+            shared_secret_file,
         } = reader.section("vdp")?;
         let listen = listen.unwrap_or_else(|| Program::loopback(reader.program().vdp_port));
         let advertise = advertise.unwrap_or(listen.ip());
@@ -77,12 +91,15 @@ impl Vdp {
                 "must be longer than vdp.keep_alive, or every silence breaks the channel",
             ));
         }
+        let shared_secret = SecretSource::new("vdp.shared_secret", &shared_secret, &shared_secret_file);
         Ok(Self {
             listen,
             advertise,
             keep_alive,
             broken_after,
             port_range,
+            plain_form,
+            shared_secret: (!shared_secret.is_absent()).then(|| shared_secret.read()).transpose()?,
         })
     }
 }

@@ -1,6 +1,5 @@
 //! A room's media over a link, both ways.
 
-use std::net::SocketAddr;
 use std::sync::Weak;
 
 use tokio::sync::mpsc;
@@ -8,6 +7,7 @@ use tokio::sync::mpsc;
 use super::ear::{LinkEvent, Receive, Received};
 use super::link::{Link, LinkStats, OpenError};
 use super::mouth::Mouth;
+use super::peer::Peer;
 use super::reservation::Reservation;
 use crate::media::{InPacket, MediaSink, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec};
 
@@ -28,7 +28,7 @@ impl Reservation {
     /// `events` should hold a handful; what finds no place is not waited for.
     pub fn open(
         self,
-        peer: SocketAddr,
+        peer: impl Into<Peer>,
         media: &RoomMedia,
         events: mpsc::Sender<LinkEvent>,
     ) -> Result<OpenChannel, OpenError> {
@@ -79,8 +79,9 @@ impl PacketSink for Outgoing {
             return;
         };
         if !packet.late {
-            let index = mouth.send(packet.opus, packet.lost_before);
-            self.numbering.sent(packet.sequence, packet.lost_before, index);
+            if let Some(index) = mouth.send(packet.opus, packet.lost_before) {
+                self.numbering.sent(packet.sequence, packet.lost_before, index);
+            }
         } else if let Some(index) = self.numbering.reserved(packet.sequence) {
             mouth.send_as(index, packet.opus);
         }

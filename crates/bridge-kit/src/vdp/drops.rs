@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, counter, describe_counter};
 use vdp_proto::DecodeError;
+use vdp_proto::sealed::OpenError;
 
 use super::throttle::Throttle;
 
@@ -15,7 +16,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// Received packets that an endpoint dropped, by reason, since it was bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Drops {
-    /// No packet of the plain form.
+    /// No packet of either form.
     pub garbage: u64,
     /// Longer than a datagram may be.
     pub oversized: u64,
@@ -29,6 +30,12 @@ pub struct Drops {
     pub duplicate: u64,
     /// With an index too far behind or ahead.
     pub outside: u64,
+    /// Sealed, for a channel that is not open.
+    pub unknown_channel: u64,
+    /// Sealed, but not with the channel's key.
+    pub forged: u64,
+    /// Sealed, with a counter that was opened before or is too far behind.
+    pub replayed: u64,
 }
 
 /// Why a packet is dropped.
@@ -41,6 +48,9 @@ pub(super) enum Reason {
     NotOpen,
     Duplicate,
     Outside,
+    UnknownChannel,
+    Forged,
+    Replayed,
 }
 
 impl Reason {
@@ -53,6 +63,9 @@ impl Reason {
             Self::NotOpen => "not_open",
             Self::Duplicate => "duplicate",
             Self::Outside => "outside",
+            Self::UnknownChannel => "unknown_channel",
+            Self::Forged => "forged",
+            Self::Replayed => "replayed",
         }
     }
 }
@@ -67,6 +80,19 @@ impl From<DecodeError> for Reason {
     }
 }
 
+impl From<OpenError> for Reason {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::TooLarge { .. } => Self::Oversized,
+            OpenError::NotSealed | OpenError::Version { .. } => Self::Garbage,
+            OpenError::OtherChannel => Self::UnknownChannel,
+            OpenError::Forged => Self::Forged,
+            OpenError::Replayed { .. } | OpenError::TooOld { .. } => Self::Replayed,
+            OpenError::Packet(error) => error.into(),
+        }
+    }
+}
+
 /// Counts dropped packets and logs that there are some, seldom.
 #[derive(Debug)]
 pub(super) struct DropCounts {
@@ -77,6 +103,9 @@ pub(super) struct DropCounts {
     not_open: Count,
     duplicate: Count,
     outside: Count,
+    unknown_channel: Count,
+    forged: Count,
+    replayed: Count,
     log: Throttle,
 }
 
@@ -94,6 +123,9 @@ impl DropCounts {
             not_open: Count::new(Reason::NotOpen),
             duplicate: Count::new(Reason::Duplicate),
             outside: Count::new(Reason::Outside),
+            unknown_channel: Count::new(Reason::UnknownChannel),
+            forged: Count::new(Reason::Forged),
+            replayed: Count::new(Reason::Replayed),
             log: Throttle::new(LOG_INTERVAL),
         }
     }
@@ -115,6 +147,9 @@ impl DropCounts {
             not_open: self.not_open.value(),
             duplicate: self.duplicate.value(),
             outside: self.outside.value(),
+            unknown_channel: self.unknown_channel.value(),
+            forged: self.forged.value(),
+            replayed: self.replayed.value(),
         }
     }
 
@@ -127,6 +162,9 @@ impl DropCounts {
             Reason::NotOpen => &self.not_open,
             Reason::Duplicate => &self.duplicate,
             Reason::Outside => &self.outside,
+            Reason::UnknownChannel => &self.unknown_channel,
+            Reason::Forged => &self.forged,
+            Reason::Replayed => &self.replayed,
         }
     }
 }

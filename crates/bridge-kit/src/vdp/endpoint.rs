@@ -32,9 +32,14 @@ impl Endpoint {
         self.ports.drops()
     }
 
-    /// Chooses the port on which the voice of a room is to arrive: the shared one, unless the room uses it or did so
+    /// Chooses the port on which the voice of a room is to arrive in the plain form: the shared one, unless the room uses it or did so
     /// within the last minute. Then another, so that what is under way to the old one has no effect on the new.
     pub fn reserve(&self, room: &str) -> Result<Reservation, ReserveError> {
         Reservation::new(&self.ports, room)
+    }
+
+    /// The same for the sealed form, in which the shared port carries all: packets of another epoch do not open.
+    pub fn reserve_sealed(&self, room: &str) -> Result<Reservation, ReserveError> {
+        Reservation::shared(&self.ports, room)
     }
 }

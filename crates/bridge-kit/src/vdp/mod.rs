@@ -2,8 +2,9 @@
 //!
 //! An [`Endpoint`] owns the sockets. [`Endpoint::reserve`] chooses the port on which a room's voice is to arrive,
 //! [`Reservation::open`] wires the room both ways once the peer's address is known, and dropping the
-//! [`OpenChannel`] ends it. One port carries the rooms of many channels, told apart by the packets' room id; what
-//! comes from anywhere but the negotiated address is dropped and counted (requirement S3).
+//! [`OpenChannel`] ends it. One port carries the rooms of many channels (requirement S3). In the plain form they are
+//! told apart by the packets' room id, and what comes from anywhere but the negotiated address is dropped and counted;
+//! in the sealed form by the channel id, and what does not open is (requirement B6).
 
 mod channel;
 mod drops;
@@ -12,10 +13,13 @@ mod endpoint;
 mod icmp;
 mod link;
 mod mouth;
+mod peer;
+mod peer_path;
 mod port;
 mod ports;
 mod quarantine;
 mod reservation;
+mod sealed_ear;
 mod throttle;
 
 pub use channel::OpenChannel;
@@ -23,5 +27,6 @@ pub use drops::Drops;
 pub use ear::{LinkEvent, Receive, Received};
 pub use endpoint::Endpoint;
 pub use link::{Link, LinkStats, OpenError};
+pub use peer::{Peer, SealedPeer};
 pub use ports::{BindError, ReserveError};
 pub use reservation::Reservation;

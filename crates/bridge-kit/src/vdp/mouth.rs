@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
-use vdp_proto::{MAX_DATAGRAM, Packet};
+use vdp_proto::sealed::Sealer;
+use vdp_proto::{EncodeError, MAX_DATAGRAM, Packet};
 
 use super::ear::Ear;
+use super::peer_path::PeerPath;
 use super::reservation::Reservation;
 use super::throttle::micros;
 
@@ -17,9 +19,7 @@ use super::throttle::micros;
 #[derive(Debug)]
 pub(super) struct Mouth {
     reservation: Reservation,
-    peer: SocketAddr,
-    /// `peer` as the socket wants it.
-    target: SocketAddr,
+    form: Form,
     ear: Arc<Ear>,
     next_index: AtomicU64,
     /// Microseconds from the opening to the last packet sent.
@@ -27,31 +27,90 @@ pub(super) struct Mouth {
     pub(super) sent: AtomicU64,
     pub(super) keep_alives: AtomicU64,
     pub(super) failures: AtomicU64,
+    pub(super) withheld: AtomicU64,
     metrics: Metrics,
 }
 
+/// How packets look, and where they go.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// In clear, to the address that was negotiated.
+    Plain { peer: SocketAddr },
+    /// Sealed, to wherever the peer is.
+    Sealed {
+        channel: u64,
+        sealer: Sealer,
+        path: Arc<PeerPath>,
+    },
+}
+
+impl Form {
+    fn write(&self, packet: &Packet<'_>, datagram: &mut [u8]) -> Result<usize, EncodeError> {
+        match self {
+            Self::Plain { .. } => packet.encode(datagram),
+            Self::Sealed { sealer, .. } => sealer.seal(packet, datagram),
+        }
+    }
+
+    fn peer(&self) -> SocketAddr {
+        match self {
+            Self::Plain { peer } => *peer,
+            Self::Sealed { path, .. } => path.address(),
+        }
+    }
+}
+
 impl Mouth {
-    pub(super) fn new(reservation: Reservation, peer: SocketAddr, target: SocketAddr, ear: Arc<Ear>) -> Self {
+    pub(super) fn new(reservation: Reservation, form: Form, ear: Arc<Ear>) -> Self {
         Self {
             reservation,
-            peer,
-            target,
+            form,
             ear,
             next_index: AtomicU64::new(0),
             last_sent: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             keep_alives: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            withheld: AtomicU64::new(0),
             metrics: Metrics::new(),
         }
     }
 
-    /// See [`Link::send`](super::Link::send). Keep-alives and voice come from different threads; each takes its index in one step.
-    pub(super) fn send(&self, voice: &[u8], lost_before: u32) -> u64 {
+    /// See [`Link::send`](super::Link::send). Keep-alives and voice come from different threads; each takes its index
+    /// in one step.
+    pub(super) fn send(&self, voice: &[u8], lost_before: u32) -> Option<u64> {
+        if !voice.is_empty() && !self.takes_voice() {
+            self.withheld.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
         let lost = u64::from(lost_before);
         let index = self.next_index.fetch_add(lost + 1, Ordering::Relaxed) + lost;
         self.send_as(index, voice);
-        index
+        Some(index)
+    }
+
+    /// Says that this side is there.
+    pub(super) fn keep_alive(&self) {
+        if let Form::Sealed { path, .. } = &self.form {
+            path.keep_alive_sent(Instant::now());
+        }
+        self.send(&[], 0);
+    }
+
+    /// Whether voice may be sent to where the peer is.
+    fn takes_voice(&self) -> bool {
+        match &self.form {
+            Form::Plain { .. } => true,
+            Form::Sealed { path, .. } => path.is_proven(),
+        }
+    }
+
+    /// Where the peer of a sealed link is.
+    pub(super) fn path(&self) -> Option<&Arc<PeerPath>> {
+        match &self.form {
+            Form::Plain { .. } => None,
+            Form::Sealed { path, .. } => Some(path),
+        }
     }
 
     /// Sends voice that its source had lost, with the index that was skipped for it.
@@ -62,11 +121,11 @@ impl Mouth {
             voice,
             index,
         };
-        let sent = match packet.encode(&mut datagram) {
+        let sent = match self.form.write(&packet, &mut datagram) {
             Ok(length) => self
                 .reservation
                 .port()
-                .send(datagram.get(..length).unwrap_or_default(), self.target),
+                .send(datagram.get(..length).unwrap_or_default(), self.form.peer()),
             Err(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
         };
         match sent {
@@ -111,7 +170,10 @@ impl Mouth {
 
 impl Drop for Mouth {
     fn drop(&mut self) {
-        self.reservation.port().close(self.peer, self.reservation.room());
+        match &self.form {
+            Form::Plain { peer } => self.reservation.port().close(*peer, self.reservation.room()),
+            Form::Sealed { channel, .. } => self.reservation.port().close_sealed(*channel),
+        }
         self.metrics.open.decrement(1.0);
     }
 }

@@ -7,11 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use tokio::io::Interest;
+use vdp_proto::sealed::channel_of;
 use vdp_proto::{ChannelTable, MAX_DATAGRAM, Packet, Refusal, Route, Taken};
 
 use super::drops::{DropCounts, Reason};
 use super::ear::Ear;
 use super::icmp;
+use super::sealed_ear::SealedEar;
 use crate::supervise::{self, Task};
 
 /// Datagrams read in a row before other tasks have their turn.
@@ -21,6 +23,7 @@ const BUDGET: usize = 64;
 #[derive(Debug)]
 pub(super) struct Port {
     number: u16,
+    local: IpAddr,
     /// Sends without asking the runtime whether it may: a socket that cannot take a datagram now loses it.
     sender: UdpSocket,
     rooms: Arc<RwLock<Rooms>>,
@@ -31,6 +34,8 @@ pub(super) struct Port {
 #[derive(Debug, Default)]
 struct Rooms {
     open: ChannelTable<Arc<Ear>>,
+    /// The sealed ones, by channel id.
+    sealed: BTreeMap<u64, Arc<SealedEar>>,
     /// The rooms for which the port was chosen, and whether their channel is open yet.
     carried: BTreeMap<Box<str>, bool>,
 }
@@ -41,7 +46,8 @@ impl Port {
         let sender = UdpSocket::bind(address)?;
         sender.set_nonblocking(true)?;
         icmp::enable(&sender)?;
-        let number = sender.local_addr()?.port();
+        let local = sender.local_addr()?;
+        let number = local.port();
         let rooms = Arc::<RwLock<Rooms>>::default();
         let listener = Listener {
             number,
@@ -52,6 +58,7 @@ impl Port {
         let task = supervise::spawn("vdp.receive", number, listener.run());
         Ok(Self {
             number,
+            local: local.ip(),
             sender,
             rooms,
             _listener: task,
@@ -66,8 +73,7 @@ impl Port {
     /// Where datagrams for `peer` are to be sent from this socket: one that speaks IPv6 wants IPv4 addresses mapped.
     /// `None` if it cannot send there.
     pub(super) fn reachable(&self, peer: SocketAddr) -> Option<SocketAddr> {
-        let local = self.sender.local_addr().ok()?;
-        match (local.ip(), peer.ip().to_canonical()) {
+        match (self.local, peer.ip().to_canonical()) {
             (_, ip) if ip.is_unspecified() || peer.port() == 0 => None,
             (IpAddr::V4(_), ip @ IpAddr::V4(_)) | (IpAddr::V6(_), ip @ IpAddr::V6(_)) => {
                 Some(SocketAddr::new(ip, peer.port()))
@@ -79,6 +85,7 @@ impl Port {
 
     /// Sends a datagram or fails, at once.
     pub(super) fn send(&self, datagram: &[u8], peer: SocketAddr) -> io::Result<()> {
+        let peer = self.reachable(peer).ok_or(io::ErrorKind::AddrNotAvailable)?;
         match self.sender.send_to(datagram, peer) {
             // An ICMP error about any earlier datagram to anybody fails the next call, once: it says nothing of
             // this datagram, and the listener reads it from the error queue.
@@ -118,6 +125,21 @@ impl Port {
         self.write().open.close(Route::new(self.number, peer), room);
     }
 
+    /// Lets `ear` hear what is sealed for `channel`, whoever sends it.
+    pub(super) fn open_sealed(&self, channel: u64, ear: Arc<SealedEar>) -> Result<(), Taken> {
+        let sealed = &mut self.write().sealed;
+        if sealed.contains_key(&channel) {
+            return Err(Taken);
+        }
+        sealed.insert(channel, ear);
+        Ok(())
+    }
+
+    /// Ends [`Port::open_sealed`].
+    pub(super) fn close_sealed(&self, channel: u64) {
+        self.write().sealed.remove(&channel);
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, Rooms> {
         self.rooms.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,7 +176,7 @@ impl Listener {
     fn drain_datagrams(&self, buffer: &mut [u8]) {
         for _ in 0..BUDGET {
             match self.socket.try_recv_from(buffer) {
-                Ok((length, from)) => self.hear(buffer.get(..length).unwrap_or_default(), from),
+                Ok((length, from)) => self.hear(buffer.get_mut(..length).unwrap_or_default(), from),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // About a datagram that was sent, not one that came.
                 Err(_) => self.drain_errors(),
@@ -166,7 +188,10 @@ impl Listener {
         // The runtime is told that nothing is left, or it would report the same error for ever.
         let _ = self.socket.try_io(Interest::ERROR, || {
             while let Some(undelivered) = icmp::next(&self.socket) {
-                for ear in self.read().open.of_peer(undelivered.destination) {
+                let rooms = self.read();
+                let plain = rooms.open.of_peer(undelivered.destination).map(|ear| &**ear);
+                let sealed = rooms.sealed.values();
+                for ear in plain.chain(sealed.filter_map(|ear| ear.of_peer(undelivered.destination))) {
                     ear.undelivered(undelivered.kind);
                 }
             }
@@ -174,8 +199,16 @@ impl Listener {
         });
     }
 
-    fn hear(&self, datagram: &[u8], from: SocketAddr) {
+    fn hear(&self, datagram: &mut [u8], from: SocketAddr) {
         let now = Instant::now();
+        if let Some(channel) = channel_of(datagram) {
+            // A statement of its own, so that the table is not locked while the packet is opened.
+            let ear = self.read().sealed.get(&channel).cloned();
+            return match ear {
+                Some(ear) => ear.hear(datagram, from, now, &self.drops),
+                None => self.drops.add(Reason::UnknownChannel, &from, now),
+            };
+        }
         let packet = match Packet::decode(datagram) {
             Ok(packet) => packet,
             Err(error) => return self.drops.add(error.into(), &error, now),

@@ -87,6 +87,12 @@ impl Ports {
         self.drops.snapshot()
     }
 
+    /// The shared port, to be kept: in the sealed form it carries every room, in every epoch.
+    pub(super) fn share(&self, room: &str) -> Result<Arc<Port>, ReserveError> {
+        check_room(room)?;
+        Ok(Arc::clone(&self.shared))
+    }
+
     /// Where a peer is told to send to reach a port.
     pub(super) fn advertised(&self, port: &Port) -> SocketAddr {
         SocketAddr::new(self.config.advertise, port.number())
@@ -94,9 +100,7 @@ impl Ports {
 
     /// Chooses a port for a room, and reserves it there.
     pub(super) fn choose(&self, room: &str) -> Result<Arc<Port>, ReserveError> {
-        if room.is_empty() || room.len() > MAX_ROOM_ID {
-            return Err(ReserveError::RoomId { length: room.len() });
-        }
+        check_room(room)?;
         let mut further = self.further();
         further.ports.retain(|port| port.strong_count() > 0);
         match self.usable_port(&further, room) {
@@ -155,4 +159,11 @@ impl Ports {
     fn further(&self) -> MutexGuard<'_, Further> {
         self.further.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn check_room(room: &str) -> Result<(), ReserveError> {
+    if room.is_empty() || room.len() > MAX_ROOM_ID {
+        return Err(ReserveError::RoomId { length: room.len() });
+    }
+    Ok(())
 }

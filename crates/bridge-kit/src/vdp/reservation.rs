@@ -13,6 +13,8 @@ pub struct Reservation {
     ports: Arc<Ports>,
     port: Arc<Port>,
     room: Box<str>,
+    /// Whether the port was taken for the room, as the plain form needs it.
+    taken: bool,
 }
 
 impl Reservation {
@@ -21,6 +23,16 @@ impl Reservation {
             port: ports.choose(room)?,
             ports: Arc::clone(ports),
             room: room.into(),
+            taken: true,
+        })
+    }
+
+    pub(super) fn shared(ports: &Arc<Ports>, room: &str) -> Result<Self, ReserveError> {
+        Ok(Self {
+            port: ports.share(room)?,
+            ports: Arc::clone(ports),
+            room: room.into(),
+            taken: false,
         })
     }
 
@@ -45,6 +57,8 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.ports.give_back(&self.room, &self.port);
+        if self.taken {
+            self.ports.give_back(&self.room, &self.port);
+        }
     }
 }

@@ -15,12 +15,12 @@ use bridge_kit::channel::{
     AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Refusal, RejectReason, Session,
     SessionEvent, Settings, Side,
 };
-use bridge_kit::config::Vdp;
+use bridge_kit::config::{Secret, Vdp};
 use bridge_kit::media::{MediaPool, RoomMedia};
 use bridge_kit::vdp::Endpoint;
 use ruma::{RoomId, room_id};
 use serde_json::json;
-use signalling::{Backoff, Timing, names};
+use signalling::{Backoff, Format, Timing, names};
 use tokio::time::timeout;
 
 use self::control::{Port, Room, room};
@@ -82,14 +82,19 @@ struct World {
 }
 
 impl World {
+    /// Both sides speak the plain form, whose addresses the relays may change on the way.
     fn new(handler: Handler) -> Self {
+        Self::with(handler, settings(), settings())
+    }
+
+    fn with(handler: Handler, asking: Settings, answering: Settings) -> Self {
         let pool = MediaPool::new(NonZeroUsize::MIN).expect("a thread");
         let handler = Arc::new(handler);
         *handler.media.lock().expect("a lock") = Some(pool.room("discord"));
         let (room, [(asker_port, to_asker), (answerer_port, to_answerer)]) = room();
-        let asker = Asker::start(asker_port.clone(), to_asker, endpoint(), settings());
+        let asker = Asker::start(asker_port.clone(), to_asker, endpoint(), asking);
         let shared = Shared(Arc::clone(&handler));
-        let answerer = Answerer::start(answerer_port, to_answerer, endpoint(), shared, settings());
+        let answerer = Answerer::start(answerer_port, to_answerer, endpoint(), shared, answering);
         Self {
             room,
             asker,
@@ -159,7 +164,16 @@ fn settings() -> Settings {
     };
     Settings {
         timing,
+        formats: vec![Format::PlainOpus],
         ..Settings::default()
+    }
+}
+
+fn sealed(shared_secret: Option<&str>) -> Settings {
+    Settings {
+        formats: vec![Format::SealedOpus],
+        shared_secret: shared_secret.map(Secret::new),
+        ..settings()
     }
 }
 
@@ -307,6 +321,55 @@ async fn the_answering_side_closes() {
         world.calls() == ["opened", "no_longer_bridged"]
     })
     .await;
+}
+
+#[tokio::test]
+async fn b6_a_sealed_channel_carries_voice_both_ways() {
+    for secret in [None, Some("both know it")] {
+        let world = World::with(Handler::default(), sealed(secret), sealed(secret));
+        let _session = world.open().await;
+        let (mut matrix, mut discord) = world.people();
+        assert!(matrix.is_heard_by(&discord, 1).await, "{}", world.story());
+        assert!(discord.is_heard_by(&matrix, 2).await, "{}", world.story());
+        let offers = world.room.sent(names::OFFER);
+        assert_eq!(offers[0]["format"], "sealed-opus-chacha20poly1305");
+        assert!(secret.is_none_or(|secret| !format!("{:?}", world.room).contains(secret)));
+    }
+}
+
+#[tokio::test]
+async fn b6_sides_with_different_secrets_never_hear_each_other() {
+    let world = World::with(Handler::default(), sealed(Some("one")), sealed(Some("another")));
+    let mut session = world.open().await;
+    let event = next(&mut session).await;
+    assert!(
+        matches!(
+            event,
+            SessionEvent::Broken {
+                reason: BrokenReason::Silent,
+                ..
+            }
+        ),
+        "{event:?}"
+    );
+    assert!(world.asker.status().iter().all(|status| !status.heard));
+}
+
+#[tokio::test]
+async fn who_may_speak_only_in_the_sealed_form_refuses_the_plain_one() {
+    let world = World::with(Handler::default(), settings(), sealed(None));
+    let mut session = world.ask();
+    let event = next(&mut session).await;
+    assert!(
+        matches!(
+            event,
+            SessionEvent::Rejected(Refusal {
+                reason: RejectReason::NoCommonFormat,
+                ..
+            })
+        ),
+        "{event:?}"
+    );
 }
 
 #[tokio::test]

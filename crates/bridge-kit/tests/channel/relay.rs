@@ -31,6 +31,10 @@ impl Relays {
         if kind != signalling::names::OFFER && kind != signalling::names::ACCEPT {
             return content;
         }
+        // Who changes a sealed offer on the way gets two sides that do not understand each other.
+        if content["format"] != signalling::Format::PlainOpus.code() {
+            return content;
+        }
         let mut all = self.all.lock().expect("a lock");
         let channel = content["channel_id"].as_str().expect("a channel id").to_owned();
         let address = own_address(&content);

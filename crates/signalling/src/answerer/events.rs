@@ -6,7 +6,8 @@ use super::state::{Admitting, Offered, Open, Session, State, Waiting};
 use super::{Answerer, header, offer};
 use crate::code::{BrokenReason, CloseReason, RejectReason};
 use crate::event::{Accept, Body, Broken, ChannelRecord, Close, Event, Header, Refusal, Request};
-use crate::machine::{Action, Connection, Notice, Side};
+use crate::machine::{Action, Notice, Side};
+use crate::transcript::{Agreed, Asked};
 
 impl Answerer {
     pub(super) fn on_event(&mut self, now: Instant, event: Event) -> Vec<Action> {
@@ -82,6 +83,10 @@ impl Answerer {
         };
         let session = Session {
             transaction_id: header.transaction_id,
+            asked: Asked {
+                format: header.format,
+                formats: request.formats.clone(),
+            },
             format,
             give_up: Some(now + self.timing.open_within),
             renegotiations: 0,
@@ -130,16 +135,23 @@ impl Answerer {
         if accept.channel != offer.channel {
             return Vec::new();
         }
-        let connection = Connection {
+        let header = header(&self.room_id, session);
+        let agreed = Agreed {
+            header: &header,
+            asked: &session.asked,
             channel: offer.channel,
-            format: session.format.clone(),
-            peer: accept.address,
+            offered: offer.end,
+            accepted: accept.end,
+        };
+        let Some(connection) = agreed.to_asker() else {
+            // An accept in another format than the offer's: the right one may still come.
+            return Vec::new();
         };
         let record = ChannelRecord {
-            header: header(&self.room_id, session),
+            header,
             channel: offer.channel,
-            answerer: offer.address,
-            asker: accept.address,
+            answerer: offer.end.address,
+            asker: accept.end.address,
         };
         self.state = State::Open(Open {
             session: session.clone(),

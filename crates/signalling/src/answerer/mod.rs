@@ -3,12 +3,11 @@
 mod events;
 mod state;
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use self::state::{Admitting, Offered, Open, Session, State, Waiting};
 use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
-use crate::event::{Body, Broken, Channel, ChannelId, Close, Event, Header, Offer, Refusal};
+use crate::event::{Body, Broken, Channel, ChannelId, Close, End, Event, Header, Offer, Refusal};
 use crate::finished::Finished;
 use crate::machine::{Action, Ending, Input, Machine, Notice, Phase, Side, Status, Timer};
 use crate::timing::{Repeat, Timing, mix, next_attempt};
@@ -85,11 +84,15 @@ impl Answerer {
     /// Begins the next epoch.
     fn reserve(&mut self, session: Session, after_epoch: u32) -> Vec<Action> {
         self.epoch = self.epoch.max(after_epoch).saturating_add(1);
+        let reserve = Action::Reserve {
+            epoch: self.epoch,
+            format: session.format.clone(),
+        };
         self.state = State::Reserving(session);
-        vec![Action::Reserve { epoch: self.epoch }]
+        vec![reserve]
     }
 
-    fn on_reserved(&mut self, now: Instant, epoch: u32, address: SocketAddr) -> Vec<Action> {
+    fn on_reserved(&mut self, now: Instant, epoch: u32, end: End) -> Vec<Action> {
         let State::Reserving(session) = &self.state else {
             return Vec::new();
         };
@@ -102,7 +105,7 @@ impl Answerer {
             session: session.clone(),
             offer: Offer {
                 channel: Channel { id, epoch },
-                address,
+                end,
             },
             repeat: Repeat::first(now, self.timing.repeat, self.seed),
         };
@@ -250,7 +253,7 @@ impl Machine for Answerer {
             Input::Received(event) => self.on_event(now, event),
             Input::Admitted => self.on_admitted(now),
             Input::Refused(refusal) => self.on_refused(refusal),
-            Input::Reserved { epoch, address } => self.on_reserved(now, epoch, address),
+            Input::Reserved { epoch, end } => self.on_reserved(now, epoch, end),
             Input::Failed { epoch, text } => self.on_failed(epoch, text),
             Input::Heard { epoch } => {
                 self.on_heard(epoch);

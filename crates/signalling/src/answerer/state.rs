@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::code::Format;
 use crate::event::{Channel, Offer, TransactionId};
 use crate::timing::Repeat;
+use crate::transcript::Asked;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum State {
@@ -20,6 +21,8 @@ pub(super) enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Session {
     pub(super) transaction_id: TransactionId,
+    pub(super) asked: Asked,
+    /// What was chosen.
     pub(super) format: Format,
     /// When to give up; none while packets arrive.
     pub(super) give_up: Option<Instant>,

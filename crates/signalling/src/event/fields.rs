@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::error::Problem;
-use super::{Channel, ChannelId, MAX_ROOM_ID, TransactionId, VERSION};
+use super::{Channel, ChannelId, KeyShare, MAX_ROOM_ID, TransactionId, VERSION};
 
 /// The longest code of a format or a reason, in bytes.
 const MAX_CODE: usize = 64;
@@ -167,6 +167,11 @@ impl<'a> Fields<'a> {
             Ok(port) if port > 0 => Ok(SocketAddr::new(ip, port)),
             _ => Err(self.invalid("port", "a number from 1 to 65535")),
         }
+    }
+
+    /// A key share.
+    pub(super) fn share(&self) -> Read<KeyShare> {
+        KeyShare::parse(self.string("share")?).ok_or_else(|| self.invalid("share", "the unpadded base64 of 32 bytes"))
     }
 
     pub(super) fn string(&self, name: &str) -> Read<&'a str> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::{EventError, Problem};
 use super::fields::Fields;
-use super::{Accept, Body, Broken, Channel, Close, Event, Header, Offer, Refusal, Request, VERSION, names};
+use super::{Accept, Body, Broken, Channel, Close, End, Event, Header, Offer, Refusal, Request, VERSION, names};
 use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
 
 /// The most formats that a request may list.
@@ -45,9 +45,12 @@ impl Event {
                     content.put("after_epoch", request.after_epoch);
                 }
             }
-            Body::Offer(Offer { channel, address }) | Body::Accept(Accept { channel, address }) => {
+            Body::Offer(Offer { channel, end }) | Body::Accept(Accept { channel, end }) => {
                 content.put_channel(*channel);
-                content.put_address(*address);
+                content.put_address(end.address);
+                if let Some(share) = end.share {
+                    content.put("share", share.to_string());
+                }
             }
             Body::Reject(Refusal {
                 reason,
@@ -116,18 +119,25 @@ fn read_request(fields: &Fields<'_>, header: &Header) -> Result<Body, Problem> {
     }))
 }
 
-fn read_offer(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
+fn read_offer(fields: &Fields<'_>, header: &Header) -> Result<Body, Problem> {
     Ok(Body::Offer(Offer {
         channel: fields.channel()?,
-        address: fields.address()?,
+        end: read_end(fields, header)?,
     }))
 }
 
-fn read_accept(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
+fn read_accept(fields: &Fields<'_>, header: &Header) -> Result<Body, Problem> {
     Ok(Body::Accept(Accept {
         channel: fields.channel()?,
-        address: fields.address()?,
+        end: read_end(fields, header)?,
     }))
+}
+
+fn read_end(fields: &Fields<'_>, header: &Header) -> Result<End, Problem> {
+    Ok(End {
+        address: fields.address()?,
+        share: header.format.is_sealed().then(|| fields.share()).transpose()?,
+    })
 }
 
 fn read_reject(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {

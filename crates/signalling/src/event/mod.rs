@@ -4,6 +4,7 @@ mod error;
 mod fields;
 mod json;
 pub mod names;
+mod share;
 mod state;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use error::{EventError, Problem};
+pub use share::KeyShare;
 pub use state::{ChannelRecord, Mark};
 
 use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
@@ -75,8 +77,8 @@ pub struct Request {
 pub struct Offer {
     /// Which channel, and which epoch of it.
     pub channel: Channel,
-    /// Where the answering side hears.
-    pub address: SocketAddr,
+    /// The answering side's end.
+    pub end: End,
 }
 
 /// The asking side's end of an epoch.
@@ -84,8 +86,17 @@ pub struct Offer {
 pub struct Accept {
     /// The channel of the offer that is accepted.
     pub channel: Channel,
-    /// Where the asking side hears.
+    /// The asking side's end.
+    pub end: End,
+}
+
+/// One side's end of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct End {
+    /// Where it hears.
     pub address: SocketAddr,
+    /// Its key share, new for every epoch, where the format is sealed.
+    pub share: Option<KeyShare>,
 }
 
 /// Why no channel is opened (requirement S8).

@@ -7,13 +7,13 @@ use signalling::{
     Notice, Offer, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
 };
 
-use crate::bench::{ANSWERER, ASKER, Bench, ROOM, address, lost, transaction};
+use crate::bench::{ANSWERER, ASKER, Bench, ROOM, address, end, lost, transaction};
 
 fn event(name: &str, body: Body) -> Event {
     let header = signalling::Header {
         room_id: ROOM.to_owned(),
         transaction_id: transaction(name),
-        format: Format::PlainOpus,
+        format: Format::SealedOpus,
     };
     Event { header, body }
 }
@@ -22,7 +22,7 @@ fn request(name: &str, after_epoch: u32) -> Event {
     event(
         name,
         Body::Request(Request {
-            formats: vec![Format::PlainOpus],
+            formats: vec![Format::SealedOpus],
             after_epoch,
         }),
     )
@@ -33,7 +33,7 @@ fn accept(name: &str, channel: Channel) -> Event {
         name,
         Body::Accept(Accept {
             channel,
-            address: address(ASKER, channel.epoch),
+            end: end(ASKER, channel.epoch),
         }),
     )
 }
@@ -61,10 +61,10 @@ fn close(name: &str) -> Event {
 }
 
 fn offered(event: &Event) -> Channel {
-    let Body::Offer(Offer { channel, address: at }) = event.body else {
+    let Body::Offer(Offer { channel, end: at }) = event.body else {
         panic!("an offer: {event:?}")
     };
-    assert_eq!(at, address(ANSWERER, channel.epoch));
+    assert_eq!(at, end(ANSWERER, channel.epoch));
     channel
 }
 
@@ -117,7 +117,7 @@ fn s8_a_refusal_is_said_and_said_again() {
 
 #[test]
 fn formats_that_are_unknown_are_passed_over() {
-    let formats = vec![Format::Other("later".to_owned()), Format::PlainOpus];
+    let formats = vec![Format::Other("later".to_owned()), Format::SealedOpus];
     let mut answerer = Bench::answering();
     let asked = event(
         "t1",
@@ -127,7 +127,10 @@ fn formats_that_are_unknown_are_passed_over() {
         }),
     );
     assert_eq!(answerer.receive(&asked).admissions, 1);
-    assert_eq!(answerer.handle(Input::Admitted).only().header.format, Format::PlainOpus);
+    assert_eq!(
+        answerer.handle(Input::Admitted).only().header.format,
+        Format::SealedOpus
+    );
 
     let none = event(
         "t2",

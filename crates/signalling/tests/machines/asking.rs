@@ -7,7 +7,7 @@ use signalling::{
     Notice, Offer, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
 };
 
-use crate::bench::{ANSWERER, ASKER, Bench, address, call, lost, transaction};
+use crate::bench::{ANSWERER, ASKER, Bench, address, call, end, lost, transaction};
 
 fn channel(epoch: u32) -> Channel {
     Channel {
@@ -29,7 +29,7 @@ fn offer(to: &Event, epoch: u32) -> Event {
         to,
         Body::Offer(Offer {
             channel: channel(epoch),
-            address: address(ANSWERER, epoch),
+            end: end(ANSWERER, epoch),
         }),
     )
 }
@@ -70,7 +70,7 @@ fn s7_it_asks_at_once_and_again_with_backoff() {
     let (mut asker, started) = Bench::asking("t1");
     let request = started.only();
     let body = Body::Request(Request {
-        formats: vec![Format::PlainOpus],
+        formats: vec![Format::SealedOpus],
         after_epoch: 0,
     });
     assert_eq!(request.body, body);
@@ -122,7 +122,7 @@ fn s9_it_accepts_an_offer_with_its_own_channel() {
     let Body::Accept(accept) = done.only().body else {
         panic!("an accept")
     };
-    assert_eq!((accept.channel, accept.address), (channel(1), address(ASKER, 1)));
+    assert_eq!((accept.channel, accept.end), (channel(1), end(ASKER, 1)));
     assert_eq!(done.connected[0].peer, address(ANSWERER, 1));
     assert!(matches!(&done.notices[..], [Notice::Opened(connection)] if connection.channel == channel(1)));
     assert_eq!(asker.machine.status().phase, Phase::Open);
@@ -372,7 +372,11 @@ fn an_address_that_cannot_be_had_closes_the_channel() {
     let actions = asker
         .machine
         .handle(asker.now, Input::Received(offer(&started.only(), 1)));
-    assert_eq!(actions, [signalling::Action::Reserve { epoch: 1 }]);
+    let reserve = signalling::Action::Reserve {
+        epoch: 1,
+        format: Format::SealedOpus,
+    };
+    assert_eq!(actions, [reserve]);
     let done = asker.handle(Input::Failed {
         epoch: 1,
         text: "no port".to_owned(),

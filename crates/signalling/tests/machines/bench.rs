@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use signalling::{
-    Action, Answerer, Asker, Body, BrokenReason, Call, Connection, Ending, Event, Format, Input, Machine, Notice,
-    Timing, TransactionId,
+    Action, Answerer, Asker, Body, BrokenReason, Call, Connection, End, Ending, Event, Format, Input, KeyShare,
+    Machine, Notice, Timing, TransactionId,
 };
 
 /// The bridged room.
@@ -26,6 +26,16 @@ pub(crate) fn address(side: u8, epoch: u32) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, side], port))
 }
 
+/// A side's end of an epoch: its address there, and a share that is different each time.
+pub(crate) fn end(side: u8, epoch: u32) -> End {
+    let mut share = [side; 32];
+    share[..4].copy_from_slice(&epoch.to_be_bytes());
+    End {
+        address: address(side, epoch),
+        share: Some(KeyShare(share)),
+    }
+}
+
 /// The loopback address of the asking side.
 pub(crate) const ASKER: u8 = 1;
 /// The loopback address of the answering side.
@@ -39,13 +49,13 @@ pub(crate) fn call(name: &str) -> Call {
     Call {
         room_id: ROOM.to_owned(),
         transaction_id: transaction(name),
-        formats: vec![Format::PlainOpus],
+        formats: vec![Format::SealedOpus],
         after_epoch: 0,
     }
 }
 
 pub(crate) fn answerer() -> Answerer {
-    Answerer::new(ROOM, vec![Format::PlainOpus], Timing::default(), 77)
+    Answerer::new(ROOM, vec![Format::SealedOpus], Timing::default(), 77)
 }
 
 /// The shell has noticed that the path of an epoch is silent.
@@ -150,10 +160,10 @@ impl<M: Machine> Bench<M> {
             match action {
                 Action::Send(event) => done.sent.push(event),
                 Action::Admit => done.admissions += 1,
-                Action::Reserve { epoch } => {
+                Action::Reserve { epoch, .. } => {
                     let reserved = Input::Reserved {
                         epoch,
-                        address: address(self.side, epoch),
+                        end: end(self.side, epoch),
                     };
                     let more = self.handle(reserved);
                     done.add(more);

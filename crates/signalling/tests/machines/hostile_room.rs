@@ -8,7 +8,7 @@ use signalling::{
     Action, Answerer, Asker, BrokenReason, CloseReason, Connection, Event, Input, Machine, Phase, Timing,
 };
 
-use crate::bench::{ANSWERER, ASKER, ROOM, address, answerer, call, start};
+use crate::bench::{ANSWERER, ASKER, ROOM, address, answerer, call, end, start};
 
 /// What the room does to one event.
 #[derive(Debug, Clone)]
@@ -158,7 +158,7 @@ impl World {
                 self.answerer.link = None;
                 self.answerer.machine = Answerer::new(
                     ROOM,
-                    vec![signalling::Format::PlainOpus],
+                    vec![signalling::Format::SealedOpus],
                     Timing::default(),
                     1_000 + u64::from(self.calls),
                 );
@@ -197,12 +197,12 @@ impl World {
             match action {
                 Action::Send(event) => self.send(side, &event),
                 Action::Admit => self.input(side, Input::Admitted),
-                Action::Reserve { epoch } => {
+                Action::Reserve { epoch, .. } => {
                     self.input(
                         side,
                         Input::Reserved {
                             epoch,
-                            address: address(side, epoch),
+                            end: end(side, epoch),
                         },
                     );
                 }
@@ -270,6 +270,7 @@ impl World {
         let matched = match (&self.asker.link, &self.answerer.link) {
             (Some(ours), Some(theirs)) => {
                 ours.connection.channel == theirs.connection.channel
+                    && transcript(&ours.connection) == transcript(&theirs.connection)
                     && ours.connection.peer == address(ANSWERER, ours.connection.channel.epoch)
                     && theirs.connection.peer == address(ASKER, theirs.connection.channel.epoch)
             }
@@ -304,6 +305,11 @@ impl World {
     fn phases(&self) -> (Phase, Phase) {
         (self.asker.machine.status().phase, self.answerer.machine.status().phase)
     }
+}
+
+/// Ends with different transcripts have different keys.
+fn transcript(connection: &Connection) -> [u8; 32] {
+    connection.seal.expect("a sealed channel").transcript
 }
 
 proptest! {

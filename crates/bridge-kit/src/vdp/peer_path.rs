@@ -1,0 +1,65 @@
+//! The address of a sealed link's peer, shared by the link's halves.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+use vdp_proto::sealed::Path;
+
+/// The address of a sealed link's peer: the receiving half moves it, the sending half follows.
+#[derive(Debug)]
+pub(super) struct PeerPath {
+    path: Mutex<Path>,
+    answer: Notify,
+}
+
+impl PeerPath {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self {
+            path: Mutex::new(Path::new(address)),
+            answer: Notify::new(),
+        }
+    }
+
+    /// A packet was opened.
+    pub(super) fn heard(&self, now: Instant, from: SocketAddr, newest: bool, keep_alive: bool) {
+        let heard = self.lock().heard(now, from, newest, keep_alive);
+        if heard.moved {
+            tracing::info!(address = %from, "the peer's VDP address moved");
+        }
+        if heard.answer {
+            self.answer.notify_one();
+        }
+    }
+
+    /// Where to send.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.lock().address()
+    }
+
+    /// Whether voice may be sent there.
+    pub(super) fn is_proven(&self) -> bool {
+        self.lock().is_proven()
+    }
+
+    /// A keep-alive was sent.
+    pub(super) fn keep_alive_sent(&self, now: Instant) {
+        self.lock().keep_alive_sent(now);
+    }
+
+    /// When to ask the address to prove itself, unless it does so before.
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        self.lock().poll_probe()
+    }
+
+    /// Waits until a keep-alive is to be sent at once. May be cancelled.
+    pub(super) async fn answer_wanted(&self) {
+        self.answer.notified().await;
+    }
+
+    /// Nothing panics while this lock is held.
+    fn lock(&self) -> MutexGuard<'_, Path> {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
