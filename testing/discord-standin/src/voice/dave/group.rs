@@ -199,10 +199,9 @@ impl Group {
 
     fn choose(&self, mut supported: impl Iterator<Item = u16>) -> u16 {
         match self.policy {
-            DavePolicy::Off => 0,
             DavePolicy::Required => VERSION,
             DavePolicy::Optional if supported.all(|version| version > 0) => VERSION,
-            DavePolicy::Optional => 0,
+            DavePolicy::Off | DavePolicy::Optional => 0,
         }
     }
 

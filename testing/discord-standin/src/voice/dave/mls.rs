@@ -24,8 +24,13 @@ struct Leaf {
 /// What a proposal changes.
 #[derive(Clone, Debug)]
 enum Change {
-    Add { presence: Presence, package: ValidPackage },
-    Remove { leaf: usize },
+    Add {
+        presence: Presence,
+        package: Box<ValidPackage>,
+    },
+    Remove {
+        leaf: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -54,7 +59,7 @@ impl Judged {
     /// Whom it adds, and with which key package.
     pub(crate) fn added(&self) -> impl Iterator<Item = (Presence, &ValidPackage)> {
         self.changes.iter().filter_map(|change| match change {
-            Change::Add { presence, package } => Some((*presence, package)),
+            Change::Add { presence, package } => Some((*presence, &**package)),
             Change::Remove { .. } => None,
         })
     }
@@ -105,6 +110,7 @@ impl Mls {
     }
 
     pub(crate) fn propose_add(&mut self, presence: Presence, package: ValidPackage, message: ProposalMessage) {
+        let package = Box::new(package);
         let change = Change::Add { presence, package };
         self.proposals.push(Proposal { message, change });
     }

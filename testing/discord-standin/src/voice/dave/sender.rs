@@ -118,7 +118,7 @@ impl Proposer {
             &self.keys,
             SenderExtensionIndex::new(0),
         );
-        self.message(proposal.ok()?)
+        self.message(&proposal.ok()?)
     }
 
     /// Proposes to remove a leaf.
@@ -130,10 +130,10 @@ impl Proposer {
             &self.keys,
             SenderExtensionIndex::new(0),
         );
-        self.message(proposal.ok()?)
+        self.message(&proposal.ok()?)
     }
 
-    fn message(&self, proposal: MlsMessageOut) -> Option<ProposalMessage> {
+    fn message(&self, proposal: &MlsMessageOut) -> Option<ProposalMessage> {
         let message = proposal.tls_serialize_detached().ok()?;
         let reference = make_proposal_ref(message.get(VERSION_LEN..)?, CIPHERSUITE, &self.crypto).ok()?;
         Some(ProposalMessage {
