@@ -92,7 +92,13 @@ fn block(heading: &str) -> &'static str {
 
 /// The keys of the specification's example, as one side makes them.
 fn agreed(role: Role, salt: &str) -> EpochKeys {
-    let secret = |first: u8| ShareSecret::from_random(std::array::from_fn(|at| first + u8::try_from(at).unwrap()));
+    let secret = |first: u8| {
+        let mut bytes = [0; 32];
+        for (byte, value) in bytes.iter_mut().zip(first..) {
+            *byte = value;
+        }
+        ShareSecret::from_random(bytes)
+    };
     let transcript: [u8; 32] = Sha256::digest(block("### The sealed form").replace('\n', "")).into();
     let (own, peer) = match role {
         Role::Asking => (1, 33),
@@ -127,15 +133,15 @@ fn sealed_vectors_are_written_exactly_so_and_opened() {
             index: index.parse().expect("an index"),
         };
         let counter: u64 = counter.parse().expect("a counter");
-        let mut sealed = [0; MAX_DATAGRAM];
+        let mut buffer = [0; MAX_DATAGRAM];
         // The counter is nobody's to choose, so all up to the wanted one are used up.
         let length = loop {
-            let length = sealer.seal(&packet, &mut sealed).unwrap();
-            if sealed[10..18] == counter.to_be_bytes() {
+            let length = sealer.seal(&packet, &mut buffer).unwrap();
+            if buffer[10..18] == counter.to_be_bytes() {
                 break length;
             }
         };
-        assert_eq!(&sealed[..length], bytes(datagram), "{direction} {counter}");
+        assert_eq!(&buffer[..length], bytes(datagram), "{direction} {counter}");
         assert_eq!(opener.open(&mut bytes(datagram)).unwrap().packet, packet);
     }
 }
