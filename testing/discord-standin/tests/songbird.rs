@@ -49,6 +49,27 @@ fn songbird_joins_hears_speaks_and_leaves() {
     }
 }
 
+/// What a strict server would complain about.
+const TROUBLES: [&str; 17] = [
+    "rest_unknown_routes",
+    "rest_unauthorized",
+    "gateway_decode_errors",
+    "gateway_unknown_operations",
+    "voice_decode_errors",
+    "voice_unknown_operations",
+    "voice_not_decrypted",
+    "voice_nonce_reused",
+    "voice_before_speaking",
+    "udp_garbage",
+    "voice_plain_in_dave_call",
+    "dave_unexpected",
+    "dave_key_packages_refused",
+    "dave_commits_invalid",
+    "dave_ready_unexpected",
+    "dave_transition_timeouts",
+    "dave_recoveries",
+];
+
 async fn meet_the_bot(dave: DavePolicy) {
     let directory = tempfile::tempdir().unwrap();
     let tone = tone_file(directory.path());
@@ -137,25 +158,7 @@ async fn meet_the_bot(dave: DavePolicy) {
     assert!(heard.ends_with(&said(first.unwrap()).await), "{heard:?}");
 
     let counters = control.state().await.unwrap().counters;
-    for trouble in [
-        "rest_unknown_routes",
-        "rest_unauthorized",
-        "gateway_decode_errors",
-        "gateway_unknown_operations",
-        "voice_decode_errors",
-        "voice_unknown_operations",
-        "voice_not_decrypted",
-        "voice_nonce_reused",
-        "voice_before_speaking",
-        "udp_garbage",
-        "voice_plain_in_dave_call",
-        "dave_unexpected",
-        "dave_key_packages_refused",
-        "dave_commits_invalid",
-        "dave_ready_unexpected",
-        "dave_transition_timeouts",
-        "dave_recoveries",
-    ] {
+    for trouble in TROUBLES {
         assert_eq!(counters.get(trouble), None, "{trouble}");
     }
     standin.shutdown().await;

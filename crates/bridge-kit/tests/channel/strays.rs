@@ -5,7 +5,7 @@ use std::time::Duration;
 use bridge_kit::channel::Asker;
 use ruma::RoomId;
 use serde_json::{Value, json};
-use signalling::{Body, Channel, ChannelId, Event, Format, Header, Offer, TransactionId, names};
+use signalling::{Body, Channel, ChannelId, End, Event, Format, Header, Offer, TransactionId, names};
 
 use crate::control::room;
 use crate::{Handler, World, bridged, endpoint, settings, until};
@@ -72,14 +72,17 @@ async fn an_offer_that_nobody_asked_for_is_closed() {
         id: ChannelId(7),
         epoch: 1,
     };
-    let address = "127.0.0.1:9".parse().expect("an address");
+    let end = End {
+        address: "127.0.0.1:9".parse().expect("an address"),
+        share: None,
+    };
     let offer = Event {
         header: Header {
             room_id: bridged().to_string(),
             transaction_id: TransactionId::new("forgotten").expect("an id"),
             format: Format::PlainOpus,
         },
-        body: Body::Offer(Offer { channel, address }),
+        body: Body::Offer(Offer { channel, end }),
     };
     answerer_port.put(names::OFFER, offer.to_json(), Duration::ZERO).await;
     until("the close", || !control.sent(names::CLOSE).is_empty()).await;
