@@ -23,11 +23,11 @@ async fn the_audience_asks_to_speak_and_is_invited() {
     };
     let hand = json!({"channel_id": stage.id, "request_to_speak_timestamp": "2026-01-01T00:00:00+00:00"});
     assert_eq!(ask("@me", hand.clone()).await, 204);
-    let state = bot.socket.event("VOICE_STATE_UPDATE").await;
-    assert!(state["request_to_speak_timestamp"].is_string());
+    let update = bot.socket.event("VOICE_STATE_UPDATE").await;
+    assert!(update["request_to_speak_timestamp"].is_string());
     assert_eq!(ask("@me", json!({"request_to_speak_timestamp": null})).await, 204);
-    let state = bot.socket.event("VOICE_STATE_UPDATE").await;
-    assert!(state["request_to_speak_timestamp"].is_null());
+    let update = bot.socket.event("VOICE_STATE_UPDATE").await;
+    assert!(update["request_to_speak_timestamp"].is_null());
     let elsewhere = json!({"channel_id": info.voice_channel_id, "suppress": true});
     assert_eq!(ask("@me", elsewhere).await, 404, "it is not there");
     control.set_role_permissions("bots", &["VIEW_CHANNEL"]).await.unwrap();
