@@ -88,7 +88,7 @@ impl Graph {
             }
             let direct = self.normal.get(member).into_iter().flatten();
             if PURE.contains(&member.as_str()) && direct.into_iter().any(|name| name == TRAITS_OF_RANDOMNESS) {
-                breaches.push(format!("{member} must not depend on {TRAITS_OF_RANDOMNESS} directly"));
+                breaches.push(format!("{member} must not depend on {TRAITS_OF_RANDOMNESS}"));
             }
         }
         breaches
