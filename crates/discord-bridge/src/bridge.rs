@@ -294,8 +294,8 @@ impl AnswerHandler for Answers {
         self.0.join(room).await
     }
 
-    async fn closed(&self, room: &RoomId, ending: &signalling::Ending) {
-        tracing::debug!(?ending, "a channel is over");
+    async fn closed(&self, room: &RoomId, ending: Option<&signalling::Ending>) {
+        tracing::debug!(?ending, "a channel is over, or its voice channel to be entered anew");
         self.0.leave(room).await;
     }
 }

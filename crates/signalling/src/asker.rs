@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use crate::code::{BrokenReason, CloseReason, Format};
-use crate::event::{Accept, Body, Broken, Channel, Close, End, Event, Header, Offer, Request, TransactionId};
+use crate::event::{
+    Accept, Body, Broken, Channel, ChannelRecord, Close, End, Event, Header, Offer, Request, TransactionId,
+};
 use crate::machine::{Action, Connection, Ending, Input, Machine, Notice, Phase, Side, Status, Timer};
 use crate::timing::{Repeat, Timing};
 use crate::transcript::{Agreed, Asked};
@@ -97,15 +99,12 @@ impl Asker {
             Body::Broken(broken) => broken.channel,
             Body::Request(_) | Body::Accept(_) | Body::Reject(_) | Body::Close(_) => return None,
         };
-        let close = Close {
-            channel: Some(channel),
-            reason: CloseReason::UnknownTransaction,
-            text: String::new(),
-        };
-        Some(Event {
-            header: event.header.clone(),
-            body: Body::Close(close),
-        })
+        Some(unknown(event.header.clone(), channel))
+    }
+
+    /// Ends a channel that was open before this side was restarted, where its call is not carried on.
+    pub fn abandon(record: &ChannelRecord) -> Event {
+        unknown(record.header.clone(), record.channel)
     }
 
     /// The transaction of this call.
@@ -367,6 +366,18 @@ impl Asker {
     }
 }
 
+fn unknown(header: Header, channel: Channel) -> Event {
+    let close = Close {
+        channel: Some(channel),
+        reason: CloseReason::UnknownTransaction,
+        text: String::new(),
+    };
+    Event {
+        header,
+        body: Body::Close(close),
+    }
+}
+
 impl Machine for Asker {
     fn handle(&mut self, now: Instant, input: Input) -> Vec<Action> {
         match input {
@@ -380,7 +391,7 @@ impl Machine for Asker {
             Input::Lost { epoch, reason, text } => self.on_lost(now, epoch, reason, text),
             Input::End { reason, text } => self.close(reason, text),
             Input::Timeout(timer) => self.on_timeout(now, timer),
-            Input::Admitted | Input::Refused(_) => Vec::new(),
+            Input::Admitted | Input::Refused(_) | Input::VoiceLost { .. } => Vec::new(),
         }
     }
 

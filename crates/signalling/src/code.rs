@@ -94,6 +94,21 @@ codes! {
     }
 }
 
+impl RejectReason {
+    /// The reason to close a channel that runs, where this one stands in the way of entering its voice channel again;
+    /// none where it may pass.
+    pub const fn lasting(&self) -> Option<CloseReason> {
+        match self {
+            Self::AtCapacity | Self::DiscordLimit | Self::InternalError => None,
+            Self::NotBridged | Self::NoLongerBridged => Some(CloseReason::NoLongerBridged),
+            Self::NoPermission => Some(CloseReason::NoPermission),
+            Self::NoCapability | Self::NoCommonFormat | Self::UnsupportedVersion | Self::Malformed | Self::Other(_) => {
+                Some(CloseReason::DiscordLimit)
+            }
+        }
+    }
+}
+
 codes! {
     /// Why an epoch of a channel does not work any more (requirement S10).
     BrokenReason {
@@ -103,6 +118,8 @@ codes! {
         SendFailed = "send_failed",
         /// The sender does not know this channel: it was restarted.
         UnknownChannel = "unknown_channel",
+        /// The answering side was thrown out of the voice channel, and enters it anew.
+        VoiceLost = "voice_lost",
     }
 }
 

@@ -36,6 +36,11 @@ pub enum Input {
     Admitted,
     /// Answering side: it may not, or could not.
     Refused(Refusal),
+    /// Answering side: the voice channel was lost, and has to be entered anew.
+    VoiceLost {
+        /// What happened, for people.
+        text: String,
+    },
     /// Our own end of an epoch is ready ([`Action::Reserve`]).
     Reserved {
         /// The epoch it was reserved for.
@@ -80,8 +85,8 @@ pub enum Input {
 pub enum Action {
     /// Send this event into the control room. It may get lost: what matters is repeated.
     Send(Event),
-    /// Answering side: find out whether the room may have a channel, enter its voice channel, and report
-    /// [`Input::Admitted`] or [`Input::Refused`].
+    /// Answering side: find out whether the room may have a channel, enter its voice channel (anew, where it was
+    /// entered before), and report [`Input::Admitted`] or [`Input::Refused`].
     Admit,
     /// Reserve an address of our own for this epoch, and make a key share where the format is sealed, in place of
     /// any other reservation, and report [`Input::Reserved`] or [`Input::Failed`]. An open link stays until the next
@@ -176,7 +181,7 @@ pub enum Timer {
     OfferRepeat,
     /// Answering side: the decision takes too long.
     Admission,
-    /// Answering side: the next epoch may be offered now.
+    /// Answering side: the next step of a renegotiation may be taken now.
     Renegotiate,
     /// Nothing came of it for too long: close, and say so.
     GiveUp,

@@ -16,6 +16,9 @@ pub struct Timing {
     pub admit_within: Duration,
     /// How long a channel that broke may take until it carries packets again.
     pub recover_within: Duration,
+    /// How long after its start the asking side waits for its calls to ask again for the channels that were open before,
+    /// until it closes them.
+    pub resume_within: Duration,
 }
 
 impl Default for Timing {
@@ -32,6 +35,7 @@ impl Default for Timing {
             open_within: Duration::from_secs(30),
             admit_within: Duration::from_secs(20),
             recover_within: Duration::from_mins(1),
+            resume_within: Duration::from_secs(15),
         }
     }
 }

@@ -118,6 +118,7 @@ fn the_timers_are_the_defaults() {
     assert_eq!(row("admission"), seconds(timing.admit_within));
     assert_eq!(row("give up, opening"), seconds(timing.open_within));
     assert_eq!(row("give up, recovering"), seconds(timing.recover_within));
+    assert_eq!(row("resume"), seconds(timing.resume_within));
     assert_eq!(
         (row("request repeat"), row("offer repeat")),
         ("2, 4, 8, 8 … s".to_owned(), "2, 4, 8, 8 … s".to_owned())

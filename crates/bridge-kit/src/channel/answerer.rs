@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ruma::RoomId;
-use signalling::{CloseReason, Event, Input, Machine, RejectReason};
+use signalling::{ChannelRecord, CloseReason, Event, Input, Machine, RejectReason, names};
 use tokio::sync::mpsc;
 use vdp_proto::sealed::Role;
 
@@ -11,7 +11,8 @@ use super::handler::AnswerHandler;
 use super::office::Office;
 use super::parked::Parked;
 use super::port::{ControlPort, Incoming};
-use super::registry::Registered;
+use super::records::Records;
+use super::registry::{Registered, Registry, Wish};
 use super::room::{Room, now};
 use super::router::{Doorkeeper, reject};
 use super::settings::Settings;
@@ -58,7 +59,15 @@ impl Answerer {
 
     /// Closes the room's channel, if it has one, and tells the peer why.
     pub fn close(&self, room_id: &RoomId, reason: CloseReason, text: impl Into<String>) {
-        self.inner.office.registry.end(room_id, reason, text.into());
+        let text = text.into();
+        self.inner.office.registry.wish(room_id, Wish::End { reason, text });
+    }
+
+    /// Enters the room's voice channel anew, because it was lost, and then opens the next epoch of the room's channel;
+    /// meanwhile the peer knows, by `text` too, that voice is away. A room without a channel is left alone.
+    pub fn renew(&self, room_id: &RoomId, text: impl Into<String>) {
+        let text = text.into();
+        self.inner.office.registry.wish(room_id, Wish::Renew { text });
     }
 
     /// Where all rooms stand that have a channel or negotiate one.
@@ -82,6 +91,26 @@ struct Reception<H> {
 }
 
 impl<H: AnswerHandler> Doorkeeper for Reception<H> {
+    /// What was open before this side was started is open no more; a peer that still wants it asks again.
+    async fn resume(&mut self, records: Records, port: &dyn ControlPort) {
+        for (room_id, record) in records {
+            let emptied = port.set_state(names::CHANNEL, room_id.into(), ChannelRecord::none());
+            let broken = signalling::Answerer::resume(&record);
+            // In this order, so that the peer's next request cannot be recorded before.
+            let said = async {
+                emptied.await?;
+                port.send(broken.kind(), broken.to_json()).await
+            };
+            if let Err(error) = said.await {
+                tracing::warn!(%error, "a channel that was open before the restart could not be taken up");
+            }
+        }
+    }
+
+    fn abandon(&mut self, _: &Registry) -> Vec<Event> {
+        Vec::new()
+    }
+
     fn unregistered(&mut self, room_id: &RoomId, event: Event) -> Option<Event> {
         if self.office.ground.stopping.is_cancelled() {
             return None;

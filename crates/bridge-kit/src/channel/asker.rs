@@ -8,13 +8,14 @@ use ruma::{OwnedRoomId, RoomId};
 use signalling::{
     BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, Refusal, Side, TransactionId,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use vdp_proto::sealed::Role;
 
 use super::metrics::{self, Ignored};
 use super::office::Office;
 use super::port::{ControlPort, Incoming};
-use super::registry::{End, NotRegistered, Place, Registered};
+use super::records::Records;
+use super::registry::{NotRegistered, Place, Registered, Registry, Wish, Wishes};
 use super::room::{Program, Room, lost, now};
 use super::router::Doorkeeper;
 use super::settings::Settings;
@@ -61,7 +62,7 @@ impl Asker {
         settings: Settings,
     ) -> Self {
         let office = Office::open(Role::Asking, port, endpoint, settings);
-        let router = office.receive(incoming, Farewells);
+        let router = office.receive(incoming, Farewells::default());
         Self {
             inner: Arc::new(Inner {
                 office,
@@ -81,7 +82,7 @@ impl Asker {
         if ground.stopping.is_cancelled() {
             return Err(AskError::Stopped);
         }
-        let Registered { place, end, desk, .. } = registry.register(room_id).map_err(|reason| match reason {
+        let Registered { place, wishes, desk } = registry.register(room_id).map_err(|reason| match reason {
             NotRegistered::Busy => AskError::Busy,
             NotRegistered::Full => AskError::Full,
         })?;
@@ -106,7 +107,7 @@ impl Asker {
             room_id: room_id.to_owned(),
             events: incoming,
             ending: Some(ended),
-            end,
+            wishes,
         })
     }
 
@@ -127,7 +128,7 @@ pub struct Session {
     room_id: OwnedRoomId,
     events: mpsc::Receiver<SessionEvent>,
     ending: Option<oneshot::Receiver<Ending>>,
-    end: watch::Sender<End>,
+    wishes: Wishes,
 }
 
 /// What happens to a session.
@@ -181,17 +182,23 @@ impl Session {
 
     /// Closes the channel, and tells the peer why.
     pub fn close(self, reason: CloseReason, text: impl Into<String>) {
-        self.end.send_replace(Some((reason, text.into())));
+        self.wishes.send_replace(Some(Wish::End {
+            reason,
+            text: text.into(),
+        }));
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         // A machine that is closing already takes no notice, so what `close` said stands.
-        self.end.send_if_modified(|end| {
-            let unsaid = end.is_none();
+        self.wishes.send_if_modified(|wish| {
+            let unsaid = wish.is_none();
             if unsaid {
-                *end = Some((CloseReason::CallEnded, String::new()));
+                *wish = Some(Wish::End {
+                    reason: CloseReason::CallEnded,
+                    text: String::new(),
+                });
             }
             unsaid
         });
@@ -249,11 +256,33 @@ impl Program for Caller {
 }
 
 /// Ends what the peer takes for a channel of this side and is none any more.
-#[derive(Debug)]
-struct Farewells;
+#[derive(Debug, Default)]
+struct Farewells {
+    /// What was open before this side was started: left alone for a while, since its call may go on.
+    before: Records,
+}
 
 impl Doorkeeper for Farewells {
-    fn unregistered(&mut self, _: &RoomId, event: Event) -> Option<Event> {
+    async fn resume(&mut self, records: Records, _: &dyn ControlPort) {
+        self.before = records;
+    }
+
+    fn abandon(&mut self, registry: &Registry) -> Vec<Event> {
+        // What has a task was asked for again, in a transaction that took this one's place.
+        let over = std::mem::take(&mut self.before)
+            .into_iter()
+            .filter(|(room_id, _)| registry.inbox(room_id).is_none());
+        over.map(|(_, record)| signalling::Asker::abandon(&record)).collect()
+    }
+
+    fn unregistered(&mut self, room_id: &RoomId, event: Event) -> Option<Event> {
+        let may_go_on = self
+            .before
+            .get(room_id)
+            .is_some_and(|record| record.header.transaction_id == event.header.transaction_id);
+        if may_go_on {
+            return None;
+        }
         let answer = signalling::Asker::answer_unknown(&event);
         if answer.is_none() {
             metrics::ignored(Ignored::Stray);

@@ -9,7 +9,8 @@ use crate::media::RoomMedia;
 
 /// Decides which rooms get a channel, and joins their voice channels.
 ///
-/// For one room, calls never overlap. A break of the channel and its renegotiation call nothing.
+/// For one room, calls never overlap. A break of the channel and its renegotiation call nothing, unless the voice channel
+/// itself was lost ([`Answerer::renew`](super::Answerer::renew)).
 pub trait AnswerHandler: Send + Sync + 'static {
     /// Finds out whether the room may have a channel, and joins its voice channel.
     ///
@@ -17,6 +18,7 @@ pub trait AnswerHandler: Send + Sync + 'static {
     /// panic is a rejection.
     fn open(&self, room_id: &RoomId) -> impl Future<Output = Result<RoomMedia, Refusal>> + Send;
 
-    /// The channel is over: leave. Called once for every `open` that was successful.
-    fn closed(&self, room_id: &RoomId, ending: &Ending) -> impl Future<Output = ()> + Send;
+    /// Leave: the channel is over, or, where there is no `ending`, its voice channel is about to be opened anew. Called
+    /// once for every `open` that was successful.
+    fn closed(&self, room_id: &RoomId, ending: Option<&Ending>) -> impl Future<Output = ()> + Send;
 }

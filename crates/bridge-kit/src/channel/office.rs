@@ -55,6 +55,7 @@ impl Office {
     /// Hands what the peer says to the rooms, for as long as the returned task lives.
     pub(super) fn receive(&self, incoming: mpsc::Receiver<Incoming>, doorkeeper: impl Doorkeeper) -> Task<()> {
         let router = Router {
+            port: Arc::clone(&self.ground.port),
             incoming,
             outbox: Outbox::new(Arc::clone(&self.ground.port)),
             registry: Arc::clone(&self.registry),

@@ -128,7 +128,7 @@ mod tests {
     use futures_util::FutureExt;
     use signalling::{Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, Format, Header};
 
-    use super::super::port::PortError;
+    use super::super::port::{PortError, StateEntry};
     use super::*;
 
     /// Takes everything, and fails now and then.
@@ -167,6 +167,10 @@ mod tests {
         fn set_state(&self, kind: &'static str, key: String, content: Value) -> BoxFuture<'_, Result<(), PortError>> {
             assert_eq!(key, "!room:h");
             self.take(kind, content)
+        }
+
+        fn state(&self, _: &'static str) -> BoxFuture<'_, Result<Vec<StateEntry>, PortError>> {
+            async { Ok(Vec::new()) }.boxed()
         }
     }
 

@@ -16,11 +16,17 @@ pub trait ControlPort: Send + Sync + 'static {
 
     /// Sets the room's state of this type under `state_key`.
     fn set_state(&self, kind: &'static str, state_key: String, content: Value) -> BoxFuture<'_, Result<(), PortError>>;
+
+    /// Reads the room's state of this type, as far as the answering side has set it. Waits as long as a send does.
+    fn state(&self, kind: &'static str) -> BoxFuture<'_, Result<Vec<StateEntry>, PortError>>;
 }
 
-/// Why nothing could be sent into the control room.
+/// A state event: its state key and its content.
+pub type StateEntry = (String, Value);
+
+/// Why nothing could be sent into the control room, or read in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("sending into the control room failed: {0}")]
+#[error("the control room could not be used: {0}")]
 pub struct PortError(String);
 
 impl PortError {

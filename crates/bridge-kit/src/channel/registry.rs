@@ -12,8 +12,17 @@ use super::status::{ChannelStatus, RoomState};
 /// Events that wait for a room's task. It takes them at once unless it is in trouble.
 const INBOX: usize = 64;
 
-/// Why a room's own side wants its channel closed.
-pub(super) type End = Option<(CloseReason, String)>;
+/// What a room's own side wants of its channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Its voice channel was lost, and is to be entered anew.
+    Renew { text: String },
+    /// It is to be closed.
+    End { reason: CloseReason, text: String },
+}
+
+/// The last wish that was made, if one was. None follows the end.
+pub(super) type Wishes = watch::Sender<Option<Wish>>;
 
 /// The rooms that have a task.
 #[derive(Debug)]
@@ -33,7 +42,7 @@ struct Rooms {
 struct Entry {
     number: u64,
     inbox: mpsc::Sender<Event>,
-    end: watch::Sender<End>,
+    wishes: Wishes,
     state: Arc<RoomState>,
 }
 
@@ -41,8 +50,8 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Registered {
     pub(super) place: Place,
-    /// Asks the room's task to close its channel.
-    pub(super) end: watch::Sender<End>,
+    /// Says what is wished of the room's task.
+    pub(super) wishes: Wishes,
     pub(super) desk: Desk,
 }
 
@@ -50,7 +59,7 @@ pub(super) struct Registered {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) inbox: mpsc::Receiver<Event>,
-    pub(super) end: watch::Receiver<End>,
+    pub(super) wishes: watch::Receiver<Option<Wish>>,
     pub(super) state: Arc<RoomState>,
 }
 
@@ -91,12 +100,12 @@ impl Registry {
         rooms.registered += 1;
         let number = rooms.registered;
         let (inbox, incoming) = mpsc::channel(INBOX);
-        let (end, ended) = watch::channel(None);
+        let (wishes, wished) = watch::channel(None);
         let state = Arc::new(RoomState::new(room_id.to_owned()));
         let entry = Entry {
             number,
             inbox,
-            end: end.clone(),
+            wishes: wishes.clone(),
             state: Arc::clone(&state),
         };
         rooms.by_id.insert(room_id.to_owned(), entry);
@@ -107,10 +116,10 @@ impl Registry {
         };
         Ok(Registered {
             place,
-            end,
+            wishes,
             desk: Desk {
                 inbox: incoming,
-                end: ended,
+                wishes: wished,
                 state,
             },
         })
@@ -121,10 +130,16 @@ impl Registry {
         self.lock().by_id.get(room_id).map(|entry| entry.inbox.clone())
     }
 
-    /// Asks the task of a room, if it has one, to close its channel.
-    pub(super) fn end(&self, room_id: &RoomId, reason: CloseReason, text: String) {
+    /// Says to the task of a room, if it has one, what is wished of its channel.
+    pub(super) fn wish(&self, room_id: &RoomId, wish: Wish) {
         if let Some(entry) = self.lock().by_id.get(room_id) {
-            entry.end.send_replace(Some((reason, text)));
+            entry.wishes.send_if_modified(|last| {
+                let open = !matches!(last, Some(Wish::End { .. }));
+                if open {
+                    *last = Some(wish);
+                }
+                open
+            });
         }
     }
 

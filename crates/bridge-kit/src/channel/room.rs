@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::metrics::Tally;
 use super::outbox::Outbox;
 use super::port::ControlPort;
-use super::registry::{Desk, End};
+use super::registry::{Desk, Wish};
 use super::sealing::Sealing;
 use super::status::RoomState;
 use super::wire::Wire;
@@ -51,7 +51,7 @@ pub(super) struct Room<M, P> {
     state: Arc<RoomState>,
     tally: Tally,
     inbox: mpsc::Receiver<Event>,
-    end: watch::Receiver<End>,
+    wishes: watch::Receiver<Option<Wish>>,
     stopping: CancellationToken,
     stopped: bool,
 }
@@ -67,7 +67,7 @@ pub(super) struct Ground {
 
 impl<M: Machine, P: Program> Room<M, P> {
     pub(super) fn new(machine: M, program: P, ground: &Ground, desk: Desk) -> Self {
-        let Desk { inbox, end, state } = desk;
+        let Desk { inbox, wishes, state } = desk;
         Self {
             machine,
             program,
@@ -76,7 +76,7 @@ impl<M: Machine, P: Program> Room<M, P> {
             state,
             tally: Tally::default(),
             inbox,
-            end,
+            wishes,
             stopping: ground.stopping.clone(),
             stopped: false,
         }
@@ -110,7 +110,7 @@ impl<M: Machine, P: Program> Room<M, P> {
             let timeout = self.machine.poll_timeout();
             tokio::select! {
                 biased;
-                input = ended(&mut self.end) => return Some(input),
+                input = wished(&mut self.wishes) => return Some(input),
                 () = self.stopping.cancelled(), if !self.stopped => {
                     self.stopped = true;
                     return Some(Input::End { reason: CloseReason::Shutdown, text: String::new() });
@@ -228,13 +228,15 @@ async fn received(inbox: &mut mpsc::Receiver<Event>) -> Event {
     }
 }
 
-async fn ended(end: &mut watch::Receiver<End>) -> Input {
+async fn wished(wishes: &mut watch::Receiver<Option<Wish>>) -> Input {
     loop {
-        if end.changed().await.is_err() {
+        if wishes.changed().await.is_err() {
             return pending().await;
         }
-        if let Some((reason, text)) = end.borrow_and_update().clone() {
-            return Input::End { reason, text };
+        match wishes.borrow_and_update().clone() {
+            Some(Wish::End { reason, text }) => return Input::End { reason, text },
+            Some(Wish::Renew { text }) => return Input::VoiceLost { text },
+            None => {}
         }
     }
 }

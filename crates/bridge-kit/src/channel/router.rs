@@ -1,5 +1,7 @@
 //! Reads what comes out of the control room, and hands it to the room that it is for.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use ruma::{OwnedRoomId, RoomId};
@@ -8,11 +10,18 @@ use tokio::sync::mpsc;
 
 use super::metrics::{self, Ignored};
 use super::outbox::Outbox;
-use super::port::Incoming;
+use super::port::{ControlPort, Incoming};
+use super::records::{self, Records};
 use super::registry::Registry;
 
-/// What a side does with what is for none of its rooms. Each gives the answer, where one is owed.
+/// What a side does with what is for none of its rooms. Each gives what is to be said.
 pub(super) trait Doorkeeper: Send + 'static {
+    /// What the control room remembers of open channels when this side starts, before anything else.
+    fn resume(&mut self, records: Records, port: &dyn ControlPort) -> impl Future<Output = ()> + Send;
+
+    /// The calls have had their time to ask for the channels that were open before.
+    fn abandon(&mut self, registry: &Registry) -> Vec<Event>;
+
     /// An event of a room that has no task.
     fn unregistered(&mut self, room_id: &RoomId, event: Event) -> Option<Event>;
 
@@ -21,8 +30,8 @@ pub(super) trait Doorkeeper: Send + 'static {
 }
 
 /// Hands the peer's events to the rooms.
-#[derive(Debug)]
 pub(super) struct Router<D> {
+    pub(super) port: Arc<dyn ControlPort>,
     pub(super) incoming: mpsc::Receiver<Incoming>,
     pub(super) outbox: Outbox,
     pub(super) registry: Arc<Registry>,
@@ -33,8 +42,15 @@ pub(super) struct Router<D> {
 impl<D: Doorkeeper> Router<D> {
     /// Runs until nothing can come any more.
     pub(super) async fn run(mut self) {
+        let records = records::read(&*self.port).await;
+        self.doorkeeper.resume(records, &*self.port).await;
+        let mut abandoning = pin!(tokio::time::sleep(self.timing.resume_within));
         loop {
             tokio::select! {
+                () = &mut abandoning, if !abandoning.is_elapsed() => {
+                    let said = self.doorkeeper.abandon(&self.registry);
+                    self.say(said);
+                }
                 incoming = self.incoming.recv() => match incoming {
                     Some(incoming) => self.route(&incoming),
                     None => return,
@@ -44,15 +60,19 @@ impl<D: Doorkeeper> Router<D> {
         }
     }
 
+    fn say(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.outbox.event(&event);
+        }
+    }
+
     fn route(&mut self, incoming: &Incoming) {
         let answer = match read(incoming, &self.timing) {
             Reading::Event(room_id, event) => self.pass(&room_id, event),
             Reading::Unreadable(rejection) => self.doorkeeper.unreadable(rejection),
             Reading::Nothing => None,
         };
-        if let Some(answer) = answer {
-            self.outbox.event(&answer);
-        }
+        self.say(answer.into_iter().collect());
     }
 
     fn pass(&mut self, room_id: &RoomId, event: Event) -> Option<Event> {

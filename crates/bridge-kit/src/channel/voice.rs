@@ -56,17 +56,17 @@ impl<H: AnswerHandler> Voice<H> {
         self.stage = Stage::Entering { task, over: None };
     }
 
-    fn leave(&mut self, ending: Ending) {
+    fn leave(&mut self, ending: Option<Ending>) {
         self.stage = Stage::Leaving {
+            wanted: ending.is_none(),
             task: self.leaving(ending),
-            wanted: false,
         };
     }
 
-    fn leaving(&self, ending: Ending) -> Task<()> {
+    fn leaving(&self, ending: Option<Ending>) -> Task<()> {
         let (handler, room_id) = (Arc::clone(&self.handler), self.room_id.clone());
         supervise::spawn("channel.leave", &self.room_id, async move {
-            handler.closed(&room_id, &ending).await;
+            handler.closed(&room_id, ending.as_ref()).await;
         })
     }
 
@@ -83,7 +83,7 @@ impl<H: AnswerHandler> Voice<H> {
                 Some(Input::Admitted)
             }
             (Ok(Ok(_media)), Some(ending)) => {
-                self.leave(ending);
+                self.leave(Some(ending));
                 None
             }
             (Ok(Err(refusal)), None) => Some(Input::Refused(refusal)),
@@ -118,8 +118,8 @@ impl<H: AnswerHandler> Program for Voice<H> {
             Stage::Entering { over, .. } => *over = None,
             Stage::Leaving { wanted, .. } => *wanted = true,
             Stage::Out => self.enter(),
-            // The machine asks anew only after an end, and that leads out of here.
-            Stage::In(_) => {}
+            // It is lost.
+            Stage::In(_) => self.leave(None),
         }
     }
 
@@ -129,7 +129,7 @@ impl<H: AnswerHandler> Program for Voice<H> {
         match &mut self.stage {
             Stage::Out => {}
             Stage::Entering { over, .. } => *over = Some(ending),
-            Stage::In(_) => self.leave(ending),
+            Stage::In(_) => self.leave(Some(ending)),
             Stage::Leaving { wanted, .. } => *wanted = false,
         }
     }
@@ -163,13 +163,13 @@ impl<H: AnswerHandler> Drop for Voice<H> {
         }
         match std::mem::replace(&mut self.stage, Stage::Out) {
             Stage::Out => {}
-            Stage::In(_) => self.leaving(lost()).detach(),
+            Stage::In(_) => self.leaving(Some(lost())).detach(),
             Stage::Leaving { task, .. } => task.detach(),
             Stage::Entering { task, .. } => {
                 let (handler, room_id) = (Arc::clone(&self.handler), self.room_id.clone());
                 supervise::spawn("channel.leave", &self.room_id, async move {
                     if let Ok(Ok(_media)) = task.join().await {
-                        handler.closed(&room_id, &lost()).await;
+                        handler.closed(&room_id, Some(&lost())).await;
                     }
                 })
                 .detach();

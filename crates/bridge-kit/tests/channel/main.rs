@@ -5,6 +5,7 @@
 mod control;
 mod person;
 mod relay;
+mod restart;
 mod strays;
 
 use std::num::NonZeroUsize;
@@ -23,7 +24,7 @@ use serde_json::json;
 use signalling::{Backoff, Format, Timing, names};
 use tokio::time::timeout;
 
-use self::control::{Port, Room, room};
+use self::control::{Port, Room, Side as Of, room};
 use self::person::Person;
 use self::relay::Relays;
 
@@ -61,10 +62,11 @@ impl AnswerHandler for Shared {
         Ok(self.0.media.lock().expect("a lock").clone().expect("a room"))
     }
 
-    async fn closed(&self, _: &RoomId, ending: &Ending) {
+    async fn closed(&self, _: &RoomId, ending: Option<&Ending>) {
         let reason = match ending {
-            Ending::Closed { reason, .. } => reason.to_string(),
-            Ending::Rejected(refusal) => refusal.reason.to_string(),
+            None => "to be renewed".to_owned(),
+            Some(Ending::Closed { reason, .. }) => reason.to_string(),
+            Some(Ending::Rejected(refusal)) => refusal.reason.to_string(),
         };
         self.0.calls.lock().expect("a lock").push(reason);
     }

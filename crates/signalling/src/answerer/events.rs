@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::state::{Admitting, Offered, Open, Session, State, Waiting};
-use super::{Answerer, header, offer};
-use crate::code::{BrokenReason, CloseReason, RejectReason};
+use super::state::{Admitting, Offered, Open, Session, State, Step, Waiting};
+use super::{Answerer, header, offer, unknown};
+use crate::code::{CloseReason, RejectReason};
 use crate::event::{Accept, Body, Broken, ChannelRecord, Close, Event, Header, Refusal, Request};
 use crate::machine::{Action, Notice, Side};
 use crate::transcript::{Agreed, Asked};
@@ -48,15 +48,7 @@ impl Answerer {
     fn on_unknown(&mut self, now: Instant, header: Header, body: Body) -> Vec<Action> {
         match body {
             Body::Request(request) => self.on_new_request(now, header, &request),
-            Body::Accept(Accept { channel, .. }) => {
-                let reason = BrokenReason::UnknownChannel;
-                let body = Body::Broken(Broken {
-                    channel,
-                    reason,
-                    text: String::new(),
-                });
-                vec![Action::Send(Event { header, body })]
-            }
+            Body::Accept(Accept { channel, .. }) => vec![Action::Send(unknown(header, channel))],
             Body::Close(close) => {
                 // It overtook its request, which must find the door closed.
                 self.finished.remember(Event {
@@ -81,22 +73,20 @@ impl Answerer {
             actions.extend(self.reject(header, refusal));
             return actions;
         };
-        let session = Session {
+        let mut session = Session {
             transaction_id: header.transaction_id,
             asked: Asked {
                 format: header.format,
                 formats: request.formats.clone(),
             },
             format,
-            give_up: Some(now + self.timing.open_within),
+            give_up: None,
             renegotiations: 0,
         };
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => {
                 self.epoch = self.epoch.max(request.after_epoch);
-                let until = now + self.timing.admit_within;
-                self.state = State::Admitting(Admitting { session, until });
-                vec![Action::Admit]
+                self.admit(now, session)
             }
             State::Admitting(Admitting { session: before, until }) => {
                 self.epoch = self.epoch.max(request.after_epoch);
@@ -104,12 +94,22 @@ impl Answerer {
                 self.state = State::Admitting(Admitting { session, until });
                 Vec::new()
             }
+            State::Waiting(Waiting {
+                session: before,
+                step: Step::Admit,
+                ..
+            }) => {
+                self.epoch = self.epoch.max(request.after_epoch);
+                self.supersede(&before);
+                self.admit(now, session)
+            }
             // The peer was restarted: the voice channel is entered already, only the addresses are new.
             State::Reserving(before)
             | State::Offered(Offered { session: before, .. })
             | State::Open(Open { session: before, .. })
             | State::Waiting(Waiting { session: before, .. }) => {
                 self.supersede(&before);
+                session.give_up = Some(now + self.timing.open_within);
                 self.reserve(session, request.after_epoch)
             }
         }
@@ -121,7 +121,12 @@ impl Answerer {
         match &self.state {
             State::Offered(_) | State::Open(_) if wants_next => {
                 self.epoch = request.after_epoch;
-                self.renegotiate(now)
+                self.renegotiate(now, Step::Offer)
+            }
+            // Its first request, come late or twice after this side was restarted, did not know of an epoch.
+            State::Admitting(_) if wants_next => {
+                self.epoch = request.after_epoch;
+                Vec::new()
             }
             State::Offered(offered) => vec![offer(&self.room_id, offered)],
             _ => Vec::new(),
@@ -180,7 +185,7 @@ impl Answerer {
                 by: Side::Peer,
             }));
         }
-        actions.extend(self.renegotiate(now));
+        actions.extend(self.renegotiate(now, Step::Offer));
         actions
     }
 }

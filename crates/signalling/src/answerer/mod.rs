@@ -5,9 +5,9 @@ mod state;
 
 use std::time::Instant;
 
-use self::state::{Admitting, Offered, Open, Session, State, Waiting};
+use self::state::{Admitting, Offered, Open, Session, State, Step, Waiting};
 use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
-use crate::event::{Body, Broken, Channel, ChannelId, Close, End, Event, Header, Offer, Refusal};
+use crate::event::{Body, Broken, Channel, ChannelId, ChannelRecord, Close, End, Event, Header, Offer, Refusal};
 use crate::finished::Finished;
 use crate::machine::{Action, Ending, Input, Machine, Notice, Phase, Side, Status, Timer};
 use crate::timing::{Repeat, Timing, mix, next_attempt};
@@ -43,6 +43,11 @@ impl Answerer {
         }
     }
 
+    /// What to say of a channel that was open before this side was restarted: the peer asks for its next epoch then.
+    pub fn resume(record: &ChannelRecord) -> Event {
+        unknown(record.header.clone(), record.channel)
+    }
+
     /// Whether no channel is wanted, open or being negotiated.
     ///
     /// What is remembered of ended transactions is still of use then, to tell a late request from a new one.
@@ -52,8 +57,16 @@ impl Answerer {
 
     fn on_admitted(&mut self, now: Instant) -> Vec<Action> {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Admitting(Admitting { mut session, .. }) => {
-                session.give_up = Some(now + self.timing.open_within);
+            // A decision may come after the wait for it was given up.
+            State::Admitting(Admitting { mut session, .. })
+            | State::Waiting(Waiting {
+                mut session,
+                step: Step::Admit,
+                ..
+            }) => {
+                if !session.renegotiates() {
+                    session.give_up = Some(now + self.timing.open_within);
+                }
                 self.reserve(session, 0)
             }
             other => {
@@ -63,13 +76,43 @@ impl Answerer {
         }
     }
 
-    fn on_refused(&mut self, refusal: Refusal) -> Vec<Action> {
+    fn on_refused(&mut self, now: Instant, refusal: Refusal) -> Vec<Action> {
         let State::Admitting(Admitting { session, .. }) = &self.state else {
             return Vec::new();
         };
+        if session.renegotiates() {
+            return match refusal.reason.lasting() {
+                Some(reason) => self.end(reason, refusal.text, Side::Us),
+                None => self.renegotiate(now, Step::Admit),
+            };
+        }
         let header = header(&self.room_id, session);
         self.state = State::Idle;
         self.reject(header, refusal)
+    }
+
+    /// The voice channel has to be entered anew; the link stays meanwhile, though it carries nothing.
+    fn on_voice_lost(&mut self, now: Instant, text: String) -> Vec<Action> {
+        let mut actions = match &self.state {
+            // It is not entered, or is being entered at this very moment.
+            State::Idle | State::Admitting(_) | State::Waiting(Waiting { step: Step::Admit, .. }) => return Vec::new(),
+            State::Reserving(_) | State::Waiting(_) => Vec::new(),
+            State::Offered(Offered { session, offer, .. }) => {
+                vec![self.broken(session, offer.channel, BrokenReason::VoiceLost, &text)]
+            }
+            State::Open(Open { session, channel }) => {
+                vec![self.broken(session, *channel, BrokenReason::VoiceLost, &text)]
+            }
+        };
+        if matches!(self.state, State::Open(_)) {
+            actions.push(Action::Notify(Notice::Broken {
+                reason: BrokenReason::VoiceLost,
+                text,
+                by: Side::Us,
+            }));
+        }
+        actions.extend(self.renegotiate(now, Step::Admit));
+        actions
     }
 
     fn reject(&mut self, header: Header, refusal: Refusal) -> Vec<Action> {
@@ -139,66 +182,83 @@ impl Answerer {
         if channel.epoch != epoch {
             return Vec::new();
         }
-        let broken = Broken {
-            channel: *channel,
-            reason: reason.clone(),
-            text: text.clone(),
-        };
-        let said = Event {
-            header: header(&self.room_id, session),
-            body: Body::Broken(broken),
-        };
+        let said = self.broken(session, *channel, reason.clone(), &text);
         let notice = Notice::Broken {
             reason,
             text,
             by: Side::Us,
         };
-        let mut actions = vec![Action::Send(said), Action::Notify(notice)];
-        actions.extend(self.renegotiate(now));
+        let mut actions = vec![said, Action::Notify(notice)];
+        actions.extend(self.renegotiate(now, Step::Offer));
         actions
     }
 
+    fn broken(&self, session: &Session, channel: Channel, reason: BrokenReason, text: &str) -> Action {
+        Action::Send(Event {
+            header: header(&self.room_id, session),
+            body: Body::Broken(Broken {
+                channel,
+                reason,
+                text: text.to_owned(),
+            }),
+        })
+    }
+
     /// Goes for the next epoch: at once the first time, then more and more slowly until packets arrive.
-    fn renegotiate(&mut self, now: Instant) -> Vec<Action> {
+    fn renegotiate(&mut self, now: Instant, step: Step) -> Vec<Action> {
         let Some(mut session) = self.state.session().cloned() else {
             return Vec::new();
         };
         let give_up = *session.give_up.get_or_insert(now + self.timing.recover_within);
-        if give_up <= now && session.renegotiations > 0 {
+        if give_up <= now && session.renegotiates() {
             return self.give_up();
         }
         let before = session.renegotiations;
         session.renegotiations = next_attempt(before);
         let Some(attempt) = before.checked_sub(1) else {
-            return self.reserve(session, 0);
+            return self.go_on(now, session, step);
         };
         let until = now + self.timing.renegotiate.delay(attempt, self.seed);
-        self.state = State::Waiting(Waiting { session, until });
+        self.state = State::Waiting(Waiting { session, until, step });
         Vec::new()
+    }
+
+    fn go_on(&mut self, now: Instant, session: Session, step: Step) -> Vec<Action> {
+        match step {
+            Step::Admit => self.admit(now, session),
+            Step::Offer => self.reserve(session, 0),
+        }
+    }
+
+    fn admit(&mut self, now: Instant, session: Session) -> Vec<Action> {
+        let until = now + self.timing.admit_within;
+        self.state = State::Admitting(Admitting { session, until });
+        vec![Action::Admit]
     }
 
     fn on_timeout(&mut self, now: Instant, timer: Timer) -> Vec<Action> {
         match (timer, &mut self.state) {
             (Timer::Admission, State::Admitting(_)) => {
                 let refusal = Refusal::new(RejectReason::InternalError, "the decision took too long");
-                self.on_refused(refusal)
+                self.on_refused(now, refusal)
             }
             (Timer::OfferRepeat, State::Offered(offered)) => {
                 offered.repeat = offered.repeat.again(now, self.timing.repeat, self.seed);
                 vec![offer(&self.room_id, offered)]
             }
-            (Timer::Renegotiate, State::Waiting(Waiting { session, .. })) => {
-                let session = session.clone();
-                self.reserve(session, 0)
+            (Timer::Renegotiate, State::Waiting(Waiting { session, step, .. })) => {
+                let (session, step) = (session.clone(), *step);
+                self.go_on(now, session, step)
             }
-            (Timer::GiveUp, State::Reserving(_) | State::Offered(_) | State::Waiting(_)) => self.give_up(),
+            (Timer::GiveUp, State::Admitting(_) | State::Reserving(_) | State::Offered(_) | State::Waiting(_)) => {
+                self.give_up()
+            }
             _ => Vec::new(),
         }
     }
 
     fn give_up(&mut self) -> Vec<Action> {
-        let renegotiated = self.state.session().is_some_and(|session| session.renegotiations > 0);
-        let (reason, text) = if renegotiated {
+        let (reason, text) = if self.state.session().is_some_and(Session::renegotiates) {
             (CloseReason::GaveUp, "the channel could not be brought back")
         } else {
             (CloseReason::Timeout, "no answer to the offer")
@@ -252,7 +312,8 @@ impl Machine for Answerer {
         match input {
             Input::Received(event) => self.on_event(now, event),
             Input::Admitted => self.on_admitted(now),
-            Input::Refused(refusal) => self.on_refused(refusal),
+            Input::Refused(refusal) => self.on_refused(now, refusal),
+            Input::VoiceLost { text } => self.on_voice_lost(now, text),
             Input::Reserved { epoch, end } => self.on_reserved(now, epoch, end),
             Input::Failed { epoch, text } => self.on_failed(epoch, text),
             Input::Heard { epoch } => {
@@ -269,7 +330,7 @@ impl Machine for Answerer {
         let own = match &self.state {
             // The link watches over itself: what does not work comes in as lost.
             State::Idle | State::Open(_) => return None,
-            State::Admitting(Admitting { until, .. }) => return Some((*until, Timer::Admission)),
+            State::Admitting(Admitting { until, .. }) => Some((*until, Timer::Admission)),
             State::Reserving(_) => None,
             State::Offered(Offered { repeat, .. }) => Some((repeat.at, Timer::OfferRepeat)),
             State::Waiting(Waiting { until, .. }) => Some((*until, Timer::Renegotiate)),
@@ -281,7 +342,7 @@ impl Machine for Answerer {
     }
 
     fn status(&self) -> Status {
-        let renegotiating = self.state.session().is_some_and(|session| session.renegotiations > 0);
+        let renegotiating = self.state.session().is_some_and(Session::renegotiates);
         let phase = match &self.state {
             State::Idle => Phase::Idle,
             State::Open(_) => Phase::Open,
@@ -301,6 +362,19 @@ fn header(room_id: &str, session: &Session) -> Header {
         room_id: room_id.to_owned(),
         transaction_id: session.transaction_id.clone(),
         format: session.format.clone(),
+    }
+}
+
+/// What a side that was restarted says of a channel that it knows nothing of.
+fn unknown(header: Header, channel: Channel) -> Event {
+    let broken = Broken {
+        channel,
+        reason: BrokenReason::UnknownChannel,
+        text: String::new(),
+    };
+    Event {
+        header,
+        body: Body::Broken(broken),
     }
 }
 

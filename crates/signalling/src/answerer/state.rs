@@ -52,11 +52,28 @@ pub(super) struct Open {
     pub(super) channel: Channel,
 }
 
-/// Broke again at once: the next offer waits a little.
+/// Broke again at once: the next step waits a little.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Waiting {
     pub(super) session: Session,
     pub(super) until: Instant,
+    pub(super) step: Step,
+}
+
+/// How a renegotiation goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Step {
+    /// The voice channel is lost: it is entered anew, and the next epoch offered then.
+    Admit,
+    /// The next epoch is offered.
+    Offer,
+}
+
+impl Session {
+    /// Whether a channel of this transaction was offered before.
+    pub(super) const fn renegotiates(&self) -> bool {
+        self.renegotiations > 0
+    }
 }
 
 impl State {

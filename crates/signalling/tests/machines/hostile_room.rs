@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use signalling::{
-    Action, Answerer, Asker, BrokenReason, CloseReason, Connection, Event, Input, Machine, Phase, Timing,
+    Action, Answerer, Asker, BrokenReason, ChannelRecord, CloseReason, Connection, Event, Input, Machine, Phase, Timing,
 };
 
 use crate::bench::{ANSWERER, ASKER, ROOM, address, answerer, call, end, start};
@@ -34,6 +34,8 @@ enum What {
     /// A side wants it over.
     AskerEnds,
     AnswererEnds,
+    /// The answering side is thrown out of its voice channel.
+    VoiceLost,
 }
 
 /// After this no more events are lost or delayed, and links work: quiescence must follow.
@@ -58,6 +60,7 @@ fn incident() -> impl Strategy<Value = Incident> {
         2 => Just(What::AnswererRestarts),
         1 => Just(What::AskerEnds),
         1 => Just(What::AnswererEnds),
+        2 => Just(What::VoiceLost),
     ];
     (0..CALM.as_secs(), what).prop_map(|(at, what)| Incident {
         at: Duration::from_secs(at),
@@ -89,6 +92,8 @@ struct World {
     letters: Vec<(u8, Event)>,
     fates: Vec<Fate>,
     down_until: Instant,
+    /// What the control room's state remembers.
+    record: Option<ChannelRecord>,
     calls: u32,
     over: bool,
 }
@@ -114,6 +119,7 @@ impl World {
             letters: Vec::new(),
             fates,
             down_until: now,
+            record: None,
             calls: 0,
             over: false,
         };
@@ -162,6 +168,9 @@ impl World {
                     Timing::default(),
                     1_000 + u64::from(self.calls),
                 );
+                if let Some(record) = self.record.take() {
+                    self.send(ANSWERER, &Answerer::resume(&record));
+                }
             }
             What::AskerEnds => {
                 self.over = true;
@@ -180,6 +189,7 @@ impl World {
                     text: String::new(),
                 },
             ),
+            What::VoiceLost => self.input(ANSWERER, Input::VoiceLost { text: String::new() }),
         }
     }
 
@@ -214,7 +224,8 @@ impl World {
                     });
                 }
                 Action::Finish(_) => *self.link(side) = None,
-                Action::Record(_) | Action::Notify(_) => {}
+                Action::Record(record) => self.record = record.map(|record| *record),
+                Action::Notify(_) => {}
             }
         }
     }
@@ -332,11 +343,13 @@ proptest! {
                 };
                 prop_assert_eq!(ours.connection.channel, theirs.connection.channel);
                 prop_assert!(ours.heard && theirs.heard);
+                prop_assert_eq!(world.record.map(|record| record.channel), Some(ours.connection.channel));
             }
             Phase::Ended => {
                 prop_assert_eq!(answerer, Phase::Idle);
                 prop_assert!(world.asker.link.is_none() && world.answerer.link.is_none());
                 prop_assert_eq!(world.answerer.machine.poll_timeout(), None);
+                prop_assert_eq!(world.record, None);
             }
             other => return Err(TestCaseError::fail(format!("no rest: {other:?}, {answerer:?}"))),
         }

@@ -5,3 +5,4 @@ mod asking;
 mod bench;
 mod hostile_room;
 mod pair;
+mod voice_lost;

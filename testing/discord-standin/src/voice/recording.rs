@@ -18,6 +18,8 @@ const FRAMES_KEPT: usize = 450_000;
 const LONGEST_PACKET: usize = 5_760;
 /// Lost frames that are concealed; a longer gap is silence.
 const CONCEALED: u32 = 1;
+/// Packets of a spurt that say when it began.
+const ANCHORING: usize = 25;
 const FRAME: u64 = 960;
 
 /// A recording of one person's ears.
@@ -175,11 +177,12 @@ impl Listener {
     }
 
     fn listen(mut self, frames: &[LoggedFrame], mix: &mut [f32]) {
-        for frame in frames.iter().filter(|frame| !frame.late) {
+        let frames: Vec<&LoggedFrame> = frames.iter().filter(|frame| !frame.late).collect();
+        for (place, frame) in frames.iter().enumerate() {
             let arrival = &frame.arrival;
             if frame.spurt_start {
-                let position = samples(arrival.at_ns.saturating_sub(self.started_ns));
-                self.anchor = (position, arrival.timestamp);
+                let spurt = frames.get(place..).unwrap_or_default();
+                self.anchor = (self.beginning(spurt), arrival.timestamp);
             }
             let (start, timestamp) = self.anchor;
             let position = start + u64::from(arrival.timestamp.wrapping_sub(timestamp));
@@ -193,6 +196,22 @@ impl Listener {
             self.last_len = opus2::packet::get_nb_samples(opus, SAMPLE_RATE).map_or(FRAME, |count| count as u64);
             self.decode(opus, self.last_len, position, mix);
         }
+    }
+
+    /// The sample of the timeline at which a spurt began: where its first packets would have come had the fastest of them
+    /// been the rule. What was held up on the way and then came at once is so told from a pause, after which packets come
+    /// at their pace.
+    fn beginning(&self, spurt: &[&LoggedFrame]) -> u64 {
+        let Some(first) = spurt.first() else {
+            return 0;
+        };
+        let same_spurt = spurt.iter().skip(1).take_while(|frame| !frame.spurt_start);
+        let begins = std::iter::once(first).chain(same_spurt.take(ANCHORING)).map(|frame| {
+            let since_start = samples(frame.arrival.at_ns.saturating_sub(self.started_ns));
+            let into_spurt = frame.arrival.timestamp.wrapping_sub(first.arrival.timestamp);
+            since_start.saturating_sub(into_spurt.into())
+        });
+        begins.min().unwrap_or_default()
     }
 
     /// Adds one packet to the timeline; no bytes stand for a lost one of `len` samples.
@@ -281,6 +300,22 @@ mod tests {
         assert_eq!(steady, jittery);
         assert!(level(&steady, 0, 99) < 1.0, "nothing before the first arrival");
         assert!(level(&steady, 200, 400) > 5_000.0);
+    }
+
+    #[test]
+    fn what_was_held_up_and_then_comes_at_once_stays_in_its_place() {
+        let packets = tone(60);
+        let at = |hold: Option<(u64, u64)>| {
+            let frames: Vec<_> = (0..60_u16)
+                .map(|n| {
+                    let due = 20 * u64::from(n);
+                    let at_ms = hold.map_or(due, |(from, until)| if due >= from { due.max(until) } else { due });
+                    (at_ms, n, packets[usize::from(n)].as_slice())
+                })
+                .collect();
+            record(&frames, 1_500).sound(0, None).render().unwrap()
+        };
+        assert_eq!(at(Some((400, 600))), at(None));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use self::inbox::Inbox;
 use super::appservice::Connection;
 use super::{Fault, MatrixClient, MatrixError, RoomEvent};
-use crate::channel::{ControlPort, Incoming, PortError};
+use crate::channel::{ControlPort, Incoming, PortError, StateEntry};
 use crate::config::{Peer, Role};
 use crate::health::Health;
 use crate::supervise::{self, Task};
@@ -132,10 +132,18 @@ impl ControlRoom {
         self.shared.checked(sent)
     }
 
-    /// Reads the control room's state, such as the channels that were open before a restart.
-    pub async fn state(&self) -> Result<Vec<RoomEvent>, ControlError> {
+    /// Reads the pieces of the control room's state of one type that the answering side has set; waits as
+    /// [`send`](Self::send) does.
+    pub async fn state(&self, kind: &str) -> Result<Vec<StateEntry>, ControlError> {
         let room = self.shared.wait_for_room().await?;
-        Ok(self.shared.client.room_state(&room).await?)
+        let state = self.shared.client.room_state(&room).await?;
+        let answerer = self.shared.mark().answerer;
+        let theirs = state
+            .into_iter()
+            .filter(|event| event.kind == kind && event.sender == answerer);
+        Ok(theirs
+            .filter_map(|event| Some((event.state_key?, event.content)))
+            .collect())
     }
 }
 
@@ -152,6 +160,10 @@ impl ControlPort for ControlRoom {
                 .map_err(PortError::new)
         }
         .boxed()
+    }
+
+    fn state(&self, kind: &'static str) -> BoxFuture<'_, Result<Vec<StateEntry>, PortError>> {
+        async move { self.state(kind).await.map_err(PortError::new) }.boxed()
     }
 }
 
