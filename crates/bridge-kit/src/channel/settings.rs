@@ -33,6 +33,10 @@ impl Settings {
     pub fn configured(vdp: &Vdp) -> Self {
         let mut settings = Self {
             shared_secret: vdp.shared_secret.clone(),
+            timing: Timing {
+                recover_within: vdp.give_up_after,
+                ..Timing::default()
+            },
             ..Self::default()
         };
         if vdp.plain_form {

@@ -24,6 +24,8 @@ pub struct ChannelStatus {
     pub sent: u64,
     /// Voice packets received.
     pub received: u64,
+    /// Voice packets not sent, because the peer's address had not proven itself.
+    pub withheld: u64,
     /// Packets lost on the way here.
     pub lost: u64,
     /// Whether anything was heard of the peer.
@@ -90,6 +92,7 @@ impl RoomState {
             peer_port: shared.channel.as_ref().map(|(peer, _)| peer.port()),
             sent: stats.sent,
             received: stats.received,
+            withheld: stats.withheld,
             lost: stats.lost,
             heard: stats.last_heard.is_some(),
             last_reason: shared.last_reason.clone(),

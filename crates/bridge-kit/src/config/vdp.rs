@@ -20,6 +20,8 @@ pub struct Vdp {
     pub keep_alive: Duration,
     /// How long nothing may be heard of a room before its channel counts as broken.
     pub broken_after: Duration,
+    /// How long a channel that broke may take until it carries packets again; then it is given up.
+    pub give_up_after: Duration,
     /// Ports for channels that need one of their own; any free port where there is none.
     pub port_range: Option<RangeInclusive<u16>>,
     /// Whether voice may go over the network in clear, to a peer that knows only the plain form.
@@ -37,6 +39,8 @@ struct Raw {
     keep_alive: Duration,
     #[serde(default = "default_broken_after", with = "duration")]
     broken_after: Duration,
+    #[serde(default = "default_give_up_after", with = "duration")]
+    give_up_after: Duration,
     #[serde(default, deserialize_with = "port_range")]
     port_range: Option<RangeInclusive<u16>>,
     #[serde(default)]
@@ -54,6 +58,7 @@ impl Vdp {
             advertise: listen.ip(),
             keep_alive: default_keep_alive(),
             broken_after: default_broken_after(),
+            give_up_after: default_give_up_after(),
             port_range: None,
             plain_form: false,
             shared_secret: None,
@@ -66,6 +71,7 @@ impl Vdp {
             advertise,
             keep_alive,
             broken_after,
+            give_up_after,
             port_range,
             plain_form,
             shared_secret,
@@ -91,12 +97,19 @@ impl Vdp {
                 "must be longer than vdp.keep_alive, or every silence breaks the channel",
             ));
         }
+        if give_up_after <= broken_after {
+            return Err(ConfigError::invalid(
+                "vdp.give_up_after",
+                "must be longer than vdp.broken_after, or a channel is given up before it is known to be broken again",
+            ));
+        }
         let shared_secret = SecretSource::new("vdp.shared_secret", &shared_secret, &shared_secret_file);
         Ok(Self {
             listen,
             advertise,
             keep_alive,
             broken_after,
+            give_up_after,
             port_range,
             plain_form,
             shared_secret: (!shared_secret.is_absent()).then(|| shared_secret.read()).transpose()?,
@@ -110,6 +123,10 @@ fn default_keep_alive() -> Duration {
 
 fn default_broken_after() -> Duration {
     Duration::from_secs(6)
+}
+
+fn default_give_up_after() -> Duration {
+    Duration::from_mins(1)
 }
 
 fn port_range<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RangeInclusive<u16>>, D::Error> {

@@ -83,7 +83,7 @@ impl PacketSink for Outgoing {
                 self.numbering.sent(packet.sequence, packet.lost_before, index);
             }
         } else if let Some(index) = self.numbering.reserved(packet.sequence) {
-            mouth.send_as(index, packet.opus);
+            mouth.send_late(index, packet.opus);
         }
     }
 }

@@ -52,10 +52,12 @@ impl Form {
         }
     }
 
-    fn peer(&self) -> SocketAddr {
+    /// Where to send a packet; none where the peer's address has to prove itself before it gets voice.
+    fn destination(&self, voice: &[u8]) -> Option<SocketAddr> {
         match self {
-            Self::Plain { peer } => *peer,
-            Self::Sealed { path, .. } => path.address(),
+            Self::Plain { peer } => Some(*peer),
+            Self::Sealed { path, .. } if voice.is_empty() => Some(path.address()),
+            Self::Sealed { path, .. } => path.proven_address(),
         }
     }
 }
@@ -79,14 +81,20 @@ impl Mouth {
     /// See [`Link::send`](super::Link::send). Keep-alives and voice come from different threads; each takes its index
     /// in one step.
     pub(super) fn send(&self, voice: &[u8], lost_before: u32) -> Option<u64> {
-        if !voice.is_empty() && !self.takes_voice() {
-            self.withheld.fetch_add(1, Ordering::Relaxed);
+        let Some(to) = self.destination(voice) else {
             return None;
-        }
+        };
         let lost = u64::from(lost_before);
         let index = self.next_index.fetch_add(lost + 1, Ordering::Relaxed) + lost;
-        self.send_as(index, voice);
+        self.transmit(to, index, voice);
         Some(index)
+    }
+
+    /// Sends voice that its source had lost, with the index that was skipped for it.
+    pub(super) fn send_late(&self, index: u64, voice: &[u8]) {
+        if let Some(to) = self.destination(voice) {
+            self.transmit(to, index, voice);
+        }
     }
 
     /// Says that this side is there.
@@ -97,12 +105,14 @@ impl Mouth {
         self.send(&[], 0);
     }
 
-    /// Whether voice may be sent to where the peer is.
-    fn takes_voice(&self) -> bool {
-        match &self.form {
-            Form::Plain { .. } => true,
-            Form::Sealed { path, .. } => path.is_proven(),
+    /// Where to send this; none, and counted, where the peer's address has to prove itself first.
+    fn destination(&self, voice: &[u8]) -> Option<SocketAddr> {
+        let to = self.form.destination(voice);
+        if to.is_none() {
+            self.withheld.fetch_add(1, Ordering::Relaxed);
+            self.metrics.withheld.increment(1);
         }
+        to
     }
 
     /// Where the peer of a sealed link is.
@@ -113,8 +123,7 @@ impl Mouth {
         }
     }
 
-    /// Sends voice that its source had lost, with the index that was skipped for it.
-    pub(super) fn send_as(&self, index: u64, voice: &[u8]) {
+    fn transmit(&self, to: SocketAddr, index: u64, voice: &[u8]) {
         let mut datagram = [0; MAX_DATAGRAM];
         let packet = Packet {
             room: self.reservation.room(),
@@ -125,7 +134,7 @@ impl Mouth {
             Ok(length) => self
                 .reservation
                 .port()
-                .send(datagram.get(..length).unwrap_or_default(), self.form.peer()),
+                .send(datagram.get(..length).unwrap_or_default(), to),
             Err(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
         };
         match sent {
@@ -182,6 +191,7 @@ impl Drop for Mouth {
 struct Metrics {
     sent: Counter,
     failures: Counter,
+    withheld: Counter,
     open: Gauge,
 }
 
@@ -189,12 +199,17 @@ impl Metrics {
     fn new() -> Self {
         describe_counter!("vdp_packets_sent_total", "VDP packets sent, keep-alives included");
         describe_counter!("vdp_send_failures_total", "VDP packets that could not be sent");
+        describe_counter!(
+            "vdp_packets_withheld_total",
+            "Voice packets not sent because the peer's address had not proven itself"
+        );
         describe_gauge!("vdp_links_open", "Rooms whose voice is exchanged over VDP now");
         let open = gauge!("vdp_links_open");
         open.increment(1.0);
         Self {
             sent: counter!("vdp_packets_sent_total"),
             failures: counter!("vdp_send_failures_total"),
+            withheld: counter!("vdp_packets_withheld_total"),
             open,
         }
     }
@@ -203,5 +218,50 @@ impl Metrics {
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use vdp_proto::sealed::{Role, ShareSecret};
+
+    use super::*;
+    use crate::config::Vdp;
+    use crate::vdp::{Endpoint, Received};
+
+    const VOICE: &[u8] = &[0xf8, 1, 2];
+
+    fn sealer() -> Sealer {
+        let secret = |byte| ShareSecret::from_random([byte; 32]);
+        let keys = secret(1)
+            .agree(&secret(2).share(), &[3; 32], b"")
+            .expect("a good share");
+        keys.into_ends(Role::Asking, 7).0
+    }
+
+    #[tokio::test]
+    async fn b6_no_voice_goes_to_an_address_that_has_proven_nothing_not_even_late() {
+        let (near, far) = [(); 2]
+            .map(|()| Endpoint::bind(&Vdp::loopback(0)).expect("a port"))
+            .into();
+        let path = Arc::new(PeerPath::new(far.address()));
+        let form = Form::Sealed {
+            channel: 7,
+            sealer: sealer(),
+            path: Arc::clone(&path),
+        };
+        let (events, _kept) = mpsc::channel(1);
+        let ear = Arc::new(Ear::new(Box::new(|_: Received<'_>| {}), events));
+        let mouth = Mouth::new(near.reserve_sealed("!a:x").expect("a port"), form, ear);
+        let counts = || [&mouth.sent, &mouth.withheld].map(|count| count.load(Ordering::Relaxed));
+
+        assert_eq!(mouth.send(VOICE, 0), None);
+        mouth.send_late(5, VOICE);
+        assert_eq!(counts(), [0, 2]);
+        path.heard(Instant::now(), far.address(), true, true);
+        assert_eq!(mouth.send(VOICE, 0), Some(0));
+        mouth.send_late(5, VOICE);
+        assert_eq!(counts(), [2, 2]);
     }
 }

@@ -33,14 +33,15 @@ impl PeerPath {
         }
     }
 
-    /// Where to send.
+    /// Where to send keep-alives.
     pub(super) fn address(&self) -> SocketAddr {
         self.lock().address()
     }
 
-    /// Whether voice may be sent there.
-    pub(super) fn is_proven(&self) -> bool {
-        self.lock().is_proven()
+    /// Where to send voice, if it may be sent.
+    pub(super) fn proven_address(&self) -> Option<SocketAddr> {
+        let path = self.lock();
+        path.is_proven().then(|| path.address())
     }
 
     /// A keep-alive was sent.

@@ -178,6 +178,12 @@ fn each_mistake_gets_one_line_that_names_the_key() {
         ),
         (
             "[vdp]",
+            "[vdp]\ngive_up_after = \"6s\"",
+            "vdp.give_up_after: ",
+            "longer than vdp.broken_after",
+        ),
+        (
+            "[vdp]",
             "[vdp]\nport_range = \"9-1\"",
             "vdp.port_range: ",
             "29410-29499",
