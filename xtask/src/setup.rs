@@ -121,7 +121,12 @@ fn web_page() -> Result<()> {
 }
 
 fn say_present(what: &str, version: &str) {
-    say(&format!("setup: {what} is there ({version})"));
+    let version = if version.is_empty() {
+        String::new()
+    } else {
+        format!(" ({version})")
+    };
+    say(&format!("setup: found {what}{version}"));
 }
 
 /// The lines of a requirements file that name a package.

@@ -201,7 +201,9 @@ impl Source {
 
     fn spurt_ended(&self, arrival: &Arrival) -> bool {
         let paused = arrival.at_ns.saturating_sub(self.at_ns) > SPURT_PAUSE_NS;
-        let spoke_again = self.silences >= SPURT_SILENCES && arrival.kind() != FrameKind::Silence;
+        // Between spurts sequence numbers prove nothing: songbird counts ticks, whether it sends in them or not.
+        let follows = arrival.sequence == self.sequence.wrapping_add(1);
+        let spoke_again = self.silences >= SPURT_SILENCES && (arrival.kind() != FrameKind::Silence || !follows);
         let media = i64::from(arrival.timestamp.wrapping_sub(self.timestamp).cast_signed());
         let real = samples(arrival.at_ns.saturating_sub(self.at_ns)).cast_signed();
         // A burst after a stall is one spurt as long as media time is ahead of arrival by a little only.
@@ -304,10 +306,15 @@ mod tests {
         for n in 1..=5_u16 {
             frames.push(frame(u64::from(n) * 20, n, u32::from(n) * 960, &SILENCE));
         }
-        frames.push(frame(120, 6, 5_760, b"aa"));
-        let seen = log(&frames);
-        assert!(seen[1..6].iter().all(|frame| !frame.0));
-        assert!(seen[6].0);
+        let after = |next: Arrival| {
+            let seen = log(&[&frames[..], &[next]].concat());
+            assert!(seen[1..6].iter().all(|frame| !frame.0));
+            seen[6]
+        };
+        assert_eq!(after(frame(120, 6, 5_760, b"aa")), (true, 0, false), "speech");
+        assert_eq!(after(frame(120, 6, 5_760, &SILENCE)), (false, 0, false), "more silence");
+        let counted = frame(160, 8, 7_680, &SILENCE);
+        assert_eq!(after(counted), (true, 0, false), "ticks in which nothing was sent");
     }
 
     #[test]
