@@ -6,9 +6,13 @@ use crate::{FRAME, FRAME_SAMPLES};
 
 const STEP: u64 = FRAME_SAMPLES as u64;
 
-/// A stream without media time of its own that falls behind the wall clock by more than this has paused, though
-/// nothing said so.
-const PAUSE: Duration = Duration::from_millis(60);
+/// A stream without media time of its own that falls behind the wall clock by more than this after a frame without
+/// speech has paused, though nothing said so.
+pub(crate) const SILENT: Duration = Duration::from_millis(60);
+
+/// In the middle of speech nobody pauses: such a stream was held up on its way, and the frames that follow make up for it.
+/// Beyond this there is no telling.
+pub(crate) const HELD_UP: Duration = Duration::from_millis(300);
 
 /// Media time and numbers of one packet of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +61,18 @@ impl Timeline {
     }
 
     /// Stamps the forwarded frame at `index` of its source, `lost` and `paused` frames after the one before it.
-    /// `timed` says that the places come from a media time.
-    pub(crate) fn follow(&mut self, received: Instant, index: u64, lost: u32, paused: u64, timed: bool) -> Stamp {
-        let Some(spurt) = self.spurt.filter(|spurt| timed || !spurt.stalled(received, index)) else {
+    /// `patience` is how far it may fall behind the wall clock without having paused; none where the places come from a
+    /// media time, which tells of pauses.
+    pub(crate) fn follow(
+        &mut self,
+        received: Instant,
+        index: u64,
+        lost: u32,
+        paused: u64,
+        patience: Option<Duration>,
+    ) -> Stamp {
+        let has_paused = |spurt: &Spurt| patience.is_some_and(|patience| spurt.behind(received, index) > patience);
+        let Some(spurt) = self.spurt.filter(|spurt| !has_paused(spurt)) else {
             return self.begin(received, index);
         };
         let media_time = spurt.media_time + index.saturating_sub(spurt.index) * STEP;
@@ -144,9 +157,11 @@ impl Timeline {
 }
 
 impl Spurt {
-    fn stalled(&self, received: Instant, index: u64) -> bool {
+    /// How much later than it should a frame came.
+    fn behind(&self, received: Instant, index: u64) -> Duration {
         let frames = u32::try_from(index.saturating_sub(self.index)).unwrap_or(u32::MAX);
-        received.saturating_duration_since(self.received) > FRAME.saturating_mul(frames) + PAUSE
+        let due = FRAME.saturating_mul(frames);
+        received.saturating_duration_since(self.received).saturating_sub(due)
     }
 }
 
@@ -162,15 +177,15 @@ mod tests {
     fn a_spurt_is_anchored_to_the_wall_and_follows_its_source() {
         let start = Instant::now();
         let mut timeline = Timeline::new(start);
-        let first = timeline.follow(at(start, 105), 40, 3, 0, true);
+        let first = timeline.follow(at(start, 105), 40, 3, 0, None);
         assert_eq!((first.media_time, first.marker, first.lost_before), (5 * 960, true, 0));
-        let jittered = timeline.follow(at(start, 160), 41, 0, 0, true);
+        let jittered = timeline.follow(at(start, 160), 41, 0, 0, None);
         assert_eq!(
             (jittered.media_time, jittered.marker),
             (6 * 960, false),
             "jitter is not media time"
         );
-        let after_loss = timeline.follow(at(start, 190), 44, 2, 0, true);
+        let after_loss = timeline.follow(at(start, 190), 44, 2, 0, None);
         assert_eq!(
             (after_loss.media_time, after_loss.sequence, after_loss.lost_before),
             (9 * 960, 4, 2)
@@ -179,7 +194,7 @@ mod tests {
         assert_eq!((late.media_time, late.sequence), (8 * 960, 3));
         assert_eq!(timeline.late(45), None);
         timeline.pause();
-        let next = timeline.follow(at(start, 2_000), 45, 0, 0, true);
+        let next = timeline.follow(at(start, 2_000), 45, 0, 0, None);
         assert_eq!((next.media_time, next.sequence, next.marker), (100 * 960, 5, true));
     }
 
@@ -188,26 +203,43 @@ mod tests {
         let start = Instant::now();
         let mut timeline = Timeline::new(start);
         for index in 0..10 {
-            timeline.follow(start, index, 0, 0, true);
+            timeline.follow(start, index, 0, 0, None);
         }
         timeline.pause();
-        assert_eq!(timeline.follow(at(start, 20), 90, 0, 0, true).media_time, 10 * 960);
+        assert_eq!(timeline.follow(at(start, 20), 90, 0, 0, None).media_time, 10 * 960);
     }
 
     #[test]
     fn a_pause_that_nothing_tells_of_does_not_freeze_the_time() {
         let start = Instant::now();
         let mut timeline = Timeline::new(start);
-        timeline.follow(start, 0, 0, 0, false);
-        let stamp = timeline.follow(at(start, 180), 1, 0, 0, false);
+        timeline.follow(start, 0, 0, 0, Some(SILENT));
+        let stamp = timeline.follow(at(start, 180), 1, 0, 0, Some(SILENT));
         assert_eq!((stamp.media_time, stamp.marker), (9 * 960, true));
+    }
+
+    #[test]
+    fn speech_that_was_held_up_is_late_and_not_ahead_of_the_clock_afterwards() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(start);
+        timeline.follow(start, 0, 0, 0, Some(HELD_UP));
+        let mut burst = (1..=9).map(|index| timeline.follow(at(start, 180), index, 0, 0, Some(HELD_UP)));
+        assert!(burst.all(|stamp| !stamp.marker), "nobody has paused");
+        let next = timeline.follow(at(start, 200), 10, 0, 0, Some(HELD_UP));
+        assert_eq!(next.media_time, 10 * 960, "as the wall clock has it");
+        let later = timeline.follow(at(start, 600), 11, 0, 0, Some(HELD_UP));
+        assert_eq!(
+            (later.media_time, later.marker),
+            (30 * 960, true),
+            "nobody waits that long"
+        );
     }
 
     #[test]
     fn a_mix_goes_on_where_forwarding_ended() {
         let start = Instant::now();
         let mut timeline = Timeline::new(start);
-        timeline.follow(start, 0, 0, 0, true);
+        timeline.follow(start, 0, 0, 0, None);
         let mixed = timeline.mixed(at(start, 30));
         assert_eq!((mixed.media_time, mixed.marker), (960, false));
         let after_pause = timeline.mixed(at(start, 1_000));

@@ -156,7 +156,7 @@ impl Sink {
                 };
                 Some(
                     self.timeline
-                        .follow(arrival.received, index, lost, paused, arrival.timed),
+                        .follow(arrival.received, index, lost, paused, arrival.patience),
                 )
             }
             Mode::Idle { tail: Some(tail) } if arrival.silence && tail.source == Some(slot) => {

@@ -1,6 +1,6 @@
 //! What an engine knows of one source.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::stats::Counters;
 use super::voice::Voice;
@@ -10,6 +10,7 @@ use crate::opus::Packet;
 use crate::place::{Place, Placer};
 use crate::ring::{Ring, Stored};
 use crate::speech::{Evidence, Speech, level_of};
+use crate::timeline::{HELD_UP, SILENT};
 use crate::{FRAME_SAMPLES, InPacket, MAX_OPUS, SourceId, SourceSpec};
 
 const FRAME: u64 = FRAME_SAMPLES as u64;
@@ -53,8 +54,8 @@ pub(super) struct Arrival {
     pub(super) late: bool,
     /// It is the frame that ends a talk spurt.
     pub(super) silence: bool,
-    /// The source's media time is known.
-    pub(super) timed: bool,
+    /// How late it may come without a pause before it; none where the source's media time tells of pauses.
+    pub(super) patience: Option<Duration>,
     pub(super) received: Instant,
 }
 
@@ -96,10 +97,11 @@ impl Source {
         match self.placer.place(packet, opus.samples()) {
             Place::Next { position, lost } => {
                 self.last_received = Some(packet.received);
+                let patience = self.patience(packet);
                 self.hear(now, &opus, packet.level);
                 let gap = self.advance(position, lost);
                 counters.lost += u64::from(gap.lost);
-                self.complete(packet, &opus, batch, counters)
+                self.complete(packet, &opus, patience, batch, counters)
             }
             Place::Late { position } => self.take_late(packet, &opus, position / FRAME, batch, counters),
             Place::Old => {
@@ -136,6 +138,13 @@ impl Source {
     /// Place of the newest frame, or of the first one to come.
     pub(super) fn newest(&self) -> u64 {
         self.ring.newest().unwrap_or(self.next)
+    }
+
+    /// How late a packet may come without a pause before it.
+    fn patience(&self, packet: &InPacket<'_>) -> Option<Duration> {
+        let in_speech = self.speech.quiet() == 0;
+        let limit = if in_speech { HELD_UP } else { SILENT };
+        packet.media_time.is_none().then_some(limit)
     }
 
     /// Judges whether the packet is speech. A new talk spurt is a chance to forward again what had to be transcoded.
@@ -196,6 +205,7 @@ impl Source {
         &mut self,
         packet: &InPacket<'_>,
         opus: &Packet<'_>,
+        patience: Option<Duration>,
         batch: &mut Batch,
         counters: &mut Counters,
     ) -> Option<Arrival> {
@@ -219,7 +229,7 @@ impl Source {
             paused: gap.paused,
             late: false,
             silence: opus.is_silence(),
-            timed: packet.media_time.is_some(),
+            patience,
             received: packet.received,
         })
     }
@@ -251,7 +261,7 @@ impl Source {
             paused: 0,
             late: true,
             silence: false,
-            timed: packet.media_time.is_some(),
+            patience: None,
             received: packet.received,
         })
     }

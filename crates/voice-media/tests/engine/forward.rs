@@ -168,6 +168,33 @@ fn loss_and_order_are_passed_on_b8() {
     assert_eq!((stats.lost, stats.late, stats.duplicates), (2, 1, 1));
 }
 
+/// What a network, or a machine, that stands still for a moment does to a stream without media time.
+#[test]
+fn speech_that_was_held_up_keeps_its_place_in_time_b8() {
+    let mut room = Room::of(2);
+    let pcm = ALICE.speak(1_000);
+    let mut packets = Speaker::new(0, 0).send(&pcm, &encode_celt(&pcm));
+    for packet in &mut packets {
+        if (500_000..650_000).contains(&packet.at) {
+            packet.at = 650_000;
+        }
+    }
+    let source = room.source_with(9, SourceSpec::new("gated").gated());
+    for packet in &mut packets {
+        packet.source = 9;
+    }
+    room.run(packets);
+    assert_eq!(source, SourceId::new(9));
+    let heard: Vec<_> = room.of_sink(1).iter().filter(|heard| heard.source.is_some()).collect();
+    assert_eq!(heard.iter().filter(|heard| heard.marker).count(), 1, "one spurt");
+    assert!(
+        heard
+            .windows(2)
+            .all(|pair| pair[1].media_time == pair[0].media_time + 960),
+        "and no hole in it"
+    );
+}
+
 /// The fault that makes the delay of other bridges grow: a media time that stands still while nobody speaks.
 #[test]
 fn ten_minutes_of_speech_and_silence_do_not_change_the_delay_b8() {
@@ -184,7 +211,10 @@ fn ten_minutes_of_speech_and_silence_do_not_change_the_delay_b8() {
                 start: at,
                 webrtc,
             };
-            packets.extend(speaker.send(&pcm, &opus).into_iter().map(|packet| {
+            // Who has no media time, as Discord's users, says by five frames of silence that he stops.
+            let silences = if webrtc { 0 } else { 5 };
+            let said = [&opus[..opus.len() - silences], &vec![SILENCE.to_vec(); silences]].concat();
+            packets.extend(speaker.send(&pcm, &said).into_iter().map(|packet| {
                 sequence += 1;
                 Packet {
                     sequence,
