@@ -216,3 +216,20 @@ async fn the_timeline_comes_oldest_first() {
         .collect();
     assert_eq!(numbers, [0, 1, 2]);
 }
+
+#[tokio::test]
+async fn b14_events_of_one_kind_are_found_behind_any_number_of_others() {
+    let (_homeserver, client, room) = client().await;
+    for kind in [
+        "test.call.first",
+        "test.talk",
+        "test.call.second",
+        "test.talk",
+        "test.talk",
+    ] {
+        client.send_event(&room, kind, &json!({})).await.expect("sent");
+    }
+    let events = client.recent_events(&room, &["test.call.*"], 2).await;
+    let kinds: Vec<_> = events.expect("events").into_iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, ["test.call.first", "test.call.second"]);
+}

@@ -289,7 +289,8 @@ async fn answer(
     let body = axum::body::to_bytes(request.into_body(), 1 << 20)
         .await
         .expect("a body");
-    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    // What is only read is asked for in the query.
+    let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| json!(query));
     let acting = query.get("user_id").cloned();
     let fault = {
         let mut inner = homeserver.inner();
@@ -458,11 +459,32 @@ fn in_room(inner: &mut Inner, method: &Method, room: &str, path: &[&str], user: 
             ok(json!({ "event_id": id }))
         }
         (&Method::GET, ["messages"], _) => {
-            let newest_first: Vec<_> = inner.rooms[room].timeline.iter().rev().cloned().collect();
-            ok(json!({ "start": "s", "chunk": newest_first }))
+            let limit = body["limit"].as_str().and_then(|limit| limit.parse().ok());
+            let newest_first = inner.rooms[room].timeline.iter().rev();
+            let wanted: Vec<_> = newest_first
+                .filter(|event| is_wanted(event, &body["filter"]))
+                .take(limit.unwrap_or(10))
+                .cloned()
+                .collect();
+            ok(json!({ "start": "s", "chunk": wanted }))
         }
         _ => refuse(404, "M_UNRECOGNIZED"),
     }
+}
+
+/// Whether an event is of one of the types that a filter lists, `*` at the end of one standing for anything.
+fn is_wanted(event: &Value, filter: &Value) -> bool {
+    let filter: Value = serde_json::from_str(filter.as_str().unwrap_or("{}")).expect("a filter");
+    let Some(types) = filter["types"].as_array() else {
+        return true;
+    };
+    let kind = event["type"].as_str().expect("a type");
+    types.iter().any(|wanted| {
+        let wanted = wanted.as_str().expect("a type");
+        wanted
+            .strip_suffix('*')
+            .map_or(wanted == kind, |start| kind.starts_with(start))
+    })
 }
 
 fn ok(body: Value) -> Response {

@@ -2,6 +2,7 @@
 
 use ruma::api::Direction;
 use ruma::api::client::alias::{delete_alias, get_alias};
+use ruma::api::client::filter::RoomEventFilter;
 use ruma::api::client::membership::{invite_user, join_room_by_id, joined_members, joined_rooms, leave_room};
 use ruma::api::client::message::{get_message_events, send_message_event};
 use ruma::api::client::room::create_room;
@@ -82,8 +83,30 @@ impl MatrixClient {
 
     /// Reads the last events of a room, the oldest first. Events that make no sense are left out.
     pub async fn recent_timeline(&self, room: &RoomId, limit: u32) -> Result<Vec<RoomEvent>, MatrixError> {
+        self.timeline(room, limit, RoomEventFilter::default()).await
+    }
+
+    /// Reads the last events of certain types, the oldest first; `*` in a type stands for anything.
+    pub async fn recent_events(
+        &self,
+        room: &RoomId,
+        kinds: &[&str],
+        limit: u32,
+    ) -> Result<Vec<RoomEvent>, MatrixError> {
+        let mut filter = RoomEventFilter::default();
+        filter.types = Some(kinds.iter().map(ToString::to_string).collect());
+        self.timeline(room, limit, filter).await
+    }
+
+    async fn timeline(
+        &self,
+        room: &RoomId,
+        limit: u32,
+        filter: RoomEventFilter,
+    ) -> Result<Vec<RoomEvent>, MatrixError> {
         let mut request = get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
         request.limit = UInt::from(limit);
+        request.filter = filter;
         let response = self.request(request).await?;
         Ok(response
             .chunk
