@@ -16,13 +16,15 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::call::{self, Calls};
-use crate::rooms::{Errand, Errands, Rooms};
+use crate::rooms::{Errands, Rooms};
 use crate::settings::Settings;
 use crate::voip::{self, Identity, Switchboard};
 use crate::webrtc::{self, Port};
 
 /// How long calls may take to say goodbye when the program stops.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long what happens may wait, at start, until all that has happened was read.
+const PAST_FIRST: Duration = Duration::from_secs(5);
 
 /// The voice bridge, as the kit runs it.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +125,10 @@ impl Bridge {
             established = self.matrix.established() => established?,
             () = shutdown.requested() => {}
         }
+        tokio::select! {
+            () = self.catch_up(&mut inlets.pasts) => {}
+            () = shutdown.requested() => {}
+        }
         loop {
             let wakeup = tokio::select! {
                 event = inlets.events.recv() => Wakeup::Matrix(event),
@@ -141,14 +147,35 @@ impl Bridge {
         Ok(())
     }
 
+    /// Takes the past of all rooms before anything new, so that what a homeserver repeats of it is known.
+    async fn catch_up(&mut self, pasts: &mut mpsc::Receiver<Vec<RoomEvent>>) {
+        let mut all_read = self.errands.catch_up();
+        let switchboard = &mut self.switchboard;
+        let reading = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(past) = pasts.recv() => switchboard.catch_up(&past),
+                    // Without a word, too, there is nothing more to wait for.
+                    _ = &mut all_read => return,
+                }
+            }
+        };
+        if tokio::time::timeout(PAST_FIRST, reading).await.is_err() {
+            tracing::warn!("the past of some rooms is still being read");
+        }
+    }
+
     fn on_matrix(&mut self, event: MatrixEvent) {
         match event {
-            MatrixEvent::Connected { .. } => self.errands.add(Errand::CatchUp),
+            // The first time, the past was read already.
+            MatrixEvent::Connected { times } if times > 1 => drop(self.errands.catch_up()),
+            MatrixEvent::Connected { .. } => {}
             // A call whose link ends is closed by the other bridge, which says why.
             MatrixEvent::Link(_) => {}
             MatrixEvent::Room(event) => {
                 if self.may_need_words(&event) {
-                    self.errands.add(Errand::Examine(event.room_id.clone()));
+                    self.errands.examine(event.room_id.clone());
                 }
                 self.switchboard.handle(&event);
             }

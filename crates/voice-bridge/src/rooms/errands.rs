@@ -2,7 +2,8 @@
 
 use bridge_kit::matrix::{MatrixEnd, MatrixError, OwnedRoomId, RoomEvent, RoomId};
 use bridge_kit::supervise::{self, Task};
-use tokio::sync::mpsc;
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::{mpsc, oneshot};
 
 use super::Rooms;
 use crate::notice::Notice;
@@ -10,16 +11,18 @@ use crate::ports::{Admission, Homeserver};
 
 /// Errands that may wait.
 const QUEUE: usize = 256;
-/// How far back a room's timeline is read: calls that are still alive are within the last few events.
-const TIMELINE: u32 = 50;
+/// What is read of a room's past: its calls, and who has left since.
+const KINDS: [&str; 3] = ["m.call.*", "org.matrix.call.*", "m.room.member"];
+/// How many such events are read. A call is about ten of them, and more each time that it is muted or held.
+const TIMELINE: u32 = 300;
+/// Rooms whose past is read at a time.
+const AT_ONCE: usize = 8;
 
 /// Something to be done about rooms.
 #[derive(Debug)]
-pub enum Errand {
-    /// The bot has come into a room, or the room was encrypted: see whether its people need to be told.
+enum Errand {
     Examine(OwnedRoomId),
-    /// Read the recent past of all bridged rooms.
-    CatchUp,
+    CatchUp(oneshot::Sender<()>),
 }
 
 /// The task that runs errands. Dropping it ends it.
@@ -43,8 +46,20 @@ impl Errands {
         (Self { errands, _task: task }, receiver)
     }
 
+    /// The bot has come into a room, or the room was encrypted: looks whether its people need to be told.
+    pub fn examine(&self, room: OwnedRoomId) {
+        self.add(Errand::Examine(room));
+    }
+
+    /// Reads the recent past of all bridged rooms. The receiver is done once all of it has been given out.
+    pub fn catch_up(&self) -> oneshot::Receiver<()> {
+        let (all_read, receiver) = oneshot::channel();
+        self.add(Errand::CatchUp(all_read));
+        receiver
+    }
+
     /// Queues an errand. What does not fit is left undone, and counted.
-    pub fn add(&self, errand: Errand) {
+    fn add(&self, errand: Errand) {
         if self.errands.try_send(errand).is_err() {
             metrics::counter!("voice_bridge_errands_dropped_total").increment(1);
         }
@@ -62,7 +77,7 @@ impl Runner {
         while let Some(errand) = todo.recv().await {
             let outcome = match errand {
                 Errand::Examine(room) => self.examine(&room).await,
-                Errand::CatchUp => self.catch_up().await,
+                Errand::CatchUp(all_read) => self.catch_up(all_read).await,
             };
             if let Err(error) = outcome {
                 tracing::warn!(%error, "a room could not be read");
@@ -77,28 +92,42 @@ impl Runner {
         Ok(())
     }
 
-    async fn catch_up(&self) -> Result<(), MatrixError> {
+    /// Reads what calls wait for first, and then brings the other bridge where it is missing.
+    async fn catch_up(&self, all_read: oneshot::Sender<()>) -> Result<(), MatrixError> {
+        let rooms = self.matrix.client.joined_rooms().await?;
+        stream::iter(&rooms)
+            .for_each_concurrent(AT_ONCE, |room| async move {
+                // One room that cannot be read keeps no other from being served.
+                if let Err(error) = self.recall(room).await {
+                    tracing::warn!(%error, "the recent past of a room could not be read");
+                }
+            })
+            .await;
+        // Whoever does not wait any more needs no word.
+        let _ = all_read.send(());
         let control = self.matrix.control.room();
-        for room in self.matrix.client.joined_rooms().await? {
-            if Some(&room) == control.as_ref() {
-                continue;
-            }
-            // One room that cannot be read keeps no other from being served.
-            if let Err(error) = self.catch_up_room(&room).await {
-                tracing::warn!(%error, "the recent past of a room could not be read");
+        for room in rooms.iter().filter(|room| Some(*room) != control.as_ref()) {
+            if let Err(error) = self.bring_peer(room).await {
+                tracing::warn!(%error, "the other bridge could not be brought into a room");
             }
         }
         Ok(())
     }
 
-    async fn catch_up_room(&self, room: &RoomId) -> Result<(), MatrixError> {
-        if self.rooms.admission(room).await? != Admission::Bridged {
-            return Ok(());
+    async fn recall(&self, room: &RoomId) -> Result<(), MatrixError> {
+        let past = self.matrix.client.recent_events(room, &KINDS, TIMELINE).await?;
+        let has_calls = past.iter().any(|event| event.state_key.is_none());
+        if has_calls && self.rooms.admission(room).await? == Admission::Bridged {
+            // The receiver is gone only when the program ends.
+            let _ = self.pasts.send(past).await;
         }
-        self.matrix.bring_peer(room).await?;
-        let past = self.matrix.client.recent_timeline(room, TIMELINE).await?;
-        // The receiver is gone only when the program ends.
-        let _ = self.pasts.send(past).await;
+        Ok(())
+    }
+
+    async fn bring_peer(&self, room: &RoomId) -> Result<(), MatrixError> {
+        if self.rooms.admission(room).await? == Admission::Bridged {
+            self.matrix.bring_peer(room).await?;
+        }
         Ok(())
     }
 }

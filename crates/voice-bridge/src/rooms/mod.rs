@@ -6,7 +6,7 @@ use bridge_kit::matrix::{Links, MatrixClient, MatrixEnd, MatrixError, Notices, R
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-pub use self::errands::{Errand, Errands};
+pub use self::errands::Errands;
 use crate::notice::Notice;
 use crate::ports::{Admission, Homeserver, SendFailed};
 

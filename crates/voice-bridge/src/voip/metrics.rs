@@ -6,6 +6,7 @@ use super::machine::{EndReason, Ignored};
 
 const CALLS: &str = "voice_voip_calls";
 const ENDED: &str = "voice_voip_calls_ended_total";
+const TAKEN_OVER: &str = "voice_voip_calls_taken_over_total";
 const EVENTS: &str = "voice_voip_events_total";
 const UNHEARD: &str = "voice_voip_packets_unheard_total";
 const PASSED_OVER: &str = "voice_voip_events_ignored_total";
@@ -19,7 +20,7 @@ pub(super) enum PassedOver {
     Own,
     /// Its invite is for somebody else.
     ForOthers,
-    /// It repeats an invite.
+    /// It, or an invite that says the same, has been dealt with.
     Duplicate,
     /// It is older than it may be.
     Expired,
@@ -36,6 +37,10 @@ pub fn describe() {
     describe_gauge!(CALLS, "VoIP calls that ring or run");
     gauge!(CALLS).set(0.0);
     describe_counter!(ENDED, "VoIP calls that ended, by reason");
+    describe_counter!(
+        TAKEN_OVER,
+        "VoIP calls that an earlier run had answered and this one went on with"
+    );
     describe_counter!(EVENTS, "m.call.* events that were read");
     describe_counter!(UNHEARD, "Voice packets that a call was too slow to take");
     describe_counter!(PASSED_OVER, "m.call.* events that had no effect, by reason");
@@ -60,6 +65,10 @@ impl Drop for Counted {
 
 pub(super) fn event() {
     counter!(EVENTS).increment(1);
+}
+
+pub(super) fn taken_over() {
+    counter!(TAKEN_OVER).increment(1);
 }
 
 pub(super) fn unheard() {

@@ -8,6 +8,7 @@ pub mod machine;
 pub mod metadata;
 mod metrics;
 mod outbox;
+mod past;
 mod recent;
 mod switchboard;
 mod task;

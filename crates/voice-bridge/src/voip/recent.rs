@@ -1,14 +1,14 @@
-//! What is remembered of calls that do not run: those that are over, and events that came before their invite.
+//! What is remembered for a while: calls that are over, events that were dealt with, and events that came before
+//! their invite.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use bridge_kit::matrix::{OwnedRoomId, OwnedUserId};
+use bridge_kit::matrix::{OwnedEventId, OwnedRoomId, OwnedUserId};
 
 use super::task::Delivery;
 
-/// Calls that are remembered as over.
-const MAX_OVER: usize = 512;
 /// Early events that are kept in all.
 const MAX_EARLY: usize = 64;
 /// How long an event waits for its invite.
@@ -22,57 +22,83 @@ pub(super) struct CallKey {
     pub(super) call_id: String,
 }
 
-/// The latest calls that are over; a repeated invite does not bring them back.
-#[derive(Debug, Default)]
-pub(super) struct Over {
-    order: VecDeque<CallKey>,
-    keys: HashSet<CallKey>,
+/// The latest things of a kind, up to a number.
+#[derive(Debug)]
+pub(super) struct Latest<T> {
+    limit: usize,
+    order: VecDeque<T>,
+    known: HashSet<T>,
 }
 
-impl Over {
-    pub(super) fn add(&mut self, key: CallKey) {
-        if !self.keys.insert(key.clone()) {
-            return;
-        }
-        self.order.push_back(key);
-        if self.order.len() > MAX_OVER
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
+impl<T: Clone + Eq + Hash> Latest<T> {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            order: VecDeque::new(),
+            known: HashSet::new(),
         }
     }
 
-    pub(super) fn contains(&self, key: &CallKey) -> bool {
-        self.keys.contains(key)
+    /// Remembers a thing; returns whether it is new.
+    pub(super) fn add(&mut self, thing: T) -> bool {
+        if !self.known.insert(thing.clone()) {
+            return false;
+        }
+        self.order.push_back(thing);
+        if self.order.len() > self.limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+
+    pub(super) fn contains(&self, thing: &T) -> bool {
+        self.known.contains(thing)
     }
 }
 
 /// Events whose invite has not come yet. Federation may deliver them in any order.
 #[derive(Debug, Default)]
-pub(super) struct Early(VecDeque<(Instant, CallKey, Delivery)>);
+pub(super) struct Early(VecDeque<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    came: Instant,
+    key: CallKey,
+    event_id: OwnedEventId,
+    delivery: Delivery,
+}
 
 impl Early {
     /// Keeps an event; the oldest gives way when there are too many.
-    pub(super) fn add(&mut self, now: Instant, key: CallKey, delivery: Delivery) {
+    pub(super) fn add(&mut self, now: Instant, key: CallKey, event_id: OwnedEventId, delivery: Delivery) {
         self.expire(now);
         if self.0.len() >= MAX_EARLY {
             self.0.pop_front();
         }
-        self.0.push_back((now, key, delivery));
+        self.0.push_back(Waiting {
+            came: now,
+            key,
+            event_id,
+            delivery,
+        });
     }
 
-    /// Takes the events of a call, oldest first.
-    pub(super) fn take(&mut self, now: Instant, key: &CallKey) -> Vec<Delivery> {
+    /// Takes the events of a call, oldest first, with their ids.
+    pub(super) fn take(&mut self, now: Instant, key: &CallKey) -> Vec<(OwnedEventId, Delivery)> {
         self.expire(now);
-        let (of_call, others) = self.0.drain(..).partition(|(_, other, _)| other == key);
+        let (of_call, others): (VecDeque<_>, _) = self.0.drain(..).partition(|waiting| waiting.key == *key);
         self.0 = others;
-        let of_call: VecDeque<(Instant, CallKey, Delivery)> = of_call;
-        of_call.into_iter().map(|(_, _, delivery)| delivery).collect()
+        of_call
+            .into_iter()
+            .map(|waiting| (waiting.event_id, waiting.delivery))
+            .collect()
     }
 
     fn expire(&mut self, now: Instant) {
         self.0
-            .retain(|(came, _, _)| now.saturating_duration_since(*came) < EARLY_FOR);
+            .retain(|waiting| now.saturating_duration_since(waiting.came) < EARLY_FOR);
     }
 }
 
@@ -88,29 +114,34 @@ mod tests {
         }
     }
 
+    fn event_id(n: usize) -> OwnedEventId {
+        format!("${n}").try_into().expect("event id")
+    }
+
     #[test]
-    fn calls_that_are_over_are_remembered_up_to_a_number() {
-        let mut over = Over::default();
-        for n in 0..=MAX_OVER {
-            over.add(key(n));
-            over.add(key(n));
+    fn the_latest_are_remembered_up_to_a_number() {
+        let mut latest = Latest::new(512);
+        for n in 0..=512 {
+            assert!(latest.add(key(n)));
+            assert!(!latest.add(key(n)));
         }
-        assert!(!over.contains(&key(0)));
-        assert!(over.contains(&key(1)) && over.contains(&key(MAX_OVER)));
-        assert_eq!(over.order.len(), over.keys.len());
+        assert!(!latest.contains(&key(0)));
+        assert!(latest.contains(&key(1)) && latest.contains(&key(512)));
+        assert_eq!(latest.order.len(), latest.known.len());
     }
 
     #[test]
     fn early_events_wait_for_their_own_call_and_not_for_ever() {
         let now = Instant::now();
         let mut early = Early::default();
-        early.add(now, key(1), Delivery::MemberLeft);
-        early.add(now, key(2), Delivery::MemberLeft);
-        assert_eq!(early.take(now, &key(1)).len(), 1);
+        early.add(now, key(1), event_id(1), Delivery::MemberLeft);
+        early.add(now, key(2), event_id(2), Delivery::MemberLeft);
+        let taken = early.take(now, &key(1));
+        assert!(matches!(&taken[..], [(id, _)] if *id == event_id(1)));
         assert_eq!(early.take(now, &key(1)).len(), 0);
         assert_eq!(early.take(now + EARLY_FOR, &key(2)).len(), 0);
-        for _ in 0..1000 {
-            early.add(now, key(3), Delivery::MemberLeft);
+        for n in 0..1000 {
+            early.add(now, key(3), event_id(n), Delivery::MemberLeft);
         }
         assert_eq!(early.take(now, &key(3)).len(), MAX_EARLY);
     }

@@ -2,19 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bridge_kit::matrix::{OwnedRoomId, OwnedUserId, RoomEvent, RoomId};
+use bridge_kit::matrix::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomEvent, RoomId};
 use bridge_kit::supervise::{self, Task, TaskEnd};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
 use super::event::{Body, CallEvent, HangupReason, Invite, Version};
-use super::machine::{Addressing, EndReason, Incoming};
+use super::machine::{Addressing, EndReason, Incoming, Inherited, Parties};
 use super::metrics::{self, PassedOver};
-use super::recent::{CallKey, Early, Over};
+use super::past::{Orphan, Past};
+use super::recent::{CallKey, Early, Latest};
 use super::task::{self, Delivery, Surroundings};
 use crate::call::Calls;
 use crate::ports::Homeserver;
@@ -26,6 +28,10 @@ const MAX_CALLS_PER_ROOM: usize = 32;
 const MAX_CALLS: usize = 512;
 /// Events that may wait for one call.
 const QUEUE: usize = 64;
+/// Calls that are remembered as over.
+const MAX_OVER: usize = 512;
+/// Events that are remembered as dealt with: those that the homeserver may still repeat.
+const MAX_HANDLED: usize = 8192;
 
 /// Who this bridge is in calls.
 #[derive(Debug, Clone)]
@@ -43,7 +49,10 @@ pub struct Switchboard {
     identity: Identity,
     surroundings: Surroundings,
     live: HashMap<CallKey, Live>,
-    over: Over,
+    /// A repeated invite does not bring these back.
+    over: Latest<CallKey>,
+    /// What a timeline showed comes again as it happened, and so does all that an earlier run did not acknowledge.
+    handled: Latest<OwnedEventId>,
     early: Early,
     ends: FuturesUnordered<BoxFuture<'static, (CallKey, Result<(), TaskEnd>)>>,
 }
@@ -72,7 +81,8 @@ impl Switchboard {
                 port,
             },
             live: HashMap::new(),
-            over: Over::default(),
+            over: Latest::new(MAX_OVER),
+            handled: Latest::new(MAX_HANDLED),
             early: Early::default(),
             ends: FuturesUnordered::new(),
         }
@@ -94,19 +104,20 @@ impl Switchboard {
         }
     }
 
-    /// Takes a room's recent past, oldest first, at start or after the homeserver was away: invites that are
-    /// still alive are answered, and calls that an earlier run of this bridge had answered are hung up.
+    /// Takes a room's recent past, oldest first, at start or after the homeserver was away: invites that are still
+    /// alive are answered, and calls that an earlier run of this bridge had answered are taken over. Those of which
+    /// too little is left are hung up.
     pub fn catch_up(&mut self, events: &[RoomEvent]) {
         let past = Past::read(&self.identity, events);
         for event in events {
-            if past.concerns_open_call(event) {
+            if past.is_ringing(event) {
                 self.handle(event);
+            } else if !self.is_live(event) {
+                self.handled.add(event.event_id.clone());
             }
         }
-        for (room, call_id) in past.abandoned() {
-            if !self.live.keys().any(|key| key.room == *room && key.call_id == *call_id) {
-                self.hang_up_abandoned(room.clone(), call_id.clone());
-            }
+        for orphan in past.orphans() {
+            self.adopt(orphan, events);
         }
     }
 
@@ -135,6 +146,9 @@ impl Switchboard {
     fn on_call_event(&mut self, event: &RoomEvent) {
         if event.sender == self.identity.user_id || event.sender == self.identity.peer {
             return metrics::passed_over(PassedOver::Own);
+        }
+        if !self.handled.add(event.event_id.clone()) {
+            return metrics::passed_over(PassedOver::Duplicate);
         }
         match CallEvent::from_json(&event.kind, &event.content) {
             Ok(Some(call_event)) => {
@@ -169,30 +183,34 @@ impl Switchboard {
             event,
         };
         match self.live.get(&key) {
-            Some(live) => deliver(live, delivery),
-            None => self.on_early(key, delivery),
+            Some(live) => live.deliver(delivery),
+            None => self.on_early(key, &room_event.event_id, delivery),
         }
     }
 
     /// An event without a call: from somebody else than the caller, late, or before its invite.
-    fn on_early(&mut self, key: CallKey, delivery: Delivery) {
-        if self.over.contains(&key) || self.is_others_call(&key) {
+    fn on_early(&mut self, key: CallKey, event_id: &EventId, delivery: Delivery) {
+        if self.over.contains(&key) || self.has_call(&key.room, &key.call_id) {
             metrics::passed_over(PassedOver::NoCall);
         } else {
-            self.early.add(Instant::now(), key, delivery);
+            self.early.add(Instant::now(), key, event_id.to_owned(), delivery);
         }
     }
 
-    fn is_others_call(&self, key: &CallKey) -> bool {
-        let same = |live: &CallKey| live.room == key.room && live.call_id == key.call_id;
-        self.live.keys().any(same)
+    fn has_call(&self, room: &RoomId, call_id: &str) -> bool {
+        self.live
+            .keys()
+            .any(|live| live.room == room && live.call_id == call_id)
+    }
+
+    fn is_live(&self, event: &RoomEvent) -> bool {
+        let call_id = event.content.get("call_id").and_then(serde_json::Value::as_str);
+        call_id.is_some_and(|call_id| self.has_call(&event.room_id, call_id))
     }
 
     fn on_invite(&mut self, key: CallKey, caller: Caller, invite: Invite, age: Duration) {
-        let addressing = match invite.invitee.as_deref() {
-            None => Addressing::Everyone,
-            Some(user) if user == self.identity.user_id.as_str() => Addressing::Bot,
-            Some(_) => return metrics::passed_over(PassedOver::ForOthers),
+        let Some(addressing) = Addressing::of(invite.invitee.as_deref(), &self.identity.user_id) else {
+            return metrics::passed_over(PassedOver::ForOthers);
         };
         if age >= invite.lifetime {
             return metrics::passed_over(PassedOver::Expired);
@@ -204,17 +222,15 @@ impl Switchboard {
         if self.is_full(&key.room) {
             return metrics::passed_over(PassedOver::TooManyCalls);
         }
-        let incoming = Incoming {
-            sender: key.caller.to_string(),
-            own_party: self.identity.party_id.clone(),
-            addressing,
+        let parties = Parties {
             call_id: key.call_id.clone(),
+            caller: key.caller.to_string(),
             party_id: caller.party_id,
             version: caller.version,
-            invite,
-            age,
+            addressing,
+            own_party: self.identity.party_id.clone(),
         };
-        self.start(key, incoming);
+        self.ring(key, Incoming { parties, invite, age });
     }
 
     /// A device that calls anew has lost its earlier call, by a page that was loaded again, say.
@@ -222,7 +238,7 @@ impl Switchboard {
         for (other, live) in &self.live {
             let same_device = other.room == key.room && other.caller == key.caller && live.party_id == caller.party_id;
             if same_device {
-                deliver(live, Delivery::HangUp(EndReason::Superseded));
+                live.deliver(Delivery::HangUp(EndReason::Superseded));
             }
         }
     }
@@ -232,16 +248,42 @@ impl Switchboard {
         self.live.len() >= MAX_CALLS || in_room >= MAX_CALLS_PER_ROOM
     }
 
-    fn start(&mut self, key: CallKey, incoming: Incoming) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let live = Live {
-            party_id: incoming.party_id.clone(),
-            deliveries: sender,
-        };
-        for delivery in self.early.take(Instant::now(), &key) {
-            deliver(&live, delivery);
+    fn ring(&mut self, key: CallKey, incoming: Incoming) {
+        let (live, receiver) = Live::new(incoming.parties.party_id.clone());
+        for (_, delivery) in self.early.take(Instant::now(), &key) {
+            live.deliver(delivery);
         }
         let call = task::run(self.surroundings.clone(), key.room.clone(), incoming, receiver);
+        self.start(key, live, call);
+    }
+
+    /// Goes on with a call of an earlier run, or hangs it up where that cannot be. A call that this run has ended
+    /// without being able to say so is hung up too.
+    fn adopt(&mut self, orphan: Orphan, past: &[RoomEvent]) {
+        if self.has_call(&orphan.room, &orphan.call_id) {
+            return;
+        }
+        match orphan.inherited {
+            Some((key, inherited)) if !self.over.contains(&key) && !self.is_full(&key.room) => {
+                self.take_over(key, inherited, past);
+            }
+            _ => self.hang_up_abandoned(orphan.room, orphan.call_id),
+        }
+    }
+
+    fn take_over(&mut self, key: CallKey, inherited: Inherited, past: &[RoomEvent]) {
+        let (live, receiver) = Live::new(inherited.parties.party_id.clone());
+        let known: HashSet<&EventId> = past.iter().map(|event| &*event.event_id).collect();
+        for (event_id, delivery) in self.early.take(Instant::now(), &key) {
+            if !known.contains(&*event_id) {
+                live.deliver(delivery);
+            }
+        }
+        let call = task::take_over(self.surroundings.clone(), key.room.clone(), inherited, receiver);
+        self.start(key, live, call);
+    }
+
+    fn start(&mut self, key: CallKey, live: Live, call: impl Future<Output = ()> + Send + 'static) {
         let task = supervise::spawn("voip.call", &key.room, call);
         self.live.insert(key.clone(), live);
         self.ends.push(Box::pin(ended(key, task)));
@@ -251,9 +293,9 @@ impl Switchboard {
         let bot_left = user == self.identity.user_id.as_str();
         for (key, live) in self.live.iter().filter(|(key, _)| key.room == room) {
             if bot_left {
-                deliver(live, Delivery::HangUp(EndReason::Stopping));
+                live.deliver(Delivery::HangUp(EndReason::Stopping));
             } else if key.caller.as_str() == user {
-                deliver(live, Delivery::MemberLeft);
+                live.deliver(Delivery::MemberLeft);
             }
         }
     }
@@ -294,74 +336,20 @@ struct Caller {
     version: Version,
 }
 
-fn deliver(live: &Live, delivery: Delivery) {
-    if live.deliveries.try_send(delivery).is_err() {
-        metrics::passed_over(PassedOver::Full);
+impl Live {
+    fn new(party_id: Option<String>) -> (Self, mpsc::Receiver<Delivery>) {
+        let (deliveries, receiver) = mpsc::channel(QUEUE);
+        (Self { party_id, deliveries }, receiver)
+    }
+
+    fn deliver(&self, delivery: Delivery) {
+        if self.deliveries.try_send(delivery).is_err() {
+            metrics::passed_over(PassedOver::Full);
+        }
     }
 }
 
 async fn ended(key: CallKey, task: Task<()>) -> (CallKey, Result<(), TaskEnd>) {
     let end = task.join().await;
     (key, end)
-}
-
-/// What a stretch of a room's timeline says about its calls.
-#[derive(Default)]
-struct Past {
-    callers: HashMap<RoomCall, OwnedUserId>,
-    /// Calls that were ended, or that went to another callee.
-    over: HashSet<RoomCall>,
-    /// Calls that this bridge has answered.
-    answered: HashSet<RoomCall>,
-}
-
-/// A room and the id of a call in it.
-type RoomCall = (OwnedRoomId, String);
-
-impl Past {
-    fn read(identity: &Identity, events: &[RoomEvent]) -> Self {
-        let mut past = Self::default();
-        for event in events {
-            if let Ok(Some(call)) = CallEvent::from_json(&event.kind, &event.content) {
-                past.add(identity, event, call);
-            }
-        }
-        past
-    }
-
-    fn add(&mut self, identity: &Identity, event: &RoomEvent, call: CallEvent) {
-        let key = (event.room_id.clone(), call.call_id);
-        let own = event.sender == identity.user_id;
-        let of_caller = self.callers.get(&key).is_none_or(|caller| *caller == event.sender);
-        let over = match call.body {
-            Body::Invite(_) => {
-                self.callers.entry(key).or_insert_with(|| event.sender.clone());
-                return;
-            }
-            Body::Answer { .. } if own => {
-                self.answered.insert(key);
-                return;
-            }
-            // Clients end a call for everybody when anybody rejects it.
-            Body::Reject { .. } => true,
-            Body::Hangup { .. } => own || of_caller,
-            Body::SelectAnswer { selected } => of_caller && selected.as_ref() != Some(&identity.party_id),
-            _ => false,
-        };
-        if over {
-            self.over.insert(key);
-        }
-    }
-
-    fn concerns_open_call(&self, event: &RoomEvent) -> bool {
-        let Some(call_id) = event.content.get("call_id").and_then(serde_json::Value::as_str) else {
-            return false;
-        };
-        let key = (event.room_id.clone(), call_id.to_owned());
-        !self.over.contains(&key) && !self.answered.contains(&key)
-    }
-
-    fn abandoned(&self) -> impl Iterator<Item = &RoomCall> {
-        self.answered.difference(&self.over)
-    }
 }

@@ -8,14 +8,16 @@ use bridge_kit::matrix::OwnedRoomId;
 use tokio::sync::mpsc;
 
 use super::event::{CallEvent, IceCandidate};
-use super::machine::{Action, ChannelEnd, Description, EndReason, Incoming, Input, Machine, MediaFailure, Trouble};
+use super::machine::{
+    Action, ChannelEnd, Description, EndReason, Incoming, Inherited, Input, Machine, MediaFailure, Trouble,
+};
 use super::metrics::{self, Counted};
 use super::outbox::Outbox;
 use super::voice::{IntoRoom, OutOfRoom};
 use crate::call::{Calls, ChannelState, Ended, Participation};
 use crate::notice::Notice;
 use crate::ports::{Admission, Homeserver};
-use crate::webrtc::{Connection, ConnectionEvent, Failure, LocalAnswer, OfferError, Port};
+use crate::webrtc::{Connection, ConnectionEvent, DescriptionError, Failure, LocalDescription, Port};
 
 /// How participants that come this way are called on status pages.
 const KIND: &str = "voip";
@@ -79,23 +81,29 @@ pub(super) async fn run(
     let rung = Instant::now();
     let admission = surroundings.homeserver.admit(&room).await;
     incoming.age += rung.elapsed();
-    let mut outbox = Outbox::new(room.clone(), surroundings.homeserver.clone());
     let (machine, actions) = Machine::ring(Instant::now(), incoming);
+    let mut task = CallTask::new(surroundings, room, machine, deliveries, counted);
     if let Some(notice) = turned_away(admission) {
         // A new outbox has room for one letter.
-        let _ = outbox.notify(notice);
+        let _ = task.outbox.notify(notice);
     }
-    let task = CallTask {
-        surroundings,
-        room,
-        machine,
-        deliveries,
-        outbox,
-        participation: None,
-        connection: None,
-        _counted: counted,
-    };
     task.run(admission, actions).await;
+}
+
+/// Runs one call that an earlier run of the bridge had answered, to its end.
+pub(super) async fn take_over(
+    surroundings: Surroundings,
+    room: OwnedRoomId,
+    inherited: Inherited,
+    deliveries: mpsc::Receiver<Delivery>,
+) {
+    let counted = Counted::new();
+    metrics::taken_over();
+    tracing::info!("a VoIP call of an earlier run is taken over");
+    let (machine, actions) = Machine::take_over(Instant::now(), inherited);
+    let task = CallTask::new(surroundings, room, machine, deliveries, counted);
+    // Its room was found to be bridged when its past was read.
+    task.run(Admission::Bridged, actions).await;
 }
 
 fn turned_away(admission: Admission) -> Option<Notice> {
@@ -107,6 +115,26 @@ fn turned_away(admission: Admission) -> Option<Notice> {
 }
 
 impl CallTask {
+    fn new(
+        surroundings: Surroundings,
+        room: OwnedRoomId,
+        machine: Machine,
+        deliveries: mpsc::Receiver<Delivery>,
+        counted: Counted,
+    ) -> Self {
+        let outbox = Outbox::new(room.clone(), surroundings.homeserver.clone());
+        Self {
+            surroundings,
+            room,
+            machine,
+            deliveries,
+            outbox,
+            participation: None,
+            connection: None,
+            _counted: counted,
+        }
+    }
+
     async fn run(mut self, admission: Admission, actions: Vec<Action>) {
         if admission == Admission::Bridged {
             self.perform(actions);
@@ -173,6 +201,9 @@ impl CallTask {
             Action::AskChannel => self.ask_channel(),
             Action::Accept { sdp } => Some(self.accept(&sdp)),
             Action::Renegotiate { sdp } => Some(self.renegotiate(&sdp)),
+            Action::Resume { ours } => self.resume(&ours),
+            Action::Propose { theirs } => Some(self.propose(&theirs)),
+            Action::Conclude { sdp } => self.conclude(&sdp),
             Action::AddCandidates(list) => self.add_candidates(&list),
             Action::Send(event) => self.outbox.send(event).err().map(|_| Input::SendFailed),
             Action::Muted(muted) => self.show_muted(muted),
@@ -202,24 +233,38 @@ impl CallTask {
         }
     }
 
-    /// Makes the WebRTC session, with the voice of the room at its other end.
-    fn accept(&mut self, offer: &str) -> Input {
-        let Some(participation) = &mut self.participation else {
-            return Input::Unusable;
-        };
+    /// A new WebRTC session, with the voice of the room at its other end.
+    fn connect(&mut self) -> Option<Connection> {
+        let participation = self.participation.as_mut()?;
         let (sink, spoken) = OutOfRoom::new();
         let source = participation.attach(Box::new(sink));
-        let mut connection = Connection::new(&self.surroundings.port, spoken, Box::new(IntoRoom(source)));
-        let answer = connection.accept(offer);
-        self.connection = Some(connection);
-        described(answer)
+        let ear = Box::new(IntoRoom(source));
+        Some(Connection::new(&self.surroundings.port, spoken, ear))
+    }
+
+    fn accept(&mut self, offer: &str) -> Input {
+        self.connection = self.connect();
+        self.renegotiate(offer)
     }
 
     fn renegotiate(&mut self, offer: &str) -> Input {
-        match &mut self.connection {
-            Some(connection) => described(connection.accept(offer)),
-            None => Input::Unusable,
-        }
+        let connection = self.connection.as_mut();
+        connection.map_or(Input::Unusable, |connection| described(connection.accept(offer)))
+    }
+
+    fn resume(&mut self, ours: &str) -> Option<Input> {
+        self.connection = Some(self.connect()?.under_stream_of(ours));
+        None
+    }
+
+    fn propose(&mut self, theirs: &str) -> Input {
+        let connection = self.connection.as_mut();
+        connection.map_or(Input::Unusable, |connection| proposed(connection.propose(theirs)))
+    }
+
+    fn conclude(&mut self, answer: &str) -> Option<Input> {
+        let concluded = self.connection.as_mut()?.conclude(answer);
+        concluded.err().map(|error| unusable(&error))
     }
 
     fn add_candidates(&mut self, list: &[IceCandidate]) -> Option<Input> {
@@ -240,14 +285,23 @@ impl CallTask {
     }
 }
 
-fn described(answer: Result<LocalAnswer, OfferError>) -> Input {
+fn described(answer: Result<LocalDescription, DescriptionError>) -> Input {
     match answer {
-        Ok(LocalAnswer { sdp, stream_id }) => Input::Described(Description { sdp, stream_id }),
-        Err(error) => {
-            tracing::debug!(%error, "an offer cannot be answered");
-            Input::Unusable
-        }
+        Ok(LocalDescription { sdp, stream_id }) => Input::Described(Description { sdp, stream_id }),
+        Err(error) => unusable(&error),
     }
+}
+
+fn proposed(offer: Result<LocalDescription, DescriptionError>) -> Input {
+    match offer {
+        Ok(LocalDescription { sdp, stream_id }) => Input::Proposed(Description { sdp, stream_id }),
+        Err(error) => unusable(&error),
+    }
+}
+
+fn unusable(error: &DescriptionError) -> Input {
+    tracing::debug!(%error, "a description of a caller's cannot be used");
+    Input::Unusable
 }
 
 fn channel_input(state: ChannelState) -> Option<Input> {

@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use rand::distr::{Alphanumeric, SampleString};
-use str0m::change::SdpOffer;
-use str0m::format::Codec;
+use str0m::change::SdpPendingOffer;
 use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite};
@@ -18,7 +16,7 @@ use super::candidates::Candidates;
 use super::departures::Departures;
 use super::port::{Datagram, Line, Port};
 use super::profile::{level_of, new_rtc};
-use super::sdp::{self, StreamIds};
+use super::sdp::StreamIds;
 use super::{Ear, HeardPacket, SpokenPacket, metrics};
 
 /// Deadlines that str0m may set to "at once" in a row before the task takes its turn elsewhere.
@@ -46,37 +44,19 @@ pub enum Failure {
     PortClosed,
 }
 
-/// Why an offer cannot be answered.
-#[derive(Debug, thiserror::Error)]
-pub enum OfferError {
-    /// It is no session description, or one that breaks the rules.
-    #[error("the offer cannot be read: {0}")]
-    Unreadable(String),
-    /// It has no audio in Opus.
-    #[error("the offer has no Opus audio")]
-    NoAudio,
-}
-
-/// The answer to an offer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalAnswer {
-    /// The session description, with all our candidates in it.
-    pub sdp: String,
-    /// The id of our stream in it.
-    pub stream_id: String,
-}
-
 /// A WebRTC session with one peer. It makes progress only while [`Connection::next`] is awaited.
 pub struct Connection {
-    rtc: Box<Rtc>,
-    line: Line,
+    pub(super) rtc: Box<Rtc>,
+    pub(super) line: Line,
     spoken: mpsc::Receiver<SpokenPacket>,
     ear: Box<dyn Ear>,
-    audio: Option<AudioLine>,
-    candidates: Candidates,
+    pub(super) audio: Option<AudioLine>,
+    /// Our offer that the peer has not answered yet.
+    pub(super) offered: Option<SdpPendingOffer>,
+    pub(super) candidates: Candidates,
     arrivals: Arrivals,
     departures: Departures,
-    ids: StreamIds,
+    pub(super) ids: StreamIds,
     deadline: Instant,
     connected: bool,
     failed: bool,
@@ -85,9 +65,9 @@ pub struct Connection {
 
 /// Where in the session the voice is.
 #[derive(Debug, Clone, Copy)]
-struct AudioLine {
-    mid: Mid,
-    pt: Pt,
+pub(super) struct AudioLine {
+    pub(super) mid: Mid,
+    pub(super) pt: Pt,
 }
 
 /// What a connection waits for.
@@ -125,48 +105,15 @@ impl Connection {
             spoken,
             ear,
             audio: None,
+            offered: None,
             candidates: Candidates::default(),
             arrivals: Arrivals::default(),
             departures: Departures::new(&mut rng),
-            ids: StreamIds {
-                stream: Alphanumeric.sample_string(&mut rng, 24),
-                track: Alphanumeric.sample_string(&mut rng, 24),
-            },
+            ids: StreamIds::random(&mut rng),
             deadline: now,
             connected: false,
             failed: false,
             events: VecDeque::new(),
-        }
-    }
-
-    /// Answers an offer: the first, or a later one (ICE restart, hold, another direction).
-    ///
-    /// After an error on a later one the session goes on as it was agreed before.
-    pub fn accept(&mut self, offer: &str) -> Result<LocalAnswer, OfferError> {
-        let (offer, candidates) = sdp::split_candidates(offer);
-        let offer = SdpOffer::from_sdp_string(&offer).map_err(unreadable)?;
-        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(unreadable)?;
-        self.run();
-        let answer = answer.to_sdp_string();
-        if self.audio.is_none() {
-            self.audio = Some(self.find_audio(&answer).ok_or(OfferError::NoAudio)?);
-        }
-        let ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
-        self.line.claim(&ufrag);
-        for line in candidates {
-            self.add_candidate(line);
-        }
-        Ok(LocalAnswer {
-            sdp: sdp::finish_answer(&answer, &self.ids),
-            stream_id: self.ids.stream.clone(),
-        })
-    }
-
-    /// Adds one of the peer's candidates; one that cannot be used is counted and skipped.
-    pub fn add_candidate(&mut self, line: &str) {
-        if let Some(candidate) = self.candidates.read(line) {
-            self.rtc.add_remote_candidate(candidate);
-            self.run();
         }
     }
 
@@ -251,7 +198,7 @@ impl Connection {
     }
 
     /// Drains str0m, and gives it the deadlines that are already due.
-    fn run(&mut self) {
+    pub(super) fn run(&mut self) {
         for _ in 0..MAX_TURNS {
             self.drain();
             let now = Instant::now();
@@ -328,20 +275,6 @@ impl Connection {
         });
     }
 
-    /// The first section in which both ends have Opus.
-    fn find_audio(&self, answer: &str) -> Option<AudioLine> {
-        sdp::audio_mids(answer).find_map(|mid| self.audio_line(Mid::from(mid)))
-    }
-
-    fn audio_line(&self, mid: Mid) -> Option<AudioLine> {
-        let agreed = self.rtc.media(mid)?.remote_pts();
-        let opus = self
-            .rtc
-            .codec_config()
-            .find(|params| params.spec().codec == Codec::Opus && agreed.contains(&params.pt()))?;
-        Some(AudioLine { mid, pt: opus.pt() })
-    }
-
     /// Only a failed handshake ends a session: any other complaint is about one datagram.
     fn on_error(&mut self, error: &RtcError) {
         metrics::error("input");
@@ -367,8 +300,4 @@ impl Drop for Connection {
             self.drain();
         }
     }
-}
-
-fn unreadable(error: impl fmt::Display) -> OfferError {
-    OfferError::Unreadable(error.to_string())
 }

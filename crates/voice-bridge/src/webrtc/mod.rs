@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod departures;
 mod metrics;
+mod negotiation;
 mod port;
 mod profile;
 mod sdp;
@@ -21,8 +22,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::config::WebRtc;
-pub use self::connection::{Connection, ConnectionEvent, Failure, LocalAnswer, OfferError};
+pub use self::connection::{Connection, ConnectionEvent, Failure};
 pub use self::metrics::describe;
+pub use self::negotiation::{DescriptionError, LocalDescription};
 pub use self::port::{Port, PortError};
 
 /// One Opus packet that the peer sent.

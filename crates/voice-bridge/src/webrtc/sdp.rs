@@ -1,4 +1,10 @@
-//! What browsers and matrix-js-sdk need in an answer and str0m does not write, and what str0m cannot read in an offer.
+//! What browsers and matrix-js-sdk need in a description and str0m does not write, and what str0m cannot read in one.
+
+use rand::Rng;
+use rand::distr::{Alphanumeric, SampleString};
+
+/// Characters of an id that is made up.
+const ID_LENGTH: usize = 24;
 
 /// The ids under which our stream goes out, chosen anew for each call.
 ///
@@ -10,11 +16,34 @@ pub(super) struct StreamIds {
     pub(super) track: String,
 }
 
-/// An offer without its candidate lines, and those lines.
+impl StreamIds {
+    pub(super) fn random(rng: &mut impl Rng) -> Self {
+        Self {
+            stream: Alphanumeric.sample_string(rng, ID_LENGTH),
+            track: Alphanumeric.sample_string(rng, ID_LENGTH),
+        }
+    }
+
+    /// The ids of the first audio stream in a description.
+    pub(super) fn of(sdp: &str) -> Option<Self> {
+        let audio = sdp
+            .split("\nm=")
+            .skip(1)
+            .find(|section| section.starts_with("audio "))?;
+        let msid = audio.lines().find_map(|line| line.strip_prefix("a=msid:"))?;
+        let (stream, track) = msid.trim_end().split_once(' ')?;
+        Some(Self {
+            stream: stream.to_owned(),
+            track: track.to_owned(),
+        })
+    }
+}
+
+/// A description without its candidate lines, and those lines.
 ///
-/// They are taken out because one that cannot be parsed (`*.local`) would spoil the whole offer.
-pub(super) fn split_candidates(offer: &str) -> (String, Vec<&str>) {
-    let (candidates, rest): (Vec<&str>, Vec<&str>) = offer
+/// They are taken out because one that cannot be parsed (`*.local`) would spoil the whole description.
+pub(super) fn split_candidates(sdp: &str) -> (String, Vec<&str>) {
+    let (candidates, rest): (Vec<&str>, Vec<&str>) = sdp
         .lines()
         .map(str::trim_end)
         .filter(|line| !line.is_empty() && *line != "a=end-of-candidates")
@@ -30,12 +59,12 @@ pub(super) fn audio_mids(sdp: &str) -> impl Iterator<Item = &str> {
         .filter_map(|section| section.lines().find_map(|line| line.strip_prefix("a=mid:")))
 }
 
-/// Turns str0m's answer into the one that is sent: our own ids on the audio, 20 ms packets asked for,
+/// Turns str0m's description into the one that is sent: our own ids on the audio, 20 ms packets asked for,
 /// and no media where we have none to give (video).
-pub(super) fn finish_answer(answer: &str, ids: &StreamIds) -> String {
+pub(super) fn finish(sdp: &str, ids: &StreamIds) -> String {
     let mut lines = Vec::new();
     let mut section = Section::Session;
-    for line in answer.lines().map(str::trim_end) {
+    for line in sdp.lines().map(str::trim_end) {
         if let Some(media) = line.strip_prefix("m=") {
             section = Section::of(media);
         }
@@ -133,7 +162,7 @@ mod tests {
             stream: "ours".into(),
             track: "ourtrack".into(),
         };
-        let answer = finish_answer(ANSWER, &ids);
+        let answer = finish(ANSWER, &ids);
         assert!(answer.ends_with("\r\n"));
         answer.lines().map(str::to_owned).collect()
     }
@@ -149,6 +178,20 @@ mod tests {
             "a=ssrc:42 cname:x",
         ] {
             assert!(lines.iter().any(|line| line == wanted), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn b14_the_ids_of_a_description_can_be_kept() {
+        let finished = finished().join("\r\n");
+        let ids = StreamIds::of(&finished).expect("ids");
+        assert_eq!((ids.stream.as_str(), ids.track.as_str()), ("ours", "ourtrack"));
+        for nothing in [
+            "",
+            "v=0\r\nm=video 9 X 96\r\na=msid:a b\r\n",
+            "v=0\r\nm=audio 9 X 1\r\na=msid:a\r\n",
+        ] {
+            assert_eq!(StreamIds::of(nothing), None);
         }
     }
 

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::config::DtlsCert;
+use str0m::crypto::from_feature_flags;
 use str0m::media::{Direction, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
@@ -26,6 +28,7 @@ pub(crate) struct Said {
 
 pub(crate) struct Caller {
     rtc: Box<Rtc>,
+    certificate: DtlsCert,
     socket: UdpSocket,
     address: SocketAddr,
     pub(crate) mid: Mid,
@@ -38,18 +41,31 @@ impl Caller {
     pub(crate) async fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("socket");
         let address = socket.local_addr().expect("address");
-        let now = Instant::now();
-        let mut rtc = Box::new(Rtc::builder().set_rtp_mode(true).build(now));
-        rtc.add_local_candidate(Candidate::host(address, "udp").expect("candidate"));
+        let certificate = from_feature_flags().dtls_provider.generate_certificate();
+        let certificate = certificate.expect("certificate");
         Self {
-            rtc,
+            rtc: session(&certificate, address),
+            certificate,
             socket,
             address,
             mid: Mid::new(),
             pending: None,
-            deadline: now,
+            deadline: Instant::now(),
             heard: Vec::new(),
         }
+    }
+
+    /// Answers the offer of a bridge that takes over, as a browser does: on the same sections, under the same
+    /// certificate, and again as the one who connects.
+    ///
+    /// A browser begins DTLS anew within its session. str0m cannot, so the session itself is a new one here.
+    pub(crate) fn answer_anew(&mut self, offer: &str) -> String {
+        self.rtc = session(&self.certificate, self.address);
+        let offer = offer.replace("a=setup:actpass", "a=setup:passive");
+        let offer = SdpOffer::from_sdp_string(&offer).expect("readable offer");
+        let answer = self.rtc.sdp_api().accept_offer(offer).expect("acceptable offer");
+        self.deadline = Instant::now();
+        answer.to_sdp_string()
     }
 
     /// An offer of one microphone, and of a camera if asked for.
@@ -171,6 +187,13 @@ impl Caller {
             }
         }
     }
+}
+
+fn session(certificate: &DtlsCert, address: SocketAddr) -> Box<Rtc> {
+    let config = Rtc::builder().set_rtp_mode(true).set_dtls_cert(certificate.clone());
+    let mut rtc = Box::new(config.build(Instant::now()));
+    rtc.add_local_candidate(Candidate::host(address, "udp").expect("candidate"));
+    rtc
 }
 
 /// Speech that can be told apart by its bytes, with a hole in sequence and time after the tenth packet.

@@ -38,7 +38,10 @@ struct Pair {
     events: Vec<ConnectionEvent>,
     mouth: mpsc::Sender<SpokenPacket>,
     heard: Heard,
-    answer: LocalAnswer,
+    /// What the caller described last.
+    theirs: String,
+    /// What the connection described last.
+    answer: LocalDescription,
     /// Sequence numbers that have been used: SRTP drops what comes twice.
     used: u64,
 }
@@ -57,7 +60,8 @@ impl Pair {
         let (mouth, spoken) = mpsc::channel(256);
         let heard = Heard::default();
         let mut connection = Connection::new(port, spoken, Box::new(heard.clone()));
-        let answer = connection.accept(&caller.offer(camera)).expect("answer");
+        let theirs = caller.offer(camera);
+        let answer = connection.accept(&theirs).expect("answer");
         caller.accept(&answer.sdp);
         Self {
             caller,
@@ -65,6 +69,7 @@ impl Pair {
             events: Vec::new(),
             mouth,
             heard,
+            theirs,
             answer,
             used: 0,
         }
@@ -74,6 +79,16 @@ impl Pair {
         let mut pair = Self::offered(port, true).await;
         pair.run_until(Pair::is_connected).await;
         pair
+    }
+
+    /// Puts a connection that knows nothing but the last descriptions in the place of the present one, which is
+    /// returned: as after a crash it says no goodbye.
+    fn lose_connection(&mut self, port: &Port) -> Connection {
+        let (mouth, spoken) = mpsc::channel(256);
+        let connection = Connection::new(port, spoken, Box::new(self.heard.clone())).under_stream_of(&self.answer.sdp);
+        self.mouth = mouth;
+        self.events.clear();
+        std::mem::replace(&mut self.connection, connection)
     }
 
     fn is_connected(&self) -> bool {
@@ -201,10 +216,6 @@ async fn b2_an_ice_restart_keeps_the_voice_and_the_mid() {
 
     let offer = pair.caller.offer_restart();
     let answer = pair.connection.accept(&offer).expect("answer");
-    let line = |sdp: &str, start: &str| {
-        let found = sdp.lines().find(|line| line.starts_with(start));
-        found.map(str::to_owned).expect("line")
-    };
     let first = pair.answer.sdp.clone();
     assert_ne!(line(&first, "a=ice-ufrag:"), line(&answer.sdp, "a=ice-ufrag:"));
     for same in ["a=mid:", "a=msid:", "a=setup:passive", "a=fingerprint:"] {
@@ -214,6 +225,68 @@ async fn b2_an_ice_restart_keeps_the_voice_and_the_mid() {
     assert!(!pair.caller.is_connected());
     pair.run_until(|pair| pair.caller.is_connected()).await;
     pair.check_voice().await;
+}
+
+#[tokio::test]
+async fn b14_a_connection_is_taken_over_from_the_last_descriptions_alone() {
+    let first = port().await;
+    let mut pair = Pair::connected(&first).await;
+    pair.check_voice().await;
+    // The second time, the caller's last description is an answer and ours an offer.
+    for _ in 0..2 {
+        let another = port().await;
+        let lost = pair.lose_connection(&another);
+        let offer = pair.connection.propose(&pair.theirs).expect("offer");
+        for same in ["a=mid:", "a=msid:"] {
+            assert_eq!(line(&pair.answer.sdp, same), line(&offer.sdp, same));
+        }
+        for other in ["a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=ssrc:"] {
+            assert_ne!(line(&pair.answer.sdp, other), line(&offer.sdp, other));
+        }
+        assert_eq!(line(&offer.sdp, "a=setup:"), "a=setup:actpass");
+        assert_eq!(offer.stream_id, pair.answer.stream_id);
+
+        pair.theirs = pair.caller.answer_anew(&offer.sdp);
+        pair.answer = offer;
+        pair.connection.conclude(&pair.theirs).expect("answer");
+        pair.run_until(Pair::is_connected).await;
+        pair.check_voice().await;
+        drop(lost);
+    }
+}
+
+#[tokio::test]
+async fn b14_a_held_call_is_taken_over_as_held() {
+    let first = port().await;
+    let mut pair = Pair::connected(&first).await;
+    pair.theirs = pair.caller.offer_direction(Direction::SendOnly);
+    pair.answer = pair.connection.accept(&pair.theirs).expect("answer");
+    let another = port().await;
+    let _lost = pair.lose_connection(&another);
+    let offer = pair.connection.propose(&pair.theirs).expect("offer");
+    let audio = offer.sdp.split("m=video").next().expect("section");
+    assert!(audio.contains("a=recvonly"), "{audio}");
+}
+
+#[tokio::test]
+async fn b14_an_offer_of_ours_gives_way_to_the_callers() {
+    let first = port().await;
+    let mut pair = Pair::connected(&first).await;
+    let another = port().await;
+    let _lost = pair.lose_connection(&another);
+    let ours = pair.connection.propose(&pair.theirs).expect("offer");
+    let answer = pair.connection.accept(&pair.caller.offer_restart()).expect("answer");
+    assert_ne!(line(&ours.sdp, "a=ice-ufrag:"), line(&answer.sdp, "a=ice-ufrag:"));
+    assert_eq!(line(&answer.sdp, "a=setup:"), "a=setup:passive");
+    let late = pair.caller.answer_anew(&ours.sdp);
+    let refused = pair.connection.conclude(&late);
+    assert!(matches!(refused, Err(DescriptionError::NoOffer)), "{refused:?}");
+}
+
+/// The first line of a description that starts in a certain way.
+fn line(sdp: &str, start: &str) -> String {
+    let found = sdp.lines().find(|line| line.starts_with(start));
+    found.map(str::to_owned).expect("line")
 }
 
 #[tokio::test]
@@ -250,7 +323,8 @@ async fn b2_trickled_candidates_connect_and_local_names_do_not_hurt() {
         })
         .collect();
     assert!(offer.iter().any(|line| line == hidden));
-    let answer = connection.accept(&offer.join("\r\n")).expect("answer");
+    let theirs = offer.join("\r\n");
+    let answer = connection.accept(&theirs).expect("answer");
     caller.accept(&answer.sdp);
     connection.add_candidate("");
     connection.add_candidate(&caller.candidate());
@@ -260,6 +334,7 @@ async fn b2_trickled_candidates_connect_and_local_names_do_not_hurt() {
         events: Vec::new(),
         mouth,
         heard,
+        theirs,
         answer,
         used: 0,
     };
@@ -313,6 +388,7 @@ async fn offers_that_cannot_be_answered_are_errors() {
         let (_, spoken) = mpsc::channel(1);
         let mut connection = Connection::new(&port, spoken, Box::new(Heard::default()));
         assert!(connection.accept(&offer).is_err(), "{offer}");
+        assert!(connection.propose(&offer).is_err(), "{offer}");
     }
     assert_eq!(port.lines(), 0);
 }

@@ -58,13 +58,13 @@ impl Answered {
             }
             Input::MemberLeft => State::end(EndReason::MemberLeft, actions),
             Input::SendFailed => State::end(EndReason::SendFailed, actions),
-            Input::Timeout | Input::ChannelOpen => State::Answered(self),
+            Input::Timeout | Input::ChannelOpen | Input::Proposed(_) => State::Answered(self),
         }
     }
 
     /// Version 0 callers choose nobody; for others both must have happened.
     fn advance(self, dialog: &Dialog) -> State {
-        if self.connected && (self.selected || dialog.version == Version::Zero) {
+        if self.connected && (self.selected || dialog.parties.version == Version::Zero) {
             State::Established(Established::new())
         } else {
             State::Answered(self)
@@ -77,7 +77,7 @@ impl Answered {
         if self.connected {
             return State::Established(Established::new());
         }
-        if self.selected || dialog.addressing == Addressing::Bot {
+        if self.selected || dialog.parties.addressing == Addressing::Bot {
             State::hang_up(dialog, HangupReason::IceFailed, EndReason::NeverConnected, actions)
         } else {
             State::end(EndReason::NeverConnected, actions)

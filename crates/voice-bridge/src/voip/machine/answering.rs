@@ -39,7 +39,9 @@ impl Answering {
             Input::MemberLeft => State::end(EndReason::MemberLeft, actions),
             Input::SendFailed => State::end(EndReason::SendFailed, actions),
             Input::Timeout if now >= self.expires => State::end(EndReason::InviteExpired, actions),
-            Input::Timeout | Input::ChannelOpen | Input::Connected | Input::Disconnected => State::Answering(self),
+            Input::Timeout | Input::ChannelOpen | Input::Proposed(_) | Input::Connected | Input::Disconnected => {
+                State::Answering(self)
+            }
         }
     }
 

@@ -28,6 +28,7 @@ impl Closing {
             Input::Timeout
             | Input::ChannelOpen
             | Input::Described(_)
+            | Input::Proposed(_)
             | Input::Unusable
             | Input::Connected
             | Input::Disconnected

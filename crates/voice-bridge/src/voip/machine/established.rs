@@ -7,7 +7,7 @@ use super::{
 };
 use crate::voip::event::{Body, HangupReason, Negotiate, SdpKind};
 
-/// How long an answer of ours in `m.call.negotiate` stands; readers look at it for offers only.
+/// How long a description of ours in `m.call.negotiate` stands; readers look at it for offers only.
 const NEGOTIATE_LIFETIME: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
@@ -51,19 +51,31 @@ impl Established {
             Input::HangUp(reason) => State::hang_up(dialog, HangupReason::UserHangup, reason, actions),
             Input::MemberLeft => State::end(EndReason::MemberLeft, actions),
             Input::SendFailed => State::end(EndReason::SendFailed, actions),
-            Input::Timeout | Input::ChannelOpen => State::Established(self),
+            Input::Timeout | Input::ChannelOpen | Input::Proposed(_) => State::Established(self),
+        }
+    }
+
+    /// Goes on with a call whose media has yet to come back.
+    pub(super) fn returning(reconnect_by: Instant) -> Self {
+        Self {
+            reconnect_by: Some(reconnect_by),
         }
     }
 
     /// The answer to the caller's renewed offer.
     pub(super) fn agreed(description: &Description, dialog: &Dialog) -> Action {
-        dialog.send(Body::Negotiate(Negotiate {
-            kind: SdpKind::Answer,
-            sdp: description.sdp.clone(),
-            lifetime: NEGOTIATE_LIFETIME,
-            metadata: Dialog::own_metadata(&description.stream_id),
-        }))
+        negotiate(SdpKind::Answer, description, dialog)
     }
+}
+
+/// A description of ours in the middle of a call.
+pub(super) fn negotiate(kind: SdpKind, description: &Description, dialog: &Dialog) -> Action {
+    dialog.send(Body::Negotiate(Negotiate {
+        kind,
+        sdp: description.sdp.clone(),
+        lifetime: NEGOTIATE_LIFETIME,
+        metadata: Dialog::own_metadata(&description.stream_id),
+    }))
 }
 
 /// What the caller's event does once we have answered: the end of the call, or `None` if it goes on.
@@ -85,17 +97,15 @@ pub(super) fn in_call(body: Body, age: Duration, dialog: &mut Dialog, actions: &
     None
 }
 
-/// ICE restarts, hold and unhold all come as a new offer. This side offers nothing itself, so it has
-/// no answer to wait for and no glare to settle.
+/// ICE restarts, hold and unhold all come as a new offer. This side offers nothing itself once a call runs, so it
+/// has no answer to wait for and no glare to settle.
 fn renegotiate(negotiate: Negotiate, age: Duration, dialog: &mut Dialog, actions: &mut Actions) {
     if negotiate.kind == SdpKind::Answer {
         actions.push(Action::Ignored(Ignored::OutOfPlace));
     } else if age >= negotiate.lifetime {
         actions.push(Action::Ignored(Ignored::Expired));
     } else {
-        if !negotiate.metadata.is_empty() {
-            dialog.update_muted(&negotiate.metadata, actions);
-        }
+        dialog.renew_muted(&negotiate.metadata, actions);
         actions.push(Action::Renegotiate { sdp: negotiate.sdp });
     }
 }

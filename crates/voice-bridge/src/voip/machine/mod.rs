@@ -9,6 +9,7 @@ mod answering;
 mod closing;
 mod established;
 mod ringing;
+mod taking_over;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
@@ -20,8 +21,10 @@ use self::answering::Answering;
 use self::closing::Closing;
 use self::established::Established;
 use self::ringing::Ringing;
+use self::taking_over::TakingOver;
 pub use self::vocabulary::{
-    Action, Addressing, ChannelEnd, Description, EndReason, Ignored, Incoming, Input, MediaFailure, Timer, Trouble,
+    Action, Addressing, ChannelEnd, Description, EndReason, Ignored, Incoming, Inherited, Input, MediaFailure, Parties,
+    Timer, Trouble,
 };
 use super::event::{Body, CallEvent, HangupReason, Version};
 use super::metadata::StreamMetadata;
@@ -47,6 +50,7 @@ enum State {
     Ringing(Ringing),
     Answering(Answering),
     Answered(Answered),
+    TakingOver(TakingOver),
     Established(Established),
     Closing(Closing),
     Ended,
@@ -55,12 +59,7 @@ enum State {
 /// What every state knows: who takes part, and what has come so far.
 #[derive(Debug)]
 struct Dialog {
-    call_id: String,
-    sender: String,
-    party_id: Option<String>,
-    version: Version,
-    own_party: String,
-    addressing: Addressing,
+    parties: Parties,
     muted: bool,
 }
 
@@ -70,25 +69,43 @@ type Actions = Vec<Action>;
 impl Machine {
     /// Starts a call from its invite. The first actions ask for a channel, or end an invite that is too old.
     pub fn ring(now: Instant, incoming: Incoming) -> (Self, Vec<Action>) {
-        let Incoming { invite, age, .. } = incoming;
+        let Incoming { parties, invite, age } = incoming;
         let mut actions = Actions::new();
         let dialog = Dialog {
-            call_id: incoming.call_id,
-            sender: incoming.sender,
-            party_id: incoming.party_id,
-            version: incoming.version,
-            own_party: incoming.own_party,
-            addressing: incoming.addressing,
+            parties,
             muted: invite.metadata.usermedia_muted(),
         };
         let state = match invite.lifetime.checked_sub(age) {
             Some(left) if !left.is_zero() => {
-                actions.push(Action::Muted(dialog.muted));
                 actions.push(Action::AskChannel);
+                actions.push(Action::Muted(dialog.muted));
                 State::Ringing(Ringing::new(invite.sdp, now + left))
             }
             _ => State::end(EndReason::InviteExpired, &mut actions),
         };
+        (Self { dialog, state }, actions)
+    }
+
+    /// Goes on with a call that an earlier run of the bridge had answered. The first actions ask for a channel and
+    /// make a new media session.
+    pub fn take_over(now: Instant, inherited: Inherited) -> (Self, Vec<Action>) {
+        let dialog = Dialog {
+            parties: inherited.parties,
+            muted: inherited.muted,
+        };
+        let sdp = inherited.theirs;
+        let negotiate = if inherited.unanswered {
+            Action::Renegotiate { sdp }
+        } else {
+            Action::Propose { theirs: sdp }
+        };
+        let actions = vec![
+            Action::AskChannel,
+            Action::Muted(dialog.muted),
+            Action::Resume { ours: inherited.ours },
+            negotiate,
+        ];
+        let state = State::TakingOver(TakingOver::new(now + RECONNECT_WITHIN));
         (Self { dialog, state }, actions)
     }
 
@@ -114,6 +131,7 @@ impl Machine {
             State::Ringing(ringing) => Some((ringing.expires, Timer::InviteExpires)),
             State::Answering(answering) => Some((answering.expires, Timer::InviteExpires)),
             State::Answered(answered) => Some((answered.connect_by, Timer::Connect)),
+            State::TakingOver(taking_over) => Some((taking_over.reconnect_by, Timer::TakeOver)),
             State::Established(established) => Some((established.reconnect_by?, Timer::Reconnect)),
             State::Closing(closing) => Some((closing.hang_up_at, Timer::Goodbye)),
             State::Ended => None,
@@ -131,6 +149,7 @@ impl Machine {
             State::Ringing(_) => "ringing",
             State::Answering(_) => "answering",
             State::Answered(_) => "connecting",
+            State::TakingOver(_) => "taking over",
             State::Established(_) => "connected",
             State::Closing(_) => "closing",
             State::Ended => "ended",
@@ -144,6 +163,7 @@ impl State {
             Self::Ringing(state) => state.handle(input, now, dialog, actions),
             Self::Answering(state) => state.handle(input, now, dialog, actions),
             Self::Answered(state) => state.handle(input, now, dialog, actions),
+            Self::TakingOver(state) => state.handle(input, now, dialog, actions),
             Self::Established(state) => state.handle(input, now, dialog, actions),
             Self::Closing(state) => state.handle(input, now, dialog, actions),
             Self::Ended => Self::Ended,
@@ -175,8 +195,8 @@ impl State {
     /// Ends a call that was not answered. Only an invite that names the bot is rejected, because
     /// clients end a call for everybody when anybody rejects it.
     fn refuse(dialog: &Dialog, hangup: HangupReason, reason: EndReason, actions: &mut Actions) -> Self {
-        if dialog.addressing == Addressing::Bot {
-            let body = match dialog.version {
+        if dialog.parties.addressing == Addressing::Bot {
+            let body = match dialog.parties.version {
                 Version::Zero => Body::Hangup { reason: hangup },
                 Version::One => Body::Reject { reason: Some(hangup) },
             };
@@ -204,11 +224,11 @@ impl Dialog {
     }
 
     fn stranger(&self, sender: &str, event: &CallEvent) -> Option<Ignored> {
-        if event.party_id.as_deref() == Some(self.own_party.as_str()) {
+        let party_id = event.party_id.as_deref();
+        if party_id == Some(self.parties.own_party.as_str()) {
             return Some(Ignored::OwnEcho);
         }
-        let same_party = self.version == Version::Zero || event.party_id == self.party_id;
-        (sender != self.sender || !same_party).then_some(Ignored::OtherParty)
+        (!self.parties.is_caller(sender, party_id)).then_some(Ignored::OtherParty)
     }
 
     fn update_muted(&mut self, metadata: &StreamMetadata, actions: &mut Actions) {
@@ -219,11 +239,18 @@ impl Dialog {
         }
     }
 
+    /// What a new description says of the microphone; clients older than MSC3077 say nothing.
+    fn renew_muted(&mut self, metadata: &StreamMetadata, actions: &mut Actions) {
+        if !metadata.is_empty() {
+            self.update_muted(metadata, actions);
+        }
+    }
+
     /// An event of this call, from us.
     fn send(&self, body: Body) -> Action {
         Action::Send(CallEvent {
-            call_id: self.call_id.clone(),
-            party_id: Some(self.own_party.clone()),
+            call_id: self.parties.call_id.clone(),
+            party_id: Some(self.parties.own_party.clone()),
             version: Version::One,
             body,
         })
@@ -237,7 +264,7 @@ impl Dialog {
 
 /// Whether the caller's choice fell on somebody else.
 fn chose_another(dialog: &Dialog, selected: Option<&str>) -> bool {
-    selected != Some(dialog.own_party.as_str())
+    selected != Some(dialog.parties.own_party.as_str())
 }
 
 /// The hangup reason that fits the end of a channel.

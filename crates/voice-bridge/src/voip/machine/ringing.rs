@@ -48,6 +48,7 @@ impl Ringing {
             Input::SendFailed => State::end(EndReason::SendFailed, actions),
             Input::Timeout
             | Input::Described(_)
+            | Input::Proposed(_)
             | Input::Unusable
             | Input::Connected
             | Input::Disconnected

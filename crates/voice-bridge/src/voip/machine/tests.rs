@@ -1,3 +1,5 @@
+mod taking_over;
+
 use super::*;
 use crate::voip::event::{IceCandidate, Invite, Negotiate, SdpKind};
 
@@ -17,12 +19,7 @@ struct Call {
 fn ring(addressing: Addressing, version: Version, age: Duration) -> Call {
     let now = Instant::now();
     let incoming = Incoming {
-        sender: CALLER.into(),
-        own_party: US.into(),
-        addressing,
-        call_id: "c1".into(),
-        party_id: (version == Version::One).then(|| PHONE.into()),
-        version,
+        parties: parties(addressing, version),
         invite: Invite {
             sdp: "offer".into(),
             lifetime: LIFETIME,
@@ -33,6 +30,17 @@ fn ring(addressing: Addressing, version: Version, age: Duration) -> Call {
     };
     let (machine, last) = Machine::ring(now, incoming);
     Call { machine, now, last }
+}
+
+fn parties(addressing: Addressing, version: Version) -> Parties {
+    Parties {
+        call_id: "c1".into(),
+        caller: CALLER.into(),
+        party_id: (version == Version::One).then(|| PHONE.into()),
+        version,
+        addressing,
+        own_party: US.into(),
+    }
 }
 
 fn to_bot() -> Call {
@@ -150,7 +158,7 @@ fn negotiate(kind: SdpKind) -> Body {
 #[test]
 fn b2_a_call_runs_from_invite_to_hangup() {
     let mut call = to_bot();
-    assert_eq!(call.last, [Action::Muted(false), Action::AskChannel]);
+    assert_eq!(call.last, [Action::AskChannel, Action::Muted(false)]);
     call.step(Input::ChannelOpen).step(described());
     let answer = Body::Answer {
         sdp: "answer".into(),

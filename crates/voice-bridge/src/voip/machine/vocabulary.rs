@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bridge_kit::matrix::UserId;
+
 use crate::voip::event::{CallEvent, IceCandidate, Invite, Version};
 
 /// Whom an invite is for. Invites for other people get no machine.
@@ -13,25 +15,65 @@ pub enum Addressing {
     Everyone,
 }
 
-/// Everything that is known when a call starts ringing.
+impl Addressing {
+    /// Whom an invite is for, as the bot sees it; `None` for somebody else.
+    pub fn of(invitee: Option<&str>, bot: &UserId) -> Option<Self> {
+        match invitee {
+            None => Some(Self::Everyone),
+            Some(user) => (user == bot.as_str()).then_some(Self::Bot),
+        }
+    }
+}
+
+/// Who takes part in a call, and under which names.
 #[derive(Debug, Clone)]
-pub struct Incoming {
-    /// The caller.
-    pub sender: String,
-    /// The party id that this bridge uses for itself.
-    pub own_party: String,
-    /// Whom the caller wants.
-    pub addressing: Addressing,
+pub struct Parties {
     /// The call's name.
     pub call_id: String,
+    /// The caller.
+    pub caller: String,
     /// The caller's device; absent in version 0.
     pub party_id: Option<String>,
     /// The caller's protocol version.
     pub version: Version,
+    /// Whom the caller wants.
+    pub addressing: Addressing,
+    /// The party id that this bridge uses for itself.
+    pub own_party: String,
+}
+
+impl Parties {
+    /// Whether an event is the calling device's own.
+    pub fn is_caller(&self, sender: &str, party_id: Option<&str>) -> bool {
+        let same_party = self.version == Version::Zero || party_id == self.party_id.as_deref();
+        sender == self.caller && same_party
+    }
+}
+
+/// Everything that is known when a call starts ringing.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Who takes part.
+    pub parties: Parties,
     /// The invite itself.
     pub invite: Invite,
     /// How long ago the invite was sent, by the homeserver's word and the time it has waited here.
     pub age: Duration,
+}
+
+/// Everything that is known of a call that an earlier run of this bridge had answered.
+#[derive(Debug, Clone)]
+pub struct Inherited {
+    /// Who takes part.
+    pub parties: Parties,
+    /// Whether the caller's microphone is muted.
+    pub muted: bool,
+    /// What the caller described last, be it an offer or an answer.
+    pub theirs: String,
+    /// Whether that is an offer that nobody has answered.
+    pub unanswered: bool,
+    /// What the bridge described last.
+    pub ours: String,
 }
 
 /// What can happen to a call.
@@ -52,7 +94,9 @@ pub enum Input {
     ChannelEnded(ChannelEnd),
     /// The answer that [`Action::Accept`] or [`Action::Renegotiate`] asked for.
     Described(Description),
-    /// The description that came with the event cannot be used.
+    /// The offer that [`Action::Propose`] asked for.
+    Proposed(Description),
+    /// The caller's description cannot be used.
     Unusable,
     /// Media can flow.
     Connected,
@@ -112,6 +156,21 @@ pub enum Action {
     /// Apply a new offer to the media session; the reply is `Described` or `Unusable`.
     Renegotiate {
         /// The caller's offer.
+        sdp: String,
+    },
+    /// Make a media session for a call whose earlier one is lost, without anything agreed on yet.
+    Resume {
+        /// The description whose stream the voice goes on under.
+        ours: String,
+    },
+    /// Offer the caller to connect to the new media session; the reply is `Proposed` or `Unusable`.
+    Propose {
+        /// What the caller described last.
+        theirs: String,
+    },
+    /// Apply the caller's answer to the media session; the reply, if it cannot be done, is `Unusable`.
+    Conclude {
+        /// The caller's answer.
         sdp: String,
     },
     /// Give the caller's candidates to the media session.
@@ -190,6 +249,8 @@ pub enum Timer {
     Connect,
     /// Media must have come back.
     Reconnect,
+    /// The caller must have answered a bridge that takes over.
+    TakeOver,
     /// The caller's hangup should have come.
     Goodbye,
 }
