@@ -100,7 +100,7 @@ impl Registry {
         rooms.registered += 1;
         let number = rooms.registered;
         let (inbox, incoming) = mpsc::channel(INBOX);
-        let (wishes, wished) = watch::channel(None);
+        let (wishes, receiver) = watch::channel(None);
         let state = Arc::new(RoomState::new(room_id.to_owned()));
         let entry = Entry {
             number,
@@ -119,7 +119,7 @@ impl Registry {
             wishes,
             desk: Desk {
                 inbox: incoming,
-                wishes: wished,
+                wishes: receiver,
                 state,
             },
         })

@@ -81,9 +81,7 @@ impl Mouth {
     /// See [`Link::send`](super::Link::send). Keep-alives and voice come from different threads; each takes its index
     /// in one step.
     pub(super) fn send(&self, voice: &[u8], lost_before: u32) -> Option<u64> {
-        let Some(to) = self.destination(voice) else {
-            return None;
-        };
+        let to = self.destination(voice)?;
         let lost = u64::from(lost_before);
         let index = self.next_index.fetch_add(lost + 1, Ordering::Relaxed) + lost;
         self.transmit(to, index, voice);

@@ -125,9 +125,9 @@ fn a_restarted_asker_waits_until_it_is_entered() {
             assert!(answerer.handle(refused(RejectReason::DiscordLimit)).is_nothing());
         }
         let (mut asker, request) = Bench::asking("t2");
-        let asked = answerer.receive(&request.only());
+        let done = answerer.receive(&request.only());
         assert_eq!(
-            (asked.sent.len(), asked.admissions),
+            (done.sent.len(), done.admissions),
             (0, refusals),
             "entered once at a time"
         );
