@@ -170,9 +170,8 @@ impl Bridge {
         match event {
             // The first time, the past was read already.
             MatrixEvent::Connected { times } if times > 1 => drop(self.errands.catch_up()),
-            MatrixEvent::Connected { .. } => {}
             // A call whose link ends is closed by the other bridge, which says why.
-            MatrixEvent::Link(_) => {}
+            MatrixEvent::Connected { .. } | MatrixEvent::Link(_) => {}
             MatrixEvent::Room(event) => {
                 if self.may_need_words(&event) {
                     self.errands.examine(event.room_id.clone());
