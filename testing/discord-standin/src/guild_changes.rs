@@ -96,8 +96,10 @@ impl Server {
         target: OverwriteTarget,
         change: Option<(Permissions, Permissions)>,
     ) {
-        world.guild.set_overwrite(channel, target, change);
-        self.permissions_changed(world, &[channel]);
+        world.change_sight(channel, |guild| {
+            guild.set_overwrite(channel, target, change);
+        });
+        self.permissions_changed(world, &[]);
     }
 
     /// Sets where those who are away are moved to.

@@ -122,6 +122,31 @@ impl World {
         }
     }
 
+    /// Changes what may be done in a channel, and tells everyone who saw it before or sees it after: to whoever sees it no
+    /// more it is deleted, to whoever did not see it before it is new.
+    pub(crate) fn change_sight(&mut self, channel: Snowflake, change: impl FnOnce(&mut Guild)) {
+        let Self { guild, sessions, .. } = self;
+        let saw: Vec<bool> = sessions
+            .iter_mut()
+            .map(|session| sees(guild, session, channel))
+            .collect();
+        change(guild);
+        let Some(data) = guild.channels.get(&channel).map(|known| guild.channel_json(known)) else {
+            return;
+        };
+        for (session, saw) in sessions.iter_mut().zip(saw) {
+            let name = match (saw, sees(guild, session, channel)) {
+                (true, true) => "CHANNEL_UPDATE",
+                (true, false) => "CHANNEL_DELETE",
+                (false, true) => "CHANNEL_CREATE",
+                (false, false) => continue,
+            };
+            if watches(guild, session, intents::GUILDS) {
+                session.dispatch(name, &data);
+            }
+        }
+    }
+
     /// Sends `MESSAGE_CREATE`; the text only to its author and to those who asked for it.
     pub(crate) fn broadcast_message(&mut self, message: &Message) {
         let Self { guild, sessions, .. } = self;

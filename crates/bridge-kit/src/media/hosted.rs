@@ -90,6 +90,10 @@ impl Hosted {
                 self.engine.remove_source(now, id);
                 None
             }
+            Command::SetPriority(id, priority) => {
+                self.engine.set_priority(id, priority);
+                None
+            }
             Command::AddSink(id, spec, packets) => {
                 self.sinks.insert(id, packets);
                 self.engine.add_sink(now, id, spec).err()

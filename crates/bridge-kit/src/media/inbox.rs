@@ -21,6 +21,7 @@ const CAPACITY_BYTES: usize = 64 * 1_024;
 pub(super) enum Command {
     AddSource(SourceId, SourceSpec, Arc<AtomicBool>),
     RemoveSource(SourceId),
+    SetPriority(SourceId, bool),
     AddSink(SinkId, SinkSpec, Box<dyn PacketSink>),
     RemoveSink(SinkId),
 }
@@ -30,6 +31,7 @@ impl fmt::Debug for Command {
         match self {
             Self::AddSource(id, ..) => write!(f, "AddSource({id:?})"),
             Self::RemoveSource(id) => write!(f, "RemoveSource({id:?})"),
+            Self::SetPriority(id, priority) => write!(f, "SetPriority({id:?}, {priority})"),
             Self::AddSink(id, ..) => write!(f, "AddSink({id:?})"),
             Self::RemoveSink(id) => write!(f, "RemoveSink({id:?})"),
         }

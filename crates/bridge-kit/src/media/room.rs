@@ -140,6 +140,12 @@ impl MediaSource {
         self.room.room().push(self.id, packet);
     }
 
+    /// Says whether this source has priority: while it speaks, all others are 12 dB quieter in every mix that it is heard
+    /// in.
+    pub fn set_priority(&self, priority: bool) {
+        self.room.room().command(Command::SetPriority(self.id, priority));
+    }
+
     /// Whether this source speaks at the moment (hangover of 200 ms included).
     pub fn is_speaking(&self) -> bool {
         self.speaking.load(Ordering::Relaxed)

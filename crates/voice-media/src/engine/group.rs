@@ -2,6 +2,7 @@
 
 use opus2::Error;
 
+use super::ducking::Ducking;
 use super::mask::Mask;
 use crate::codec::Encoder;
 use crate::limiter::Limiter;
@@ -18,6 +19,7 @@ pub(super) type GroupId = u64;
 pub(super) struct Group {
     pub(super) id: GroupId,
     pub(super) channels: Channels,
+    pub(super) ducking: Ducking,
     encoder: Encoder,
     limiter: Limiter,
     /// Ticks since it was last heard.
@@ -36,6 +38,7 @@ impl Group {
         Ok(Self {
             id,
             channels,
+            ducking: Ducking::new(),
             encoder: Encoder::new(channels)?,
             limiter: Limiter::new(),
             idle: 0,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use opus2::Error;
 
+use super::ducking::{Depth, Ducking};
 use super::group::{Group, GroupId, Key};
 use super::mask::Mask;
 use super::outbox::Outbox;
@@ -89,7 +90,7 @@ impl Mixer {
         }
         while let Some(key) = sinks.iter().find_map(Sink::due) {
             let (id, changed) = self.choose_group(key, sinks);
-            let encoded = self.encode(key, id, changed, sources);
+            let encoded = self.encode(key, id, changed, sources, counters);
             counters.encoded += 1;
             let bytes = out.store(encoded.unwrap_or_default());
             for sink in sinks.iter_mut().filter(|sink| sink.due() == Some(key)) {
@@ -114,7 +115,14 @@ impl Mixer {
 
     /// Encodes this tick's frame of a mix. Where its listeners `changed`, the frame stands for itself, since some of
     /// their decoders heard other frames before.
-    fn encode(&mut self, key: Key, id: GroupId, changed: bool, sources: &[Option<Source>]) -> Result<&[u8], Error> {
+    fn encode(
+        &mut self,
+        key: Key,
+        id: GroupId,
+        changed: bool,
+        sources: &[Option<Source>],
+        counters: &mut Counters,
+    ) -> Result<&[u8], Error> {
         let Self {
             groups,
             samples,
@@ -126,7 +134,7 @@ impl Mixer {
         } else {
             self.next_group += 1;
             let mut group = Group::new(id, key.channels)?;
-            sum(key, sources, Voice::previous, samples);
+            sum(key, sources, &group.ducking, Voice::previous, samples);
             group.encode(samples, false, packet)?;
             groups.push(group);
             groups.last_mut()
@@ -134,7 +142,8 @@ impl Mixer {
         let Some(group) = group else {
             return Ok(&[]);
         };
-        sum(key, sources, Voice::frame, samples);
+        counters.ducked += u64::from(group.ducking.advance(key.heard, leaders(key, sources)));
+        sum(key, sources, &group.ducking, Voice::frame, samples);
         let length = group.encode(samples, changed, packet)?;
         Ok(packet.get(..length).unwrap_or_default())
     }
@@ -174,29 +183,49 @@ fn voices(sources: &[Option<Source>]) -> Mask {
         .collect()
 }
 
+/// The sources in a mix that have priority and speak.
+fn leaders(key: Key, sources: &[Option<Source>]) -> Mask {
+    let slots = sources.iter().enumerate();
+    slots
+        .filter(|(slot, source)| key.heard.contains(*slot) && source.as_ref().is_some_and(Source::leads))
+        .map(|(slot, _)| slot)
+        .collect()
+}
+
 /// Adds up what `key` hears, of each voice the frame that `frame` picks.
-fn sum(key: Key, sources: &[Option<Source>], frame: impl Fn(&Voice) -> &[f32], samples: &mut Vec<f32>) {
+fn sum(
+    key: Key,
+    sources: &[Option<Source>],
+    ducking: &Ducking,
+    frame: impl Fn(&Voice) -> &[f32],
+    samples: &mut Vec<f32>,
+) {
     samples.clear();
     samples.resize(FRAME_LEN * key.channels.count(), 0.0);
-    for (_, source) in sources.iter().enumerate().filter(|(slot, _)| key.heard.contains(*slot)) {
+    for (slot, source) in sources.iter().enumerate().filter(|(slot, _)| key.heard.contains(*slot)) {
         let Some(voice) = source.as_ref().and_then(|source| source.voice.as_ref()) else {
             continue;
         };
+        let (voice, depth) = (frame(voice), ducking.depth(slot));
         match key.channels {
-            Channels::Stereo => add_stereo(samples, frame(voice)),
-            Channels::Mono => add_mono(samples, frame(voice)),
+            Channels::Stereo => add_stereo(samples, voice, depth),
+            Channels::Mono => add_mono(samples, voice, depth),
         }
     }
 }
 
-fn add_stereo(samples: &mut [f32], voice: &[f32]) {
-    for (sample, voice) in samples.iter_mut().zip(voice) {
-        *sample += voice;
+fn add_stereo(samples: &mut [f32], voice: &[f32], depth: Depth) {
+    let pairs = samples.chunks_exact_mut(2).zip(voice.chunks_exact(2));
+    for ((samples, pair), gain) in pairs.zip(depth.gains()) {
+        for (sample, voice) in samples.iter_mut().zip(pair) {
+            *sample += voice * gain;
+        }
     }
 }
 
-fn add_mono(samples: &mut [f32], voice: &[f32]) {
-    for (sample, pair) in samples.iter_mut().zip(voice.chunks_exact(2)) {
-        *sample += pair.iter().sum::<f32>() / 2.0;
+fn add_mono(samples: &mut [f32], voice: &[f32], depth: Depth) {
+    let pairs = samples.iter_mut().zip(voice.chunks_exact(2));
+    for ((sample, pair), gain) in pairs.zip(depth.gains()) {
+        *sample += pair.iter().sum::<f32>() / 2.0 * gain;
     }
 }

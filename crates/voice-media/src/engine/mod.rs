@@ -1,5 +1,6 @@
 //! Forward or mix: one engine for one room.
 
+mod ducking;
 mod group;
 mod mask;
 mod mixer;
@@ -83,6 +84,14 @@ impl Engine {
             sink.forget(now, slot);
         }
         self.decide(now);
+    }
+
+    /// Says whether a source has priority: while it speaks, all others are 12 dB quieter in every mix that it is heard
+    /// in. One that is not there is ignored.
+    pub fn set_priority(&mut self, id: SourceId, priority: bool) {
+        if let Some(source) = self.sources.iter_mut().flatten().find(|source| source.id == id) {
+            source.priority = priority;
+        }
     }
 
     /// Adds a sink; its media time starts at `now`.

@@ -26,6 +26,8 @@ pub(super) struct Source {
     /// There while the source takes part in a mix.
     pub(super) voice: Option<Voice>,
     pub(super) last_received: Option<Instant>,
+    /// Whether the others are quieter while it speaks.
+    pub(super) priority: bool,
     placer: Placer,
     framer: Framer,
     speech: Speech,
@@ -67,6 +69,7 @@ impl Source {
             ring: Ring::new(),
             voice: None,
             last_received: None,
+            priority: false,
             placer: Placer::default(),
             framer: Framer::default(),
             speech: Speech::default(),
@@ -117,6 +120,11 @@ impl Source {
 
     pub(super) fn is_active(&self) -> bool {
         self.speech.is_active()
+    }
+
+    /// Whether it speaks, and has priority.
+    pub(super) fn leads(&self) -> bool {
+        self.priority && self.is_active()
     }
 
     /// When it stops to be active, if nothing more comes.

@@ -12,6 +12,8 @@ pub struct Stats {
     pub mixed: u64,
     /// Packets encoded for mixes: fewer than `mixed` where sinks share one.
     pub encoded: u64,
+    /// Of those, packets in which somebody was turned down for one who has priority.
+    pub ducked: u64,
     /// 20 ms frames that sources lost, as far as gaps in their sequences show it; one that comes late was lost first.
     pub lost: u64,
     /// Packets that came after one that belongs behind them.

@@ -6,4 +6,5 @@
 mod forward;
 mod garbage;
 mod mix;
+mod priority;
 mod room;

@@ -26,7 +26,7 @@ fn delay(recording: &[f32], voice: &[f32], from: usize) -> usize {
 }
 
 /// How loud each voice is in a part of a recording, in dB (`MIX_CHECK`).
-fn mix_check(recording: &[f32], voices: &[Vec<f32>], from: usize, to: usize) -> Vec<f32> {
+pub(crate) fn mix_check(recording: &[f32], voices: &[Vec<f32>], from: usize, to: usize) -> Vec<f32> {
     let aligned: Vec<_> = voices
         .iter()
         .map(|voice| aligned(part(recording, from, to), part(voice, from, to), usize::MAX))

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::types::{
     Account, Channel, ChannelChange, ChannelKind, DavePolicy, Frames, Message, NewBot, NewChannel, NewPerson,
-    Overwrite, Play, Playback, Recording, RecordingStarted, Say, State, VoiceFlags, VoiceMember,
+    Overwrite, Play, Playback, Recording, RecordingStarted, Say, SetPriority, State, VoiceFlags, VoiceMember,
 };
 
 /// Why a call of the control interface failed.
@@ -101,6 +101,13 @@ impl ControlClient {
     /// Ends what a person plays.
     pub async fn stop(&self, who: &str) -> Result<(), ControlError> {
         self.order(who, "stop").await
+    }
+
+    /// Lets a person speak with priority from his next frame on, or without.
+    pub async fn set_priority(&self, who: &str, priority: bool) -> Result<(), ControlError> {
+        let body = SetPriority { priority };
+        self.command(Method::POST, &format!("people/{who}/priority"), &body)
+            .await
     }
 
     /// What a person plays or played last.

@@ -39,6 +39,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/people/{who}/voice_state", post(people::set_voice))
         .route("/people/{who}/play", post(people::play))
         .route("/people/{who}/stop", post(people::stop))
+        .route("/people/{who}/priority", post(people::set_priority))
         .route("/people/{who}/playback", get(people::playback))
         .route("/people/{who}/record", post(people::record))
         .route("/people/{who}/record/stop", post(people::stop_recording))

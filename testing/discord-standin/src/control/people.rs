@@ -13,7 +13,10 @@ use serde_json::Value;
 
 use super::{
     answer::{self, Answer, Refusal, done},
-    types::{Frames, InChannel, Message, Play, Playback, Recording, RecordingStarted, Say, VoiceFlags, VoiceMember},
+    types::{
+        Frames, InChannel, Message, Play, Playback, Recording, RecordingStarted, Say, SetPriority, VoiceFlags,
+        VoiceMember,
+    },
     view,
 };
 use crate::{
@@ -91,6 +94,16 @@ pub(super) async fn play(
 
 pub(super) async fn stop(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
     server.player.stop(answer::person(&server, &who)?);
+    Ok(done())
+}
+
+/// From the next frame that he says.
+pub(super) async fn set_priority(
+    State(server): State<Arc<Server>>,
+    Path(who): Path<String>,
+    Json(SetPriority { priority }): Json<SetPriority>,
+) -> Answer<Value> {
+    server.player.set_priority(answer::person(&server, &who)?, priority);
     Ok(done())
 }
 

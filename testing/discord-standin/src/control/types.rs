@@ -22,7 +22,9 @@ pub use network::{
 };
 pub use rest::{Rate, RateScope, RefuseRequests, Route, SetRate};
 pub use roles::{AfkSettings, Role, RoleSettings};
-pub use sound::{Frame, FrameKind, Frames, Play, Playback, Protection, RecordedSource, Recording, RecordingStarted};
+pub use sound::{
+    Frame, FrameKind, Frames, Play, Playback, Protection, RecordedSource, Recording, RecordingStarted, SetPriority,
+};
 
 /// A person that the control interface plays, or a bot that logs in by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,8 +32,9 @@ const TICK_NS: u64 = 20_000_000;
 const LATEST: Duration = Duration::from_secs(1);
 /// Silence frames at the end of speech.
 const SILENCES: u8 = 5;
-/// The microphone flag of op 5.
+/// The flags of op 5 for the microphone, and for a priority speaker.
 const MICROPHONE: u32 = 1;
+const PRIORITY: u32 = 1 << 2;
 
 /// The way to the playing thread.
 #[derive(Clone, Debug)]
@@ -51,6 +52,7 @@ struct Mouth {
     timestamp_origin: u32,
     /// Silence frames that are still to follow; all of them while speaking.
     silences_left: u8,
+    priority: bool,
 }
 
 /// The present or last file.
@@ -74,6 +76,16 @@ impl Mouth {
             sequence: rand::random(),
             timestamp_origin: rand::random(),
             silences_left: 0,
+            priority: false,
+        }
+    }
+
+    /// How op 5 says that he speaks.
+    fn flags(&self) -> u32 {
+        if self.priority {
+            MICROPHONE | PRIORITY
+        } else {
+            MICROPHONE
         }
     }
 
@@ -161,6 +173,10 @@ impl Player {
     }
 
     /// Ends a playback; silence frames follow.
+    pub(crate) fn set_priority(&self, user: Snowflake, priority: bool) {
+        self.mouths.lock().entry(user).or_insert_with(Mouth::new).priority = priority;
+    }
+
     pub(crate) fn stop(&self, user: Snowflake) {
         let mut mouths = self.mouths.lock();
         if let Some(file) = mouths.get_mut(&user).and_then(|mouth| mouth.file.as_mut()) {
@@ -214,8 +230,8 @@ impl Player {
         let audible = live.or(file).filter(|_| voice.may_be_heard(user));
         let mut said = false;
         if let Some(opus) = &audible {
-            if !voice.is_speaking(user) {
-                voice.set_speaking(user, MICROPHONE);
+            if voice.speaking_flags(user) != mouth.flags() {
+                voice.set_speaking(user, mouth.flags());
             }
             said = say(voice, user, mouth, tick, opus);
             mouth.silences_left = SILENCES;

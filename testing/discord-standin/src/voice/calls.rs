@@ -118,11 +118,11 @@ impl Voice {
         calls.members.get(&user).is_some_and(|member| member.may_be_heard)
     }
 
-    /// Whether a member's last op 5 said that he speaks.
-    pub(crate) fn is_speaking(&self, user: Snowflake) -> bool {
+    /// How a member's last op 5 said that he speaks; 0 if not at all.
+    pub(crate) fn speaking_flags(&self, user: Snowflake) -> u32 {
         let calls = self.calls.lock();
         let flags = calls.members.get(&user).and_then(|member| member.speaking);
-        flags.is_some_and(|flags| flags != 0)
+        flags.unwrap_or_default()
     }
 
     /// Relays that a member's speaking flags changed.

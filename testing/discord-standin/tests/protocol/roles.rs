@@ -112,6 +112,26 @@ async fn role_overwrites_decide_who_may_connect() {
 }
 
 #[tokio::test]
+async fn a_channel_that_a_bot_may_not_see_is_gone_for_it_until_it_may() {
+    let standin = standin().await;
+    let info = standin.info().clone();
+    let control = standin.control();
+    let mut bot = log_in(&info, &info.token).await;
+    let hidden = Overwrite {
+        allow: vec![],
+        deny: vec!["VIEW_CHANNEL".to_owned()],
+    };
+    control
+        .set_overwrite(&info.voice_channel_id, "bridge", &hidden)
+        .await
+        .unwrap();
+    assert_eq!(bot.socket.event("CHANNEL_DELETE").await["id"], info.voice_channel_id);
+    control.clear_overwrite(&info.voice_channel_id, "bridge").await.unwrap();
+    assert_eq!(bot.socket.event("CHANNEL_CREATE").await["id"], info.voice_channel_id);
+    standin.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_bot_sets_overwrites_and_sees_what_changes() {
     let standin = standin().await;
     let info = standin.info().clone();

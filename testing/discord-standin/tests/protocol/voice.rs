@@ -47,6 +47,29 @@ async fn bridge(standin: &Standin, version: u8, mode: &str) -> Voice {
     Voice::connect(info, &info.token, &info.bot_user_id, version, mode).await
 }
 
+/// Op 5 says that somebody speaks with priority, and that he stops to.
+#[tokio::test]
+async fn priority_speakers_are_told() {
+    let standin = standin().await;
+    let info = standin.info().clone();
+    let control = standin.control();
+    let directory = tempfile::tempdir().unwrap();
+    control.create_person("alice").await.unwrap();
+    control.join("alice", &info.voice_channel_id).await.unwrap();
+    let mut bot = bridge(&standin, 8, MODES[0]).await;
+    control.play("alice", &tone(&directory, 1), true).await.unwrap();
+    assert_eq!(bot.socket.op(5).await["d"]["speaking"], 1);
+    control.set_priority("alice", true).await.unwrap();
+    assert_eq!(bot.socket.op(5).await["d"]["speaking"], 5);
+    control.set_priority("alice", false).await.unwrap();
+    assert_eq!(bot.socket.op(5).await["d"]["speaking"], 1);
+    assert!(
+        control.set_priority("bridge", true).await.is_err(),
+        "bots speak for themselves"
+    );
+    standin.shutdown().await;
+}
+
 #[tokio::test]
 async fn speech_goes_through_byte_for_byte_in_every_version_and_mode() {
     let directory = tempfile::tempdir().unwrap();

@@ -14,6 +14,13 @@ pub struct Play {
     pub looping: bool,
 }
 
+/// Says whether a person speaks with priority.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct SetPriority {
+    /// Whether his client says that he is a priority speaker.
+    pub priority: bool,
+}
+
 /// What a person plays or played last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Playback {
