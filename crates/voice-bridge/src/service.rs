@@ -68,7 +68,7 @@ struct Bridge {
     asker: Asker,
     switchboard: Switchboard,
     errands: Errands,
-    _status: [StatusGuard; 3],
+    _status: [StatusGuard; 4],
 }
 
 /// Where the loop's work comes from.
@@ -89,7 +89,7 @@ impl Bridge {
         let config = &kit.config;
         let port = Arc::new(Port::bind(&config.own.webrtc).await?);
         let endpoint = Endpoint::bind(&config.vdp)?;
-        let pool = MediaPool::new(config.media.threads).context("media.threads: the threads cannot be started")?;
+        let pool = MediaPool::configured(&config.media).context("media.threads: the threads cannot be started")?;
         let (matrix, MatrixFeed { events, incoming }) =
             MatrixEnd::start(config, VoiceBridge::PROGRAM.role, &kit.health).await?;
         let control = Arc::new(matrix.control.clone());
@@ -100,7 +100,7 @@ impl Bridge {
             channel::Settings::configured(&config.vdp),
         );
         let homeserver = Arc::new(Rooms::new(&matrix));
-        let calls = Calls::new(Arc::new(asker.clone()), homeserver.clone(), pool);
+        let calls = Calls::new(Arc::new(asker.clone()), homeserver.clone(), pool.clone());
         let switchboard = Switchboard::new(identity(config), homeserver, calls.clone(), port.clone());
         let (errands, pasts) = Errands::start(matrix.clone());
         let channels = asker.clone();
@@ -109,6 +109,7 @@ impl Bridge {
             kit.health.status("channels", move || json!(channels.status())),
             kit.health
                 .status("webrtc", move || json!({"connections": port.lines()})),
+            kit.health.status("media", move || json!(pool.status())),
         ];
         let bridge = Self {
             matrix,

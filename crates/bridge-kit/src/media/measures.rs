@@ -3,7 +3,9 @@
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use metrics::{Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use voice_media::Stats;
 
 const FRAMES: &str = "voice_media_frames_total";
@@ -11,6 +13,7 @@ const OVERFLOWED: &str = "voice_media_overflowed_total";
 const PANICS: &str = "voice_media_panics_total";
 const ROOMS: &str = "voice_media_rooms";
 const LATENESS: &str = "voice_media_lateness_seconds";
+const LATE: &str = "voice_media_late_wakeups_total";
 
 /// How often a room adds its counters to the program's.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -28,11 +31,16 @@ pub(super) fn describe() {
             Unit::Seconds,
             "How late rooms were woken after their deadline"
         );
+        describe_counter!(LATE, "Times that a room was woken more than 10 ms late");
     });
 }
 
 pub(super) fn lateness() -> Histogram {
     histogram!(LATENESS)
+}
+
+pub(super) fn late() -> Counter {
+    counter!(LATE)
 }
 
 pub(super) fn overflowed() {
@@ -75,6 +83,7 @@ impl Meter {
             ("forwarded", stats.forwarded, before.forwarded),
             ("mixed", stats.mixed, before.mixed),
             ("encoded", stats.encoded, before.encoded),
+            ("ducked", stats.ducked, before.ducked),
             ("lost", stats.lost, before.lost),
             ("late", stats.late, before.late),
             ("duplicate", stats.duplicates, before.duplicates),

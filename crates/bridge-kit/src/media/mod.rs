@@ -7,6 +7,10 @@
 //! A panic in an engine or in a callback ends that room alone: it is counted, [`RoomMedia::failed`] tells of it, and
 //! the thread goes on with its other rooms.
 //!
+//! # Load
+//! Each thread measures how punctually it wakes its rooms. [`MediaPool::overload`] tells when the last seconds were so bad
+//! that another room would be heard in those that are there.
+//!
 //! # Bounds
 //! A room's queue holds 256 packets and 64 KiB; what finds it full is dropped and counted. An engine holds 128 sources
 //! and 128 sinks, 32 packets of each source, decoders only for those who are mixed, and encoders only for mixes that
@@ -17,6 +21,7 @@ mod hosted;
 mod inbox;
 mod measures;
 mod pool;
+mod punctuality;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -26,7 +31,8 @@ pub use voice_media::{
     Channels, Except, FRAME, FRAME_SAMPLES, InPacket, OutPacket, SinkClock, SinkSpec, SourceId, SourceSpec, Stats,
 };
 
-pub use self::pool::MediaPool;
+pub use self::pool::{MediaPool, PoolStatus};
+pub use self::punctuality::Overload;
 pub use self::room::{MediaSink, MediaSource, RoomMedia, RoomStats};
 
 /// Takes the packets of one sink.

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use super::doorbell::Doorbell;
+use super::punctuality::Punctuality;
 use super::room::Room;
 use super::worker::Worker;
 use super::{Except, FRAME, InPacket, MediaPool, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec};
@@ -97,6 +98,7 @@ fn pair(room: RoomMedia) -> (RoomMedia, MediaSource, Ear, super::MediaSink) {
 struct ByHand {
     doorbell: Arc<Doorbell<Room>>,
     worker: Worker,
+    punctuality: Arc<Punctuality>,
     start: Instant,
     now: Instant,
     rooms: u64,
@@ -106,8 +108,10 @@ impl ByHand {
     fn new() -> Self {
         let doorbell = Arc::new(Doorbell::default());
         let start = Instant::now();
+        let punctuality = Arc::new(Punctuality::new(start));
         Self {
-            worker: Worker::new(Arc::clone(&doorbell)),
+            worker: Worker::new(Arc::clone(&doorbell), Arc::clone(&punctuality)),
+            punctuality,
             doorbell,
             start,
             now: start,
@@ -244,6 +248,57 @@ fn twenty_rooms_mix_at_once() {
         let mixed = ear.heard().iter().filter(|heard| heard.mixed).count();
         assert!(mixed >= 24, "a frame for each 20 ms of two voices, and not {mixed}");
     }
+}
+
+/// While who has priority speaks, the others are turned down in the mix, and only then.
+#[test]
+fn priority_can_be_given_and_taken() {
+    const SPEECH: u64 = 25;
+    let mut by_hand = ByHand::new();
+    let (room, one, _ear, _sink) = pair(by_hand.room());
+    let two = room.add_source(SourceSpec::new("two"));
+    let mut ducked = 0;
+    for (round, priority) in (0..).zip([false, true, false]) {
+        two.set_priority(priority);
+        for sequence in round * SPEECH..(round + 1) * SPEECH {
+            for source in [&one, &two] {
+                push(source, sequence, &voice(9), by_hand.now);
+            }
+            by_hand.pass(FRAME);
+        }
+        by_hand.pass(Duration::from_secs(1));
+        let now = room.stats().engine.ducked;
+        assert_eq!(now - ducked > 20, priority, "{} packets in round {round}", now - ducked);
+        ducked = now;
+    }
+}
+
+/// B12: a thread that comes too late to its rooms knows it, and knows when that is over.
+#[test]
+fn lateness_is_measured_where_rooms_are_woken() {
+    let mut by_hand = ByHand::new();
+    let (_room, one, _ear, _sink) = pair(by_hand.room());
+    let two = _room.add_source(SourceSpec::new("two"));
+    let talk = |by_hand: &mut ByHand, step: Duration, sequences: std::ops::Range<u64>| {
+        for sequence in sequences {
+            for source in [&one, &two] {
+                push(source, sequence, &voice(9), by_hand.now);
+            }
+            // Whoever is on time is there whenever a room wants him; whoever is not comes when it suits him.
+            if step == FRAME {
+                by_hand.pass(FRAME);
+            } else {
+                by_hand.work();
+                by_hand.now += step;
+            }
+        }
+        by_hand.punctuality.late_percent(by_hand.now)
+    };
+    assert_eq!(talk(&mut by_hand, FRAME, 0..200), 0);
+    let late = talk(&mut by_hand, FRAME * 2, 200..400);
+    assert!(late > 50, "{late} % late");
+    by_hand.pass(FRAME);
+    assert_eq!(talk(&mut by_hand, FRAME, 400..700), 0);
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::any::Any;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::doorbell::Doorbell;
 use super::hosted::{Hosted, Next};
 use super::inbox::State;
 use super::measures;
+use super::punctuality::Punctuality;
 use super::room::Room;
 
 /// The rooms of a thread and when to wake each.
@@ -18,15 +19,19 @@ pub(super) struct Worker {
     rooms: HashMap<u64, Hosted>,
     alarms: BTreeSet<(Instant, u64)>,
     lateness: metrics::Histogram,
+    late: metrics::Counter,
+    punctuality: Arc<Punctuality>,
 }
 
 impl Worker {
-    pub(super) fn new(doorbell: Arc<Doorbell<Room>>) -> Self {
+    pub(super) fn new(doorbell: Arc<Doorbell<Room>>, punctuality: Arc<Punctuality>) -> Self {
         Self {
             doorbell,
             rooms: HashMap::new(),
             alarms: BTreeSet::new(),
             lateness: measures::lateness(),
+            late: measures::late(),
+            punctuality,
         }
     }
 
@@ -75,12 +80,19 @@ impl Worker {
             && alarm <= now
         {
             self.alarms.pop_first();
-            self.lateness.record(now.saturating_duration_since(alarm).as_secs_f64());
+            self.note_lateness(now, now.saturating_duration_since(alarm));
             if let Some(hosted) = self.rooms.get_mut(&key) {
                 hosted.alarm = None;
                 let next = catch_unwind(AssertUnwindSafe(|| hosted.wake(now)));
                 self.settle(key, next);
             }
+        }
+    }
+
+    fn note_lateness(&self, now: Instant, behind: Duration) {
+        self.lateness.record(behind.as_secs_f64());
+        if self.punctuality.note(now, behind) {
+            self.late.increment(1);
         }
     }
 

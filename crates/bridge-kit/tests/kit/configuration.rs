@@ -47,6 +47,7 @@ fn the_least_configuration_has_sensible_defaults() {
     assert_eq!(config.links.rooms.len(), 1);
     assert_eq!(config.vdp.broken_after.as_secs(), 6);
     assert_eq!(config.media.threads.get(), 2);
+    assert_eq!(config.media.most_late_percent, 20);
 }
 
 #[test]
@@ -189,6 +190,12 @@ fn each_mistake_gets_one_line_that_names_the_key() {
             "29410-29499",
         ),
         ("[media]", "[media]\nthreads = 0", "media.threads: ", "nonzero"),
+        (
+            "[media]",
+            "[media]\nmost_late_percent = 101",
+            "media.most_late_percent: ",
+            "from 0 to 100",
+        ),
         (
             "[telemetry]",
             "[telemetry]\nlog = \"a=b=c\"",

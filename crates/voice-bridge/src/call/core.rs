@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bridge_kit::channel::{AskError, CloseReason, Refusal, RejectReason, SessionEvent, Side};
 use bridge_kit::matrix::{OwnedRoomId, RoomId};
-use bridge_kit::media::RoomMedia;
+use bridge_kit::media::{Overload, RoomMedia};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,6 +20,8 @@ pub(super) const CALLS: &str = "voice_bridge_calls";
 /// How often, and how long apart, a room whose last channel is still being closed is asked for again.
 const BUSY_TRIES: u32 = 20;
 const BUSY_PAUSE: Duration = Duration::from_millis(250);
+/// When it makes sense to call again after this bridge was overloaded.
+const OVERLOAD_WAIT: Duration = Duration::from_secs(10);
 
 /// What the participants of one call share. The last one's drop ends the call.
 #[derive(Debug)]
@@ -119,10 +121,18 @@ impl Core {
 }
 
 impl CoreTask {
-    /// Keeps the channel until everybody has left.
-    pub(super) async fn run(self, channels: Arc<dyn Channels>, homeserver: Arc<dyn Homeserver>) {
+    /// Keeps the channel until everybody has left. While there is an `overload`, none is asked for.
+    pub(super) async fn run(
+        self,
+        channels: Arc<dyn Channels>,
+        homeserver: Arc<dyn Homeserver>,
+        overload: Option<Overload>,
+    ) {
         let turn = self.turn.lock().await;
-        if let Some(channel) = self.ask(channels.as_ref()).await {
+        if let Some(overload) = overload {
+            self.ended(Ended::Full);
+            homeserver.notify(&self.room, refused(full(overload))).await;
+        } else if let Some(channel) = self.ask(channels.as_ref()).await {
             self.keep(channel, homeserver.as_ref()).await;
         }
         // Whoever calls next need not wait until the last one here has noticed the end.
@@ -193,6 +203,12 @@ fn ended_by(reason: &RejectReason) -> Ended {
         RejectReason::AtCapacity => Ended::Full,
         _ => Ended::Refused,
     }
+}
+
+/// B12: what this bridge says in place of the other one, before it asks.
+fn full(overload: Overload) -> Refusal {
+    let text = format!("the bridge cannot keep up with the calls that it has: {overload}");
+    Refusal::new(RejectReason::AtCapacity, text).retry_after(OVERLOAD_WAIT)
 }
 
 fn refused(refusal: Refusal) -> Notice {

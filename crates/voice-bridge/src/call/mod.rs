@@ -150,7 +150,8 @@ impl Calls {
         let (core, task) = Core::new(room.to_owned(), media, slot.turn.clone());
         slot.core = Arc::downgrade(&core);
         let (channels, homeserver) = (self.inner.channels.clone(), self.inner.homeserver.clone());
-        self.inner.tasks.spawn("call.channel", task.run(channels, homeserver));
+        let run = task.run(channels, homeserver, self.inner.pool.overload());
+        self.inner.tasks.spawn("call.channel", run);
         Ok(core)
     }
 }

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bridge_kit::channel::{BrokenReason, CloseReason, Refusal, RejectReason, SessionEvent, Side};
-use bridge_kit::media::{InPacket, MediaSource};
+use bridge_kit::media::{InPacket, MediaSource, Overload};
 
 use super::*;
 use crate::notice::Notice;
@@ -119,6 +119,38 @@ async fn s8_being_full_is_told_apart_from_other_refusals() {
     let refusal = Refusal::new(RejectReason::AtCapacity, "");
     world.asked().await.say(SessionEvent::Rejected(refusal)).await;
     assert_eq!(state(&mut alice).await, ChannelState::Ended(Ended::Full));
+}
+
+/// B12: an overloaded bridge says so, and asks for nothing.
+#[tokio::test]
+async fn b12_an_overloaded_bridge_asks_for_no_channel() {
+    let mut world = World::new();
+    let pool = MediaPool::new(std::num::NonZeroUsize::MIN).expect("media threads");
+    let (core, task) = Core::new(room(), pool.room("a room"), Arc::default());
+    let overload = Some(Overload { late_percent: 34 });
+    let run = task.run(world.channels.clone(), world.homeserver.clone(), overload);
+    let run = tokio::spawn(run);
+    until("the notice", || !world.homeserver.notices().is_empty()).await;
+    assert_eq!(*core.state().borrow(), ChannelState::Ended(Ended::Full));
+    let notices = world.homeserver.notices();
+    let [
+        Notice::Refused {
+            text,
+            code,
+            retry_after,
+        },
+    ] = notices.as_slice()
+    else {
+        panic!("{notices:?}")
+    };
+    assert!(text.contains("late to 34 %"), "{text}");
+    assert_eq!(
+        (code.as_str(), *retry_after),
+        ("at_capacity", Some(Duration::from_secs(10)))
+    );
+    assert!(world.nobody_asks());
+    drop(core);
+    run.await.expect("it ends with its last participant");
 }
 
 #[tokio::test]
