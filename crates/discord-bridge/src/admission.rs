@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bridge_kit::media::Overload;
 use signalling::{Refusal, RejectReason};
 
-use crate::gateway::facts::{ChannelFacts, ChannelKind, Place, UserId, VoiceChannel};
+use crate::gateway::facts::{ChannelFacts, ChannelKind, Floor, Place, UserId, VoiceChannel};
 
 /// How much this bridge carries at the moment.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,8 @@ pub(crate) struct Load {
     pub(crate) joined: usize,
     /// The most that are allowed.
     pub(crate) max: usize,
+    /// The media threads cannot take on more.
+    pub(crate) overload: Option<Overload>,
 }
 
 /// What holds a bot back that Discord's facts do not show.
@@ -47,6 +50,10 @@ pub(crate) fn admit(
         );
         return Err(Refusal::new(RejectReason::AtCapacity, text).retry_after(LATER));
     }
+    if let Some(overload) = load.overload {
+        let text = format!("this bridge cannot keep up with the calls that it has: {overload}");
+        return Err(Refusal::new(RejectReason::AtCapacity, text).retry_after(SOON));
+    }
     Ok(facts.at)
 }
 
@@ -76,14 +83,22 @@ fn find(place: &Place) -> Result<&ChannelFacts, Refusal> {
 fn check_kind(facts: &ChannelFacts) -> Result<(), Refusal> {
     let what = match facts.kind {
         ChannelKind::Voice if facts.afk => "the channel for people who are away, where nobody can speak",
-        ChannelKind::Voice => return Ok(()),
-        ChannelKind::Stage => "a stage channel, which this bridge cannot speak in",
+        ChannelKind::Voice | ChannelKind::Stage(Floor::Free | Floor::OnRequest) => return Ok(()),
+        ChannelKind::Stage(Floor::Closed) => return Err(closed_stage(&facts.name)),
         ChannelKind::Text => "not a voice channel",
     };
     Err(Refusal::new(
         RejectReason::NoCapability,
         format!("the linked Discord channel “{}” is {what}", facts.name),
     ))
+}
+
+fn closed_stage(name: &str) -> Refusal {
+    let text = format!(
+        "the linked Discord channel “{name}” is a stage, where the bridge's bot may not even ask to speak; \
+         the permission for that is “Request to Speak”"
+    );
+    Refusal::new(RejectReason::DiscordLimit, text).retry_after(LATER)
 }
 
 /// Whether the bot may hear and speak in a channel.

@@ -1,15 +1,15 @@
 //! Answers requests for channels: decides, joins the voice channel, and leaves it when the channel is over.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bridge_kit::channel::AnswerHandler;
-use bridge_kit::matrix::{Fault, LinkChange, Links, MatrixClient, MatrixError, OwnedRoomId, RoomId};
+use bridge_kit::matrix::{LinkChange, Links, MatrixClient, OwnedRoomId, RoomId};
 use bridge_kit::media::{MediaPool, RoomMedia};
 use bridge_kit::supervise::{self, Task};
 use serde_json::{Value, json};
-use signalling::{CloseReason, Refusal, RejectReason};
+use signalling::{CloseReason, Refusal};
 use tokio::sync::mpsc;
 
 use crate::admission::JoinBudget;
@@ -19,24 +19,41 @@ use crate::gateway::api::{self, SharedHttp};
 use crate::gateway::facts::{ChannelId, GuildId, Place, UserId, VoiceChannel};
 use crate::gateway::{Connection, Directory, GatewayEvent};
 use crate::links::Target;
+use crate::refusals::{no_longer_bridged, not_bridged, unjoined, unreadable};
+use crate::stage;
 use crate::standing::{self, Ending};
 use crate::table::Table;
 use crate::voice::driver::{Driver, Session};
-use crate::voice::event::{JoinError, Loss};
+use crate::voice::event::Loss;
+use crate::voice::line::{self, LineWatch};
 use crate::voice::listener::Admit;
 use crate::voice::metrics;
 
-/// How long the gateway may take to say who took the bot out of a channel, once the voice server has closed the connection.
-const REASON_WAIT: Duration = Duration::from_secs(1);
-
 /// Rooms remembered as once bridged, so that they are told "no longer" and not "not".
 const MAX_REMEMBERED: usize = 4096;
+
+/// How long a room that enters its voice channel anew may take for it without being announced there again.
+const RETURN: Duration = Duration::from_mins(2);
 
 /// A call that must end, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) room: OwnedRoomId,
     pub(crate) ending: Ending,
+}
+
+/// What befalls a call from within.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It must end.
+    Over(Ended),
+    /// The line to its voice server is lost: the voice channel is to be left and entered anew.
+    Lost {
+        /// Whose call it is.
+        room: OwnedRoomId,
+        /// How it was lost.
+        loss: Loss,
+    },
 }
 
 /// What the bridge is made of.
@@ -48,8 +65,8 @@ pub(crate) struct Parts {
     pub(crate) links: Links,
     pub(crate) matrix: MatrixClient,
     pub(crate) pool: MediaPool,
-    /// Where calls are reported that must end.
-    pub(crate) ended: mpsc::Sender<Ended>,
+    /// Where calls are reported that cannot go on as they are.
+    pub(crate) troubles: mpsc::Sender<Trouble>,
 }
 
 /// The bridge: rooms on one side, voice channels on the other.
@@ -59,6 +76,8 @@ pub(crate) struct Bridge {
     table: Mutex<Table<Joined>>,
     budget: Mutex<JoinBudget>,
     once_linked: Mutex<HashSet<OwnedRoomId>>,
+    /// Rooms whose voice channel was left in order to enter it anew, and when.
+    returning: Mutex<HashMap<OwnedRoomId, Instant>>,
 }
 
 /// A voice channel that was joined for a room.
@@ -75,6 +94,7 @@ impl Bridge {
             table: Mutex::new(Table::new(parts.discord.max_channels, known_bridges)),
             budget: Mutex::default(),
             once_linked: Mutex::default(),
+            returning: Mutex::default(),
             parts,
         })
     }
@@ -85,22 +105,26 @@ impl Bridge {
         let place = self.place(target.guild, target.channel).await;
         let claim = self.claim(room, &place)?;
         let media = self.parts.pool.room(room.as_str());
-        let (report, losses) = mpsc::channel(1);
+        let (state, line) = line::line();
         let session = self
             .parts
             .driver
-            .join(claim.at, &media, self.admit(claim.at.guild), report)
+            .join(claim.at, &media, self.admit(claim.at.guild), state)
             .await
-            .map_err(|error| refusal(&error))?;
+            .map_err(|error| unjoined(&error))?;
         let joined = Joined {
             session,
-            _watch: self.watch(room, &media, losses),
+            _watch: self.watch(room, &media, line),
         };
         // A claim that was lost while joining is a link that was removed; the session is dropped, which leaves the channel.
         lock(&self.table)
             .joined(room, joined)
             .map_err(|_| no_longer_bridged())?;
-        self.announce(room, claim.keep());
+        let at = claim.keep();
+        self.take_floor(room, &place, at);
+        if !self.returns(room) {
+            self.announce(room, at);
+        }
         metrics::channels().increment(1);
         tracing::info!("joined a voice channel");
         Ok(media)
@@ -140,7 +164,7 @@ impl Bridge {
     }
 
     fn claim<'a>(&'a self, room: &'a RoomId, place: &Place) -> Result<Claim<'a>, Refusal> {
-        let at = lock(&self.table).claim(room, place)?;
+        let at = lock(&self.table).claim(room, place, self.parts.pool.overload())?;
         let claim = Claim {
             bridge: self,
             room,
@@ -165,22 +189,28 @@ impl Bridge {
         Arc::new(move |user| !never.contains(&user) && (bridge_bots || !directory.is_bot(guild, user)))
     }
 
-    /// Reports what ends a call from within: a voice connection that the driver could not bring back, or a broken engine.
-    fn watch(&self, room: &RoomId, media: &RoomMedia, mut losses: mpsc::Receiver<Loss>) -> Task<()> {
-        let (room, media, ended) = (room.to_owned(), media.clone(), self.parts.ended.clone());
+    /// Reports what a call cannot overcome by itself: a line to the voice server that the driver could not bring back, and a
+    /// broken engine. Who takes the bot out of the channel is told by the gateway, sooner than the line is found lost.
+    fn watch(&self, room: &RoomId, media: &RoomMedia, mut line: LineWatch) -> Task<()> {
+        let (room, media, troubles) = (room.to_owned(), media.clone(), self.parts.troubles.clone());
         supervise::spawn("discord.channel", room.clone(), async move {
-            let ending = tokio::select! {
-                () = media.failed() => Ending::new(CloseReason::InternalError, "the media engine of the room failed"),
-                Some(loss) = losses.recv() => {
-                    if loss.is_removal() {
-                        tokio::time::sleep(REASON_WAIT).await;
-                    }
-                    Ending::new(CloseReason::DiscordLimit, loss.to_string())
+            let trouble = tokio::select! {
+                () = media.failed() => {
+                    let ending = Ending::new(CloseReason::InternalError, "the media engine of the room failed");
+                    Trouble::Over(Ended { room, ending })
                 }
+                loss = line.lost() => Trouble::Lost { room, loss },
             };
             // The receiver is only gone when the bridge stops, which ends the call anyway.
-            let _ = ended.send(Ended { room, ending }).await;
+            let _ = troubles.send(trouble).await;
         })
+    }
+
+    fn take_floor(&self, room: &RoomId, place: &Place, at: VoiceChannel) {
+        if let Some(floor) = stage::floor(place) {
+            let taking = stage::take_floor(Arc::clone(&self.http), at, floor);
+            supervise::spawn("discord.stage", room, taking).detach();
+        }
     }
 
     fn announce(&self, room: &RoomId, at: VoiceChannel) {
@@ -193,6 +223,22 @@ impl Bridge {
             );
             supervise::spawn("discord.announce", room, post).detach();
         }
+    }
+
+    /// Whether the room was in its voice channel a moment ago; people there need not be told again.
+    fn returns(&self, room: &RoomId) -> bool {
+        let left = lock(&self.returning).remove(room);
+        left.is_some_and(|left| left.elapsed() < RETURN)
+    }
+
+    /// Leaves the voice channel, in order to enter it anew.
+    async fn leave_to_return(&self, room: &RoomId) {
+        {
+            let mut returning = lock(&self.returning);
+            returning.retain(|_, left| left.elapsed() < RETURN);
+            returning.insert(room.to_owned(), Instant::now());
+        }
+        self.leave(room).await;
     }
 
     async fn leave(&self, room: &RoomId) {
@@ -296,90 +342,13 @@ impl AnswerHandler for Answers {
 
     async fn closed(&self, room: &RoomId, ending: Option<&signalling::Ending>) {
         tracing::debug!(?ending, "a channel is over, or its voice channel to be entered anew");
-        self.0.leave(room).await;
+        match ending {
+            Some(_) => self.0.leave(room).await,
+            None => self.0.leave_to_return(room).await,
+        }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn not_bridged(by_strangers: bool) -> Refusal {
-    let text = if by_strangers {
-        "the room names a Discord channel, but whoever set that is not among this bridge's links.trusted_bridges"
-    } else {
-        "the room is not bridged to a Discord voice channel"
-    };
-    Refusal::new(RejectReason::NotBridged, text)
-}
-
-fn no_longer_bridged() -> Refusal {
-    Refusal::new(
-        RejectReason::NoLongerBridged,
-        "the room is no longer bridged to a Discord voice channel",
-    )
-}
-
-fn unreadable(error: &MatrixError) -> Refusal {
-    match error.fault() {
-        Fault::Forbidden | Fault::NotFound => Refusal::new(
-            RejectReason::NotBridged,
-            "the Discord bridge's bot is not in the room and cannot see what it is bridged to; invite it",
-        ),
-        _ => {
-            let text = format!("the Discord bridge cannot read what the room is bridged to: {error}");
-            Refusal::new(RejectReason::InternalError, text).retry_after(Duration::from_secs(10))
-        }
-    }
-}
-
-/// What a failed join means to the side that asked.
-fn refusal(error: &JoinError) -> Refusal {
-    let reason = match error {
-        // The driver speaks DAVE; a server that will not have its version needs what this bridge cannot do.
-        JoinError::Lost(Loss::Closed(4017)) => RejectReason::NoCapability,
-        JoinError::Superseded | JoinError::Playback => RejectReason::InternalError,
-        JoinError::Offline | JoinError::NoAnswer(_) | JoinError::Lost(_) => RejectReason::DiscordLimit,
-    };
-    let refusal = Refusal::new(reason.clone(), error.to_string());
-    if reason == RejectReason::NoCapability {
-        refusal
-    } else {
-        refusal.retry_after(Duration::from_secs(30))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// S8: what Discord says while joining comes out as what it is, in its own words.
-    #[test]
-    fn a_failed_join_is_a_refusal_with_its_cause() {
-        let cases = [
-            (JoinError::Offline, RejectReason::DiscordLimit, "gateway"),
-            (
-                JoinError::NoAnswer(Duration::from_secs(8)),
-                RejectReason::DiscordLimit,
-                "within 8 s",
-            ),
-            (
-                JoinError::Lost(Loss::Closed(4006)),
-                RejectReason::DiscordLimit,
-                "session no longer valid (4006)",
-            ),
-            (
-                JoinError::Lost(Loss::Closed(4021)),
-                RejectReason::DiscordLimit,
-                "rate limited (4021)",
-            ),
-            (JoinError::Lost(Loss::Closed(4017)), RejectReason::NoCapability, "DAVE"),
-            (JoinError::Playback, RejectReason::InternalError, "driver"),
-        ];
-        for (error, reason, words) in cases {
-            let refusal = refusal(&error);
-            assert_eq!(refusal.reason, reason, "{error:?}");
-            assert!(refusal.text.contains(words), "{:?} says {words:?}", refusal.text);
-        }
-    }
 }

@@ -3,9 +3,9 @@
 //! - [`config`]: the `[discord]` section
 //! - `gateway`: Discord's gateway and REST API (serenity), and what is known of guilds and channels
 //! - `voice`: voice channels (songbird), behind a driver type of our own
-//! - `links`, `table`, `admission`, `standing`: which room has which voice channel, whether the bot may join it, and
-//!   whether it may stay; pure
-//! - `bridge`: joins and leaves as the signalling asks for it
+//! - `links`, `table`, `admission`, `refusals`, `standing`: which room has which voice channel, whether the bot may join
+//!   it, and whether it may stay; pure
+//! - `bridge`: joins and leaves as the signalling asks for it; `stage`: how the bot comes to speak on one
 //! - `service`: the program around all this
 
 mod admission;
@@ -16,7 +16,9 @@ mod gateway;
 mod links;
 #[cfg(test)]
 mod live;
+mod refusals;
 mod service;
+mod stage;
 mod standing;
 mod table;
 mod voice;

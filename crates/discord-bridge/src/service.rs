@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::bridge::{Answers, Bridge, Ended, Parts};
+use crate::bridge::{Answers, Bridge, Ended, Parts, Trouble};
 use crate::config::Own;
 use crate::gateway::api::{self, ApiError};
 use crate::gateway::{Connection, Directory, GatewayError, GatewayEvent, client};
@@ -38,7 +38,7 @@ pub const PROGRAM: Program = Program {
     vdp_port: 29401,
 };
 
-/// Changes on Discord, and calls that must end, that may wait to be dealt with.
+/// Changes on Discord, and troubles of calls, that may wait to be dealt with.
 const QUEUE: usize = 256;
 
 /// How long the gateway's farewell may take.
@@ -78,7 +78,7 @@ struct Running {
     answerer: Answerer,
     gateway: Gateway,
     inbox: Inbox,
-    _status: [StatusGuard; 2],
+    _status: [StatusGuard; 3],
 }
 
 /// The task that keeps the connection to Discord, and its end.
@@ -91,14 +91,14 @@ struct Gateway {
 struct Inbox {
     matrix: mpsc::Receiver<MatrixEvent>,
     discord: mpsc::Receiver<GatewayEvent>,
-    ended: mpsc::Receiver<Ended>,
+    troubles: mpsc::Receiver<Trouble>,
 }
 
 /// What the program acts on.
 enum Wakeup {
     Matrix(MatrixEvent),
     Discord(GatewayEvent),
-    Ended(Ended),
+    Trouble(Trouble),
     GatewayEnded(anyhow::Error),
     Shutdown,
 }
@@ -107,12 +107,12 @@ impl Running {
     async fn start(kit: Kit<Own>) -> anyhow::Result<Self> {
         let Kit { config, health, .. } = kit;
         let endpoint = Endpoint::bind(&config.vdp).context("vdp.listen")?;
-        let pool = MediaPool::new(config.media.threads).context("cannot start the media threads")?;
+        let pool = MediaPool::configured(&config.media).context("cannot start the media threads")?;
         let (matrix, MatrixFeed { events, incoming }) = MatrixEnd::start(&config, PROGRAM.role, &health).await?;
 
         let channels = Settings::configured(&config.vdp);
         let (discord_events, discord) = mpsc::channel(QUEUE);
-        let (report_ended, ended) = mpsc::channel(QUEUE);
+        let (report_trouble, troubles) = mpsc::channel(QUEUE);
         let directory = Directory::default();
         let driver = Driver::new(directory.clone());
         let connection = Arc::new(Connection::new(directory.clone(), health.component("discord")));
@@ -130,8 +130,8 @@ impl Running {
             connection,
             links: matrix.links.clone(),
             matrix: matrix.client.clone(),
-            pool,
-            ended: report_ended,
+            pool: pool.clone(),
+            troubles: report_trouble,
         });
         let control = Arc::new(matrix.control.clone());
         let answers = Answers(Arc::clone(&bridge));
@@ -145,11 +145,12 @@ impl Running {
                 let answerer = answerer.clone();
                 move || json!(answerer.status())
             }),
+            health.status("media", move || json!(pool.status())),
         ];
         let inbox = Inbox {
             matrix: events,
             discord,
-            ended,
+            troubles,
         };
         Ok(Self {
             matrix,
@@ -187,7 +188,7 @@ impl Running {
                 Wakeup::Matrix(MatrixEvent::Link(change)) => self.end(self.bridge.relink(&change)),
                 Wakeup::Matrix(MatrixEvent::Connected { .. } | MatrixEvent::Room(_)) => {}
                 Wakeup::Discord(event) => self.end(self.bridge.judge(event).await),
-                Wakeup::Ended(ended) => self.end([ended]),
+                Wakeup::Trouble(trouble) => self.deal_with(trouble),
                 Wakeup::GatewayEnded(error) => return Err(error),
                 Wakeup::Shutdown => return Ok(()),
             }
@@ -195,13 +196,27 @@ impl Running {
     }
 
     async fn next(&mut self, stop: &CancellationToken) -> Wakeup {
-        let Inbox { matrix, discord, ended } = &mut self.inbox;
+        let Inbox {
+            matrix,
+            discord,
+            troubles,
+        } = &mut self.inbox;
         tokio::select! {
             () = stop.cancelled() => Wakeup::Shutdown,
             outcome = self.gateway.task.finished() => Wakeup::GatewayEnded(gateway_ended(outcome)),
             Some(event) = matrix.recv() => Wakeup::Matrix(event),
             Some(event) = discord.recv() => Wakeup::Discord(event),
-            Some(call) = ended.recv() => Wakeup::Ended(call),
+            Some(trouble) = troubles.recv() => Wakeup::Trouble(trouble),
+        }
+    }
+
+    fn deal_with(&self, trouble: Trouble) {
+        match trouble {
+            Trouble::Over(ended) => self.end([ended]),
+            Trouble::Lost { room, loss } => {
+                tracing::info!(%loss, "a voice channel is left and entered anew");
+                self.answerer.renew(&room, loss.to_string());
+            }
         }
     }
 

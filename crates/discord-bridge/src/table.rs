@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use bridge_kit::matrix::{OwnedRoomId, RoomId};
+use bridge_kit::media::Overload;
 use signalling::Refusal;
 
 use crate::admission::{self, Commitments, Load};
@@ -44,10 +45,16 @@ impl<S> Table<S> {
     }
 
     /// Decides on a room's request for the channel at `place`, and gives it the channel if nothing is against it.
-    pub(crate) fn claim(&mut self, room: &RoomId, place: &Place) -> Result<VoiceChannel, Refusal> {
+    pub(crate) fn claim(
+        &mut self,
+        room: &RoomId,
+        place: &Place,
+        overload: Option<Overload>,
+    ) -> Result<VoiceChannel, Refusal> {
         let load = Load {
             joined: self.entries.len(),
             max: self.max,
+            overload,
         };
         let at = admission::admit(place, &self.commitments(place), load, &self.known_bridges)?;
         let name = if let Place::Known(facts) = place {
@@ -169,37 +176,43 @@ mod tests {
     #[test]
     fn a_second_room_on_the_same_channel_would_close_a_cycle() {
         let mut table = Table::<()>::new(9, vec![]);
-        table.claim(&room("a"), &place(1, 2)).unwrap();
-        assert_eq!(reason(table.claim(&room("b"), &place(1, 2))), RejectReason::NotBridged);
+        table.claim(&room("a"), &place(1, 2), None).unwrap();
+        assert_eq!(
+            reason(table.claim(&room("b"), &place(1, 2), None)),
+            RejectReason::NotBridged
+        );
         table.release(&room("a"));
-        table.claim(&room("b"), &place(1, 2)).unwrap();
+        table.claim(&room("b"), &place(1, 2), None).unwrap();
     }
 
     /// S8: the bot is in another channel of that guild.
     #[test]
     fn a_guild_has_one_channel_at_a_time() {
         let mut table = Table::<()>::new(9, vec![]);
-        table.claim(&room("a"), &place(1, 2)).unwrap();
-        let refusal = table.claim(&room("b"), &place(1, 3)).unwrap_err();
+        table.claim(&room("a"), &place(1, 2), None).unwrap();
+        let refusal = table.claim(&room("b"), &place(1, 3), None).unwrap_err();
         assert_eq!(refusal.reason, RejectReason::DiscordLimit);
         assert!(refusal.text.contains("“Channel 2”"), "{}", refusal.text);
-        table.claim(&room("b"), &place(4, 3)).unwrap();
+        table.claim(&room("b"), &place(4, 3), None).unwrap();
     }
 
     /// S8: out of capacity counts channels that are still being joined.
     #[test]
     fn capacity_counts_claims() {
         let mut table = Table::<()>::new(1, vec![]);
-        table.claim(&room("a"), &place(1, 2)).unwrap();
-        assert_eq!(reason(table.claim(&room("b"), &place(3, 4))), RejectReason::AtCapacity);
+        table.claim(&room("a"), &place(1, 2), None).unwrap();
+        assert_eq!(
+            reason(table.claim(&room("b"), &place(3, 4), None)),
+            RejectReason::AtCapacity
+        );
         table.release(&room("a"));
-        table.claim(&room("b"), &place(3, 4)).unwrap();
+        table.claim(&room("b"), &place(3, 4), None).unwrap();
     }
 
     #[test]
     fn a_session_that_comes_after_its_room_has_gone_is_given_back() {
         let mut table = Table::new(9, vec![]);
-        let at = table.claim(&room("a"), &place(1, 2)).unwrap();
+        let at = table.claim(&room("a"), &place(1, 2), None).unwrap();
         assert_eq!(table.joined(&room("a"), "session"), Ok(()));
         assert_eq!(table.joined_in(at.guild), [(room("a"), at)]);
         assert_eq!(table.unlink(&room("a")), Some("session"));
@@ -207,7 +220,7 @@ mod tests {
         assert_eq!(table.channel(&room("a")), Some(at), "the claim stays");
         assert_eq!(table.release(&room("a")), None);
 
-        table.claim(&room("a"), &place(1, 2)).unwrap();
+        table.claim(&room("a"), &place(1, 2), None).unwrap();
         assert_eq!(table.unlink(&room("a")), None);
         assert_eq!(table.joined(&room("a"), "late"), Err("late"));
     }

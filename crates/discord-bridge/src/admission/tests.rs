@@ -36,7 +36,11 @@ fn facts() -> ChannelFacts {
     }
 }
 
-const IDLE: Load = Load { joined: 0, max: 2 };
+const IDLE: Load = Load {
+    joined: 0,
+    max: 2,
+    overload: None,
+};
 
 fn with(change: impl FnOnce(&mut ChannelFacts)) -> Place {
     let mut facts = facts();
@@ -54,8 +58,12 @@ fn an_ordinary_channel_is_joined() {
 fn every_refusal_has_its_cause() {
     use RejectReason::{AtCapacity, DiscordLimit, NoCapability, NoPermission, NotBridged};
     let none = Commitments::default;
-    let full = Load { joined: 2, max: 2 };
-    let cases: [(Place, Commitments, Load, RejectReason, &str); 15] = [
+    let full = Load { joined: 2, ..IDLE };
+    let late = Load {
+        overload: Some(Overload { late_percent: 34 }),
+        ..IDLE
+    };
+    let cases: [(Place, Commitments, Load, RejectReason, &str); 16] = [
         (Place::Offline, none(), IDLE, DiscordLimit, "no connection"),
         (Place::UnavailableGuild, none(), IDLE, DiscordLimit, "outage"),
         (Place::UnknownGuild, none(), IDLE, NoCapability, "not a member"),
@@ -69,11 +77,11 @@ fn every_refusal_has_its_cause() {
             "not a voice channel",
         ),
         (
-            with(|f| f.kind = ChannelKind::Stage),
+            with(|f| f.kind = ChannelKind::Stage(Floor::Closed)),
             none(),
             IDLE,
-            NoCapability,
-            "stage",
+            DiscordLimit,
+            "ask to speak",
         ),
         (with(|f| f.afk = true), none(), IDLE, NoCapability, "away"),
         (
@@ -122,11 +130,22 @@ fn every_refusal_has_its_cause() {
             "“Lobby”",
         ),
         (with(|_| ()), none(), full, AtCapacity, "2 voice channels"),
+        (with(|_| ()), none(), late, AtCapacity, "late to 34 %"),
     ];
     for (place, commitments, load, reason, words) in cases {
         let refusal = admit(&place, &commitments, load, &[user(99)]).expect_err(words);
         assert_eq!(refusal.reason, reason, "{place:?}");
+        let may_pass = matches!(reason, AtCapacity | DiscordLimit);
+        assert_eq!(refusal.retry_after.is_some(), may_pass, "{place:?}");
         assert!(refusal.text.contains(words), "{:?} says {words:?}", refusal.text);
+    }
+}
+
+#[test]
+fn a_stage_is_joined_where_the_bot_may_come_to_speak() {
+    for floor in [Floor::Free, Floor::OnRequest] {
+        let stage = with(|facts| facts.kind = ChannelKind::Stage(floor));
+        assert_eq!(admit(&stage, &Commitments::default(), IDLE, &[]), Ok(at()), "{floor:?}");
     }
 }
 

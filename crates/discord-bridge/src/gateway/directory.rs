@@ -8,7 +8,9 @@ use serenity::model::guild::Guild;
 use serenity::model::permissions::Permissions as Flags;
 use tokio::sync::watch;
 
-use super::facts::{BotPlace, ChannelFacts, ChannelId, ChannelKind, GuildId, Permissions, Place, UserId, VoiceChannel};
+use super::facts::{
+    BotPlace, ChannelFacts, ChannelId, ChannelKind, Floor, GuildId, Permissions, Place, UserId, VoiceChannel,
+};
 
 /// The guilds, channels and people that the bot knows of; empty while it has no connection.
 #[derive(Debug, Clone, Default)]
@@ -134,33 +136,45 @@ fn facts(guild: &Guild, channel: &GuildChannel, bot: UserId) -> ChannelFacts {
         .filter(|state| state.channel_id == Some(channel.id) && state.user_id != bot_id)
         .map(|state| state.user_id.into())
         .collect();
+    let flags = flags(guild, channel, bot);
+    let kind = kind(channel.kind, flags);
     ChannelFacts {
         at: VoiceChannel {
             guild: guild.id.into(),
             channel: channel.id.into(),
         },
         name: channel.name.clone(),
-        kind: kind(channel.kind),
+        kind,
         afk: guild
             .afk_metadata
             .as_ref()
             .is_some_and(|afk| afk.afk_channel_id == channel.id),
-        permissions: permissions(guild, channel, bot),
+        permissions: permissions(flags, kind),
         user_limit: channel.user_limit.unwrap_or(0),
         members,
     }
 }
 
-fn kind(kind: ChannelType) -> ChannelKind {
+fn kind(kind: ChannelType, flags: Flags) -> ChannelKind {
     match kind {
         ChannelType::Voice => ChannelKind::Voice,
-        ChannelType::Stage => ChannelKind::Stage,
+        ChannelType::Stage => ChannelKind::Stage(floor(flags)),
         _ => ChannelKind::Text,
     }
 }
 
-/// A bot whose own membership Discord has not told has no roles, as far as anybody knows.
-fn permissions(guild: &Guild, channel: &GuildChannel, bot: UserId) -> Permissions {
+fn floor(flags: Flags) -> Floor {
+    if flags.contains(Flags::MUTE_MEMBERS) {
+        Floor::Free
+    } else if flags.contains(Flags::REQUEST_TO_SPEAK) {
+        Floor::OnRequest
+    } else {
+        Floor::Closed
+    }
+}
+
+/// What the bot may do in a channel. A bot whose own membership Discord has not told has no roles, as far as anybody knows.
+fn flags(guild: &Guild, channel: &GuildChannel, bot: UserId) -> Flags {
     let flags = match guild.members.get(&bot.into()) {
         Some(member) => guild.user_permissions_in(channel, member),
         None => guild
@@ -168,12 +182,19 @@ fn permissions(guild: &Guild, channel: &GuildChannel, bot: UserId) -> Permission
             .get(&guild.id.everyone_role())
             .map_or(Flags::empty(), |everyone| everyone.permissions),
     };
-    let all = flags.contains(Flags::ADMINISTRATOR);
+    if flags.contains(Flags::ADMINISTRATOR) {
+        Flags::all()
+    } else {
+        flags
+    }
+}
+
+fn permissions(flags: Flags, kind: ChannelKind) -> Permissions {
     Permissions {
-        view: all || flags.contains(Flags::VIEW_CHANNEL),
-        connect: all || flags.contains(Flags::CONNECT),
-        speak: all || flags.contains(Flags::SPEAK),
-        exceed_limit: all || flags.contains(Flags::MOVE_MEMBERS),
+        view: flags.contains(Flags::VIEW_CHANNEL),
+        connect: flags.contains(Flags::CONNECT),
+        speak: flags.contains(Flags::SPEAK) || matches!(kind, ChannelKind::Stage(_)),
+        exceed_limit: flags.contains(Flags::MOVE_MEMBERS),
     }
 }
 

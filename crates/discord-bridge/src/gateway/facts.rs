@@ -102,10 +102,21 @@ pub(crate) struct ChannelFacts {
 pub(crate) enum ChannelKind {
     /// An ordinary voice channel.
     Voice,
-    /// A stage, where one speaks when allowed to.
-    Stage,
+    /// A stage, where everybody begins in the audience.
+    Stage(Floor),
     /// Anything without voice.
     Text,
+}
+
+/// How the bot gets out of the audience of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floor {
+    /// By itself: it has `MUTE_MEMBERS`, and unmutes itself.
+    Free,
+    /// It has `REQUEST_TO_SPEAK`, and waits for a moderator.
+    OnRequest,
+    /// Not at all.
+    Closed,
 }
 
 /// The permissions of the bot in a voice channel that matter.
@@ -119,7 +130,7 @@ pub(crate) struct Permissions {
     pub(crate) view: bool,
     /// `CONNECT`.
     pub(crate) connect: bool,
-    /// `SPEAK`.
+    /// `SPEAK`, which stages do not ask for.
     pub(crate) speak: bool,
     /// `MOVE_MEMBERS`, which lets one into a full channel.
     pub(crate) exceed_limit: bool,

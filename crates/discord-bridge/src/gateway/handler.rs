@@ -84,6 +84,10 @@ impl EventHandler for Handler {
         self.changed(guild.id);
     }
 
+    async fn channel_create(&self, _: Context, channel: GuildChannel) {
+        self.changed(channel.guild_id);
+    }
+
     async fn channel_delete(&self, _: Context, channel: GuildChannel, _: Option<Vec<Message>>) {
         self.changed(channel.guild_id);
     }

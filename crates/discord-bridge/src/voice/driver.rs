@@ -1,20 +1,23 @@
 //! Joins and leaves voice channels: the only place, with its neighbours in this folder, that knows songbird.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_kit::media::{MediaSink, RoomMedia};
 use serenity::client::ClientBuilder;
 use songbird::driver::DecodeMode;
+use songbird::driver::retry::Retry;
 use songbird::input::{AudioStream, Input, LiveInput};
 use songbird::tracks::{Track, TrackHandle};
 use songbird::{Call, Config, Songbird};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use super::counters::{SendCounters, VoiceStats};
-use super::event::{GATEWAY_TIMEOUT, JoinError, Loss};
+use super::event::{GATEWAY_TIMEOUT, JoinError};
+use super::line::Line;
 use super::listener::{self, Admit, Ears, Listener};
 use super::outgoing::{self, Playback, TrackControl, TrackSource};
 use super::seat::{Seat, Seats};
@@ -23,6 +26,13 @@ use crate::gateway::facts::VoiceChannel;
 
 /// How long the whole of a join may take, the voice server's part included.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the driver tries to get through to a voice server. It takes half a dozen round trips; a datagram lost on the way
+/// costs all of this time, since the driver says it only once.
+///
+/// It tries twice, a quarter of a second apart. Whoever waits for the line can do better than a third time: to leave the
+/// channel and to enter it anew, which gets another session, and perhaps another server, from Discord.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long the mixer may take to get the track ready; it needs one or two of its 20 ms ticks.
 const TRACK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,6 +56,11 @@ impl Driver {
         let config = Config::default()
             // Packets come out of the encryption of the transport and of DAVE, and stay Opus.
             .decode_mode(DecodeMode::Decrypt)
+            .driver_timeout(Some(SERVER_TIMEOUT))
+            .driver_retry(Retry {
+                retry_limit: Some(NonZeroU8::MIN),
+                ..Retry::default()
+            })
             .gateway_timeout(Some(GATEWAY_TIMEOUT));
         let songbird = Songbird::serenity_from_config(config);
         let seats = Seats::new(Arc::clone(&songbird), directory);
@@ -66,9 +81,9 @@ impl Driver {
         at: VoiceChannel,
         media: &RoomMedia,
         admit: Admit,
-        losses: mpsc::Sender<Loss>,
+        line: watch::Sender<Line>,
     ) -> Result<Session, JoinError> {
-        let ears = Ears(Arc::new(Listener::new(media.clone(), admit, losses)));
+        let ears = Ears(Arc::new(Listener::new(media.clone(), admit, line)));
         let taking = self.take_seat(at, &ears.0);
         let (seat, call) = timeout(JOIN_TIMEOUT, taking)
             .await

@@ -8,7 +8,7 @@ use songbird::events::context_data::DisconnectReason;
 use songbird::model::CloseCode;
 
 /// How long Discord may take to answer the request to join; the driver gives up then.
-pub(super) const GATEWAY_TIMEOUT: Duration = Duration::from_secs(8);
+pub(super) const GATEWAY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a voice channel could not be joined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,14 @@ impl Loss {
     /// Whether the bot was taken out of the channel by somebody, of which the gateway tells more.
     pub(crate) fn is_removal(self) -> bool {
         matches!(self, Self::Closed(4014 | 4022))
+    }
+
+    /// Whether the driver cannot do what the voice server asks of it, so that trying again is in vain.
+    pub(crate) fn is_incapacity(self) -> bool {
+        matches!(
+            self,
+            Self::Protocol | Self::Closed(4001 | 4002 | 4005 | 4012 | 4016 | 4017 | 4020)
+        )
     }
 }
 
@@ -142,6 +150,15 @@ mod tests {
         let removals: Vec<u16> = (4000..4100).filter(|code| Loss::Closed(*code).is_removal()).collect();
         assert_eq!(removals, [4014, 4022]);
         assert!(!Loss::Broken.is_removal());
+    }
+
+    #[test]
+    fn what_the_driver_cannot_do_it_will_not_learn() {
+        let incapacities: Vec<u16> = (4000..4100)
+            .filter(|code| Loss::Closed(*code).is_incapacity())
+            .collect();
+        assert_eq!(incapacities, [4001, 4002, 4005, 4012, 4016, 4017, 4020]);
+        assert!(Loss::Protocol.is_incapacity() && !Loss::Network.is_incapacity());
     }
 
     #[test]

@@ -42,6 +42,18 @@ pub(crate) struct Speech<'a> {
 /// The room's side of a speaker.
 pub(crate) trait Voice: Send {
     fn hear(&self, speech: Speech<'_>);
+
+    /// He speaks with priority from now on, or no longer.
+    fn set_priority(&self, priority: bool);
+}
+
+/// Whose an SSRC is, and how he speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Speaking {
+    pub(crate) ssrc: u32,
+    pub(crate) user: UserId,
+    /// Discord's clients turn everybody else down while he speaks.
+    pub(crate) priority: bool,
 }
 
 /// What became of a packet.
@@ -67,6 +79,7 @@ struct Speaker<V> {
     user: UserId,
     /// `None`: not bridged.
     voice: Option<V>,
+    priority: bool,
     sequence: Extended,
     timestamp: Extended,
 }
@@ -92,38 +105,44 @@ impl<V: Voice> Speakers<V> {
         self.by_ssrc.values().filter(|speaker| speaker.voice.is_some()).count()
     }
 
-    /// An SSRC belongs to a user. `admit` gives the room's side for him, or `None` when he is not bridged.
+    /// Somebody begins to speak, stops, or changes how he does. `admit` gives the room's side for him, or `None` when he is not bridged.
     ///
     /// A user who connects again has a new SSRC; his old one is forgotten. Gives the held packets that were dropped.
     pub(crate) fn speaking(
         &mut self,
-        ssrc: u32,
-        user: UserId,
+        Speaking { ssrc, user, priority }: Speaking,
         admit: impl FnOnce() -> Option<V>,
         now: Instant,
     ) -> usize {
-        if self.by_ssrc.get(&ssrc).is_some_and(|speaker| speaker.user == user) {
+        if let Some(speaker) = self.by_ssrc.get_mut(&ssrc).filter(|speaker| speaker.user == user) {
+            speaker.set_priority(priority);
             return 0;
         }
         self.by_ssrc.retain(|_, speaker| speaker.user != user);
         if self.by_ssrc.len() >= MAX_SPEAKERS {
             return 0;
         }
-        self.by_ssrc.insert(
-            ssrc,
-            Speaker {
-                user,
-                voice: admit(),
-                sequence: Extended::default(),
-                timestamp: Extended::default(),
-            },
-        );
+        let mut speaker = Speaker {
+            user,
+            voice: admit(),
+            priority: false,
+            sequence: Extended::default(),
+            timestamp: Extended::default(),
+        };
+        speaker.set_priority(priority);
+        self.by_ssrc.insert(ssrc, speaker);
         self.release(ssrc, now)
     }
 
     /// A user has left the channel.
     pub(crate) fn gone(&mut self, user: UserId) {
         self.by_ssrc.retain(|_, speaker| speaker.user != user);
+    }
+
+    /// The streams of everybody have ended.
+    pub(crate) fn forget_all(&mut self) {
+        self.by_ssrc.clear();
+        self.held.clear();
     }
 
     /// A packet has come.
@@ -170,6 +189,14 @@ impl<V: Voice> Speakers<V> {
 }
 
 impl<V: Voice> Speaker<V> {
+    fn set_priority(&mut self, priority: bool) {
+        if std::mem::replace(&mut self.priority, priority) != priority
+            && let Some(voice) = &self.voice
+        {
+            voice.set_priority(priority);
+        }
+    }
+
     fn hear(&mut self, packet: RtpPacket<'_>) -> Fate {
         let Some(voice) = &self.voice else {
             return Fate::Ignored;

@@ -13,12 +13,14 @@ use songbird::events::context_data::{DisconnectData, DisconnectReason, RtpData};
 use songbird::model::payload::{ClientDisconnect, Speaking};
 use songbird::packet::Packet as _;
 use songbird::{Call, CoreEvent, Event, EventContext, EventHandler};
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 use super::counters::HearCounters;
 use super::dave::{self, Encrypted};
 use super::event::Loss;
-use super::incoming::{Fate, RtpPacket, Speakers, Speech, Voice};
+use super::incoming::{self, Fate, RtpPacket, Speakers, Speech, Voice};
+use super::line::Line;
+use super::metrics;
 use crate::gateway::facts::UserId;
 
 /// Says whether a user's voice goes to the room.
@@ -41,7 +43,7 @@ pub(crate) struct Listener {
     speakers: Mutex<Option<Speakers<RoomVoice>>>,
     media: RoomMedia,
     admit: Admit,
-    losses: mpsc::Sender<Loss>,
+    line: watch::Sender<Line>,
     counters: HearCounters,
     encrypted: Encrypted,
 }
@@ -61,6 +63,7 @@ pub(super) fn attach(listener: &Arc<Listener>, call: &mut Call) {
         CoreEvent::RtpPacket,
         CoreEvent::SpeakingStateUpdate,
         CoreEvent::ClientDisconnect,
+        CoreEvent::DriverConnect,
         CoreEvent::DriverDisconnect,
         CoreEvent::DriverReconnect,
     ] {
@@ -69,12 +72,12 @@ pub(super) fn attach(listener: &Arc<Listener>, call: &mut Call) {
 }
 
 impl Listener {
-    pub(super) fn new(media: RoomMedia, admit: Admit, losses: mpsc::Sender<Loss>) -> Self {
+    pub(super) fn new(media: RoomMedia, admit: Admit, line: watch::Sender<Line>) -> Self {
         Self {
             speakers: Mutex::new(Some(Speakers::new())),
             media,
             admit,
-            losses,
+            line,
             counters: HearCounters::default(),
             encrypted: Encrypted::default(),
         }
@@ -114,7 +117,7 @@ impl Listener {
         };
         let padded = rtp.get_padding() != 0;
         let encrypted = dave::was_encrypted(payload, data.payload_end_pad, padded);
-        if !self.encrypted.admits(opus, encrypted) {
+        if !self.encrypted.admits(opus, encrypted, received) {
             self.counters.unencrypted();
             return;
         }
@@ -141,7 +144,12 @@ impl Listener {
             return;
         };
         let admit = || (self.admit)(UserId(user)).then(|| self.voice(user));
-        let dropped = self.with_speakers(|speakers| speakers.speaking(speaking.ssrc, user, admit, Instant::now()));
+        let speaking = incoming::Speaking {
+            ssrc: speaking.ssrc,
+            user,
+            priority: speaking.speaking.priority(),
+        };
+        let dropped = self.with_speakers(|speakers| speakers.speaking(speaking, admit, Instant::now()));
         self.counters.unknown(dropped.unwrap_or(0));
     }
 
@@ -167,10 +175,16 @@ impl Listener {
     }
 
     fn lost(&self, loss: Loss) {
-        // One loss is all that is listened for; a second one has nothing to add.
-        if self.losses.try_send(loss).is_err() {
-            tracing::debug!(%loss, "a lost voice connection found nobody to hear of it");
-        }
+        tracing::warn!(%loss, "the line to a voice server is lost");
+        metrics::line_lost();
+        self.line.send_replace(Line::Down(loss));
+        // Another server, or another session of this one, numbers its streams anew.
+        self.with_speakers(Speakers::forget_all);
+    }
+
+    fn connected(&self) {
+        let before = self.line.send_replace(Line::Up);
+        tracing::debug!(?before, "there is a line to a voice server");
     }
 }
 
@@ -187,6 +201,10 @@ impl Voice for RoomVoice {
             received: speech.received,
         });
     }
+
+    fn set_priority(&self, priority: bool) {
+        self.0.set_priority(priority);
+    }
 }
 
 struct Handler(Arc<Listener>);
@@ -199,7 +217,11 @@ impl EventHandler for Handler {
             EventContext::SpeakingStateUpdate(speaking) => self.0.speaking(*speaking),
             EventContext::ClientDisconnect(disconnect) => self.0.gone(*disconnect),
             EventContext::DriverDisconnect(data) => self.0.disconnected(data),
-            EventContext::DriverReconnect(_) => tracing::info!("the connection to a voice server was renewed"),
+            EventContext::DriverConnect(_) => self.0.connected(),
+            EventContext::DriverReconnect(_) => {
+                tracing::info!("the driver has brought the line to a voice server back");
+                self.0.connected();
+            }
             _ => {}
         }
         None

@@ -10,6 +10,7 @@ const SENT: &str = "voice_discord_packets_sent_total";
 const CONCEALED: &str = "voice_discord_ticks_concealed_total";
 const TRIMMED: &str = "voice_discord_packets_trimmed_total";
 const DROPPED: &str = "voice_discord_packets_dropped_total";
+const LINES_LOST: &str = "voice_discord_lines_lost_total";
 
 /// Tells the exporter what the names mean.
 pub(crate) fn describe() {
@@ -31,6 +32,11 @@ pub(crate) fn describe() {
         "Packets for Discord dropped because they stood in the queue"
     );
     describe_counter!(DROPPED, Unit::Count, "Packets dropped, by reason");
+    describe_counter!(
+        LINES_LOST,
+        Unit::Count,
+        "Connections to voice servers that ended while they were needed"
+    );
     // Nothing joined is a statement too.
     channels().set(0.0);
 }
@@ -38,6 +44,10 @@ pub(crate) fn describe() {
 /// The gauge of joined channels.
 pub(crate) fn channels() -> Gauge {
     gauge!(CHANNELS)
+}
+
+pub(super) fn line_lost() {
+    counter!(LINES_LOST).increment(1);
 }
 
 pub(super) fn received() {

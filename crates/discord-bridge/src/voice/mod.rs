@@ -2,7 +2,7 @@
 //!
 //! Nothing outside of this folder names songbird, so that its driver can be replaced (its mixer costs a tick or two). What
 //! the rest of the bridge sees is [`driver::Driver`], which joins a channel and connects it with a room's media, the
-//! [`driver::Session`] that results, and the typed events of [`event`].
+//! [`driver::Session`] that results, the [`line`] to the voice server, and the typed failures of [`event`].
 
 mod counters;
 mod dave;
@@ -10,6 +10,7 @@ pub(crate) mod driver;
 pub(crate) mod event;
 mod frame;
 mod incoming;
+pub(crate) mod line;
 pub(crate) mod listener;
 pub(crate) mod metrics;
 mod outgoing;

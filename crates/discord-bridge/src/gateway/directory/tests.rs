@@ -108,9 +108,26 @@ fn a_voice_channel_is_described_without_the_bot_in_it() {
 fn kinds_and_permissions_are_told_apart() {
     let (directory, _) = directory();
     assert_eq!(known(&directory, 21).kind, ChannelKind::Text);
-    assert_eq!(known(&directory, 22).kind, ChannelKind::Stage);
+    assert_eq!(known(&directory, 22).kind, ChannelKind::Stage(Floor::Closed));
     assert_eq!(known(&directory, 23).permissions.missing(), ["Connect", "Speak"]);
     assert!(known(&directory, 24).afk);
+}
+
+#[test]
+fn the_way_to_a_stages_floor_depends_on_permissions() {
+    let all = Flags::MUTE_MEMBERS | Flags::REQUEST_TO_SPEAK;
+    assert_eq!(floor(all), Floor::Free);
+    assert_eq!(floor(Flags::REQUEST_TO_SPEAK | Flags::SPEAK), Floor::OnRequest);
+    assert_eq!(floor(Flags::SPEAK), Floor::Closed);
+    let on_stage = permissions(
+        Flags::VIEW_CHANNEL | Flags::CONNECT,
+        ChannelKind::Stage(Floor::OnRequest),
+    );
+    assert!(on_stage.missing().is_empty(), "{on_stage:?}");
+    assert_eq!(
+        permissions(Flags::VIEW_CHANNEL | Flags::CONNECT, ChannelKind::Voice).missing(),
+        ["Speak"]
+    );
 }
 
 #[test]

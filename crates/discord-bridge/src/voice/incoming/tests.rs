@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A room that remembers what it heard.
+/// A room that remembers what it heard, and what it was told of priority.
 #[derive(Clone, Default)]
-struct Room(Arc<Mutex<Vec<Heard>>>);
+struct Room(Arc<Mutex<Vec<Heard>>>, Arc<Mutex<Vec<bool>>>);
 
 /// Sequence, media time and Opus.
 type Heard = (u64, u64, Vec<u8>);
@@ -18,6 +18,10 @@ impl Voice for Room {
             .unwrap()
             .push((speech.sequence, speech.media_time, speech.opus.to_vec()));
     }
+
+    fn set_priority(&self, priority: bool) {
+        self.1.lock().unwrap().push(priority);
+    }
 }
 
 impl Room {
@@ -28,6 +32,15 @@ impl Room {
 
 fn user(id: u64) -> UserId {
     UserId::new(id).unwrap()
+}
+
+/// An ordinary speaker.
+fn by(ssrc: u32, id: u64) -> Speaking {
+    Speaking {
+        ssrc,
+        user: user(id),
+        priority: false,
+    }
 }
 
 fn packet(ssrc: u32, sequence: u16, opus: &[u8], received: Instant) -> RtpPacket<'_> {
@@ -45,8 +58,8 @@ fn a_known_speaker_is_heard_and_an_ignored_one_is_not() {
     let now = Instant::now();
     let room = Room::default();
     let mut speakers = Speakers::new();
-    speakers.speaking(1, user(10), || Some(room.clone()), now);
-    speakers.speaking(2, user(20), || None, now);
+    speakers.speaking(by(1, 10), || Some(room.clone()), now);
+    speakers.speaking(by(2, 20), || None, now);
     assert_eq!(speakers.packet(packet(1, 0, b"alice", now)), Fate::Bridged);
     assert_eq!(speakers.packet(packet(2, 0, b"our own bot", now)), Fate::Ignored);
     assert_eq!(room.heard(), [b"alice".to_vec()]);
@@ -65,7 +78,7 @@ fn the_first_packets_of_a_speaker_who_is_named_late_are_not_lost() {
             Fate::Held
         );
     }
-    let dropped = speakers.speaking(1, user(10), || Some(room.clone()), start + Duration::from_millis(230));
+    let dropped = speakers.speaking(by(1, 10), || Some(room.clone()), start + Duration::from_millis(230));
     assert_eq!(dropped, 2, "what is older than 200 ms would come as a burst");
     assert_eq!(room.heard(), [b"c".to_vec(), b"d".to_vec(), b"e".to_vec()]);
 }
@@ -75,9 +88,9 @@ fn packets_held_for_an_ignored_user_are_never_heard() {
     let now = Instant::now();
     let mut speakers = Speakers::<Room>::new();
     speakers.packet(packet(1, 0, b"bridge", now));
-    speakers.speaking(1, user(10), || None, now);
+    speakers.speaking(by(1, 10), || None, now);
     let room = Room::default();
-    speakers.speaking(2, user(20), || Some(room.clone()), now);
+    speakers.speaking(by(2, 20), || Some(room.clone()), now);
     assert!(room.heard().is_empty());
     assert!(speakers.held.is_empty());
 }
@@ -99,7 +112,7 @@ fn speakers_are_bounded() {
     let now = Instant::now();
     let mut speakers = Speakers::<Room>::new();
     for ssrc in 0..2000 {
-        speakers.speaking(ssrc, user(u64::from(ssrc) + 1), || None, now);
+        speakers.speaking(by(ssrc, u64::from(ssrc) + 1), || None, now);
     }
     assert_eq!(speakers.by_ssrc.len(), MAX_SPEAKERS);
 }
@@ -109,8 +122,8 @@ fn a_user_who_left_or_came_back_leaves_no_old_ssrc() {
     let now = Instant::now();
     let room = Room::default();
     let mut speakers = Speakers::new();
-    speakers.speaking(1, user(10), || Some(room.clone()), now);
-    speakers.speaking(2, user(10), || Some(room.clone()), now);
+    speakers.speaking(by(1, 10), || Some(room.clone()), now);
+    speakers.speaking(by(2, 10), || Some(room.clone()), now);
     assert_eq!(speakers.bridged(), 1);
     assert_eq!(speakers.packet(packet(1, 0, b"old", now)), Fate::Held);
     speakers.gone(user(10));
@@ -120,11 +133,39 @@ fn a_user_who_left_or_came_back_leaves_no_old_ssrc() {
 }
 
 #[test]
+fn the_room_is_told_of_priority_when_it_changes() {
+    let now = Instant::now();
+    let room = Room::default();
+    let mut speakers = Speakers::new();
+    for priority in [true, true, false, false, true] {
+        let speaking = Speaking { priority, ..by(1, 10) };
+        speakers.speaking(speaking, || Some(room.clone()), now);
+    }
+    // He connects again, and speaks without.
+    speakers.speaking(by(2, 10), || Some(room.clone()), now);
+    assert_eq!(*room.1.lock().unwrap(), [true, false, true]);
+}
+
+#[test]
+fn after_a_lost_line_nobody_is_known() {
+    let now = Instant::now();
+    let room = Room::default();
+    let mut speakers = Speakers::new();
+    speakers.speaking(by(1, 10), || Some(room.clone()), now);
+    speakers.packet(packet(2, 0, b"held", now));
+    speakers.forget_all();
+    assert_eq!(speakers.bridged(), 0);
+    assert_eq!(speakers.packet(packet(1, 0, b"whose?", now)), Fate::Held);
+    speakers.speaking(by(2, 20), || Some(room.clone()), now);
+    assert!(room.heard().is_empty(), "what was held is of another line");
+}
+
+#[test]
 fn sequence_and_time_go_on_past_their_wraps() {
     let now = Instant::now();
     let room = Room::default();
     let mut speakers = Speakers::new();
-    speakers.speaking(1, user(10), || Some(room.clone()), now);
+    speakers.speaking(by(1, 10), || Some(room.clone()), now);
     for (sequence, timestamp) in [(65_534, u32::MAX - 1919), (65_535, u32::MAX - 959), (1, 961), (0, 1)] {
         speakers.packet(RtpPacket {
             ssrc: 1,
