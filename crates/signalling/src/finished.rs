@@ -24,6 +24,11 @@ impl Finished {
         self.0.push_back(ending);
     }
 
+    /// Forgets this transaction.
+    pub(crate) fn forget(&mut self, transaction_id: &TransactionId) {
+        self.0.retain(|ending| ending.header.transaction_id != *transaction_id);
+    }
+
     /// The event that ended this transaction, if it is remembered.
     pub(crate) fn find(&self, transaction_id: &TransactionId) -> Option<&Event> {
         self.0

@@ -22,15 +22,27 @@ impl Answerer {
         {
             return self.on_current(now, body);
         }
-        if let Some(ending) = self.finished.find(&header.transaction_id) {
-            let asks = matches!(body, Body::Request(_) | Body::Accept(_) | Body::Broken(_));
-            return if asks {
-                vec![Action::Send(ending.clone())]
-            } else {
-                Vec::new()
-            };
+        let asks = matches!(body, Body::Request(_) | Body::Accept(_) | Body::Broken(_));
+        match self.finished.find(&header.transaction_id) {
+            Some(ending) if ending.is_superseded() => self.on_superseded(now, header, body),
+            Some(ending) if asks => vec![Action::Send(ending.clone())],
+            Some(_) => Vec::new(),
+            None => self.on_unknown(now, header, body),
         }
-        self.on_unknown(now, header, body)
+    }
+
+    /// An event of a transaction that made way for another: its side was restarted, and knows nothing of it.
+    ///
+    /// Unless the room delivered the two requests in the wrong order: then it goes on asking, and gets its turn when the
+    /// other is over, which that side does not know.
+    fn on_superseded(&mut self, now: Instant, header: Header, body: Body) -> Vec<Action> {
+        match body {
+            Body::Request(request) if self.is_idle() => {
+                self.finished.forget(&header.transaction_id);
+                self.on_new_request(now, header, &request)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// An event of the transaction that is going on.

@@ -121,7 +121,15 @@ impl Answerer {
             body: Body::Reject(refusal.clone()),
         };
         self.finished.remember(said.clone());
-        vec![Action::Send(said), Action::Finish(Ending::Rejected(refusal))]
+        let mut actions = vec![Action::Send(said)];
+        actions.extend(self.finish(Ending::Rejected(refusal)));
+        actions
+    }
+
+    /// A request that took the place of an open channel may be what is rejected: its record goes in any case.
+    fn finish(&mut self, ending: Ending) -> impl Iterator<Item = Action> + use<> {
+        let emptied = std::mem::take(&mut self.recorded).then_some(Action::Record(None));
+        emptied.into_iter().chain([Action::Finish(ending)])
     }
 
     /// Begins the next epoch.
@@ -287,10 +295,7 @@ impl Answerer {
         if by == Side::Us {
             actions.push(Action::Send(said));
         }
-        if std::mem::take(&mut self.recorded) {
-            actions.push(Action::Record(None));
-        }
-        actions.push(Action::Finish(Ending::Closed { reason, text, by }));
+        actions.extend(self.finish(Ending::Closed { reason, text, by }));
         actions
     }
 

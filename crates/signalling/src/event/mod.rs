@@ -223,4 +223,9 @@ impl Event {
             Body::Close(_) => names::CLOSE,
         }
     }
+
+    /// Whether it ends a transaction because another took its place.
+    pub(crate) fn is_superseded(&self) -> bool {
+        matches!(&self.body, Body::Close(close) if close.reason == CloseReason::Superseded)
+    }
 }

@@ -326,15 +326,7 @@ fn a_restarted_peer_gets_the_next_epoch_without_a_new_decision() {
         (2, transaction("t2"))
     );
     for late in [request("t1", 0), accept("t1", first), broken("t1", first)] {
-        let said = answerer.receive(&late).only();
-        assert_eq!(said.header.transaction_id, transaction("t1"));
-        assert!(matches!(
-            said.body,
-            Body::Close(Close {
-                reason: CloseReason::Superseded,
-                ..
-            })
-        ));
+        assert!(answerer.receive(&late).is_nothing(), "its side knows nothing of it");
     }
     assert!(
         answerer.receive(&close("t1")).is_nothing(),

@@ -111,3 +111,24 @@ fn a_restarted_asking_side_takes_its_room_over() {
     };
     assert_eq!((restarted.machine.status(), answerer.machine.status()), (open, open));
 }
+
+#[test]
+fn of_two_requests_in_the_wrong_order_the_newer_gets_its_turn() {
+    let (mut crashed, old) = Bench::asking("t1");
+    let (mut asker, new) = Bench::asking("t2");
+    let mut answerer = Bench::answering();
+    assert_eq!(answerer.receive(&new.only()).admissions, 1);
+    assert!(answerer.receive(&old.only()).is_nothing(), "taken for the newer");
+    let offer = answerer.handle(Input::Admitted).only();
+    assert_eq!(crashed.receive(&offer).connected.len(), 1, "if it were still there");
+    assert!(
+        answerer.receive(&asker.wait().only()).is_nothing(),
+        "it is not heard yet"
+    );
+
+    assert_eq!(answerer.receive(&asker.receive(&offer).only()).endings.len(), 1);
+    assert_eq!(answerer.receive(&asker.wait().only()).admissions, 1);
+    let accept = asker.receive(&answerer.handle(Input::Admitted).only()).only();
+    assert_eq!(answerer.receive(&accept).connected.len(), 1);
+    assert_eq!(asker.machine.status(), answerer.machine.status());
+}

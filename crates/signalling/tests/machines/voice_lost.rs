@@ -140,3 +140,16 @@ fn a_restarted_asker_waits_until_it_is_entered() {
 fn where_there_is_no_channel_nothing_is_lost() {
     assert!(Bench::answering().handle(voice_lost()).is_nothing());
 }
+
+#[test]
+fn a_request_that_takes_the_place_of_the_channel_and_is_refused_empties_its_record() {
+    let mut answerer = entering();
+    let (mut restarted, request) = Bench::asking("t2");
+    assert!(
+        answerer.receive(&request.only()).is_nothing(),
+        "the decision is awaited"
+    );
+    let refused = answerer.handle(refused(RejectReason::NoPermission));
+    assert_eq!(refused.records, [false]);
+    assert_eq!(restarted.receive(&refused.only()).endings.len(), 1);
+}
