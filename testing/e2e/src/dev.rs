@@ -1,6 +1,7 @@
 //! `cargo xtask dev`: the stack and the page, until Ctrl-C.
 
 use crate::audio::{Speech, Voice};
+use crate::interruption::Interruption;
 use crate::page::{PageServer, Site};
 use crate::scenarios::print;
 use crate::stack::{BridgedRoom, Discord, Stack, tools};
@@ -8,7 +9,6 @@ use anyhow::{Context as _, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The people who can call from the page.
 const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
@@ -30,13 +30,11 @@ pub struct RealDiscord {
 
 /// Starts everything, prints the page's address and waits for Ctrl-C.
 pub async fn run(port: u16, real: Option<RealDiscord>) -> Result<()> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interruption = Interruption::new()?;
     let folder = tempfile::Builder::new().prefix("vdp-dev-").tempdir()?;
     let up = tokio::select! {
         up = start(port, real, folder.path()) => up,
-        _ = interrupted.recv() => return Ok(()),
-        _ = terminated.recv() => return Ok(()),
+        () = interruption.wait() => return Ok(()),
     };
     let (stack, page) = up.inspect_err(|_| print("what the programs said is above"))?;
     print(&format!("\n  Call from      {}/?name={}", page.url(), PEOPLE[0]));
@@ -48,10 +46,7 @@ pub async fn run(port: u16, real: Option<RealDiscord>) -> Result<()> {
         ));
     }
     print("  Ctrl-C ends everything.\n");
-    tokio::select! {
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
-    }
+    interruption.wait().await;
     print("ending everything");
     page.stop().await;
     Arc::into_inner(stack)

@@ -12,6 +12,7 @@ pub mod audio;
 pub mod browser;
 pub mod clients;
 pub mod dev;
+pub mod interruption;
 pub mod page;
 mod program;
 pub mod scenarios;

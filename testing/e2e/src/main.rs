@@ -1,9 +1,10 @@
 //! Runs end-to-end scenarios and the development stack. `cargo xtask e2e` and `cargo xtask dev` call it after they
 //! have built what it starts.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use e2e::dev::{self, RealDiscord};
+use e2e::interruption::Interruption;
 use e2e::scenarios;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,7 +64,14 @@ async fn run(command: Command) -> Result<()> {
             scenarios::list();
             Ok(())
         }
-        Command::Run { quick, names } => scenarios::run(&names, quick).await,
+        Command::Run { quick, names } => {
+            let mut interruption = Interruption::new()?;
+            tokio::select! {
+                outcome = scenarios::run(&names, quick) => outcome,
+                // What was started ends with the run that is dropped here.
+                () = interruption.wait() => bail!("interrupted"),
+            }
+        }
         Command::Dev {
             port,
             token_file,
