@@ -175,17 +175,12 @@ fn floor(flags: Flags) -> Floor {
 
 /// What the bot may do in a channel. A bot whose own membership Discord has not told has no roles, as far as anybody knows.
 fn flags(guild: &Guild, channel: &GuildChannel, bot: UserId) -> Flags {
-    let flags = match guild.members.get(&bot.into()) {
+    match guild.members.get(&bot.into()) {
         Some(member) => guild.user_permissions_in(channel, member),
         None => guild
             .roles
             .get(&guild.id.everyone_role())
             .map_or(Flags::empty(), |everyone| everyone.permissions),
-    };
-    if flags.contains(Flags::ADMINISTRATOR) {
-        Flags::all()
-    } else {
-        flags
     }
 }
 

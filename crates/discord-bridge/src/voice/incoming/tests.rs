@@ -132,6 +132,18 @@ fn a_user_who_left_or_came_back_leaves_no_old_ssrc() {
     assert!(room.heard().is_empty());
 }
 
+/// A stream that is somebody else's now must not be taken for his who had it.
+#[test]
+fn an_ssrc_that_changes_hands_is_judged_anew() {
+    let now = Instant::now();
+    let room = Room::default();
+    let mut speakers = Speakers::new();
+    speakers.speaking(by(1, 10), || Some(room.clone()), now);
+    speakers.speaking(by(1, 20), || None, now);
+    assert_eq!(speakers.packet(packet(1, 0, b"our own bot", now)), Fate::Ignored);
+    assert!(room.heard().is_empty());
+}
+
 #[test]
 fn the_room_is_told_of_priority_when_it_changes() {
     let now = Instant::now();

@@ -185,6 +185,24 @@ fn a_backlog_never_stands() {
 }
 
 #[test]
+fn a_large_backlog_is_gone_within_half_a_second() {
+    let mut bench = Bench::new();
+    // As before: a stall of 160 ms, which ends with the 58th tick.
+    let arrivals: Vec<u64> = (0..200)
+        .map(|n| if (50..58).contains(&n) { 58 * 20 } else { n * 20 + 5 })
+        .collect();
+    let sent = bench.run(&arrivals);
+    let late = sent.iter().zip(1_u64..).skip(58 + 25).filter_map(|(sent, tick)| {
+        let [number] = packets_of(std::slice::from_ref(sent))[..] else {
+            return None;
+        };
+        Some(tick - u64::from(number))
+    });
+    let latest = late.max().expect("packets leave");
+    assert!(latest <= 3, "a packet leaves {latest} ticks after it was due");
+}
+
+#[test]
 fn a_fast_sender_is_followed() {
     let mut bench = Bench::new();
     // 0.5 % fast for two minutes: 30 packets too many.
@@ -232,6 +250,20 @@ fn what_the_source_lost_keeps_its_place_in_time() {
         sent,
         [Sent::Packet(packet(1)), hole.clone(), hole, Sent::Packet(packet(4))]
     );
+}
+
+#[test]
+fn a_long_loss_is_concealed_for_100_ms_and_no_longer() {
+    let mut bench = Bench::new();
+    bench.push(0, 0, &packet(0));
+    bench.push(0, 0, &packet(1));
+    assert_eq!(bench.tick(), Sent::Packet(packet(0)));
+    bench.push(20, 50, &packet(52));
+    assert_eq!(bench.tick(), Sent::Packet(packet(1)));
+    for _ in 0..5 {
+        assert!(matches!(bench.tick(), Sent::Conceal(_)));
+    }
+    assert_eq!(bench.tick(), Sent::Packet(packet(52)));
 }
 
 #[test]
