@@ -37,6 +37,10 @@ pub(crate) fn of_channel(place: &Place) -> Result<(), Ending> {
             CloseReason::NoLongerBridged,
             "the Discord channel was deleted",
         )),
+        Place::Known(facts) if facts.afk => Err(Ending::new(
+            CloseReason::DiscordLimit,
+            "the Discord channel is the one for people who are away now, where nobody can speak",
+        )),
         Place::Known(facts) => {
             admission::check_permissions(facts).map_err(|refusal| Ending::new(CloseReason::NoPermission, refusal.text))
         }
@@ -86,6 +90,13 @@ mod tests {
         })
     }
 
+    fn away() -> Place {
+        match known(true) {
+            Place::Known(facts) => Place::Known(ChannelFacts { afk: true, ..facts }),
+            place => place,
+        }
+    }
+
     #[test]
     fn a_call_survives_what_does_not_concern_it() {
         for place in [Place::Offline, Place::UnavailableGuild, known(true)] {
@@ -115,6 +126,7 @@ mod tests {
                 "deleted",
             ),
             (of_channel(&known(false)), CloseReason::NoPermission, "“Speak”"),
+            (of_channel(&away()), CloseReason::DiscordLimit, "who are away"),
             (
                 of_bot(BotPlace::Nowhere, at(2)),
                 CloseReason::DiscordLimit,

@@ -93,7 +93,9 @@ async fn connect(
         bot: entrance.bot,
         events,
     };
-    let builder = ClientBuilder::new_with_http(api::http(discord), INTENTS).event_handler(handler);
+    let builder = ClientBuilder::new_with_http(api::http(discord), INTENTS)
+        .event_handler(handler.clone())
+        .raw_event_handler(handler);
     let mut client = driver.register(builder).await?;
     // serenity has asked for the address itself, and has made one up if it got no answer this time.
     *client.ws_url.lock().await = entrance.gateway;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serenity::all::{
-    Cache, ConnectionStage, Context, EventHandler, Guild, GuildChannel, GuildMemberUpdateEvent, Member, Message,
-    PartialGuild, Ready, Role, RoleId, ShardStageUpdateEvent, UnavailableGuild, VoiceState,
+    Cache, ConnectionStage, Context, Event, EventHandler, Guild, GuildChannel, GuildMemberUpdateEvent, Member, Message,
+    RawEventHandler, Ready, Role, RoleId, ShardStageUpdateEvent, UnavailableGuild, VoiceState,
 };
 use serenity::async_trait;
 use tokio::sync::mpsc;
@@ -22,6 +22,7 @@ pub(crate) enum GatewayEvent {
 }
 
 /// The receiving end of serenity's client.
+#[derive(Clone)]
 pub(super) struct Handler {
     pub(super) connection: Arc<Connection>,
     pub(super) bot: UserId,
@@ -42,6 +43,18 @@ impl Handler {
 
     fn open(&self, cache: &Arc<Cache>) {
         self.connection.open(cache, self.bot);
+    }
+}
+
+#[async_trait]
+impl RawEventHandler for Handler {
+    /// serenity 0.12.5 leaves its cache as it was when a guild changes, and hands the change on in a form that the cache
+    /// does not take.
+    async fn raw_event(&self, context: Context, event: Event) {
+        if let Event::GuildUpdate(mut update) = event {
+            context.cache.update(&mut update);
+            self.changed(update.guild.id);
+        }
     }
 }
 
@@ -77,10 +90,6 @@ impl EventHandler for Handler {
     }
 
     async fn guild_delete(&self, _: Context, guild: UnavailableGuild, _: Option<Guild>) {
-        self.changed(guild.id);
-    }
-
-    async fn guild_update(&self, _: Context, _: Option<Guild>, guild: PartialGuild) {
         self.changed(guild.id);
     }
 

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use bridge_kit::media::{MediaSink, SinkSpec, SourceSpec};
 use bridge_kit::supervise::{self, Task};
 use discord_standin::Info;
-use discord_standin::types::{DavePolicy, FrameKind, Overwrite, Protection, VoiceRefusal};
+use discord_standin::types::{AfkSettings, DavePolicy, FrameKind, Overwrite, Protection, VoiceRefusal};
 use signalling::{CloseReason, RejectReason};
 use tokio::time::timeout;
 
 use super::{Bench, Heard, eventually, id, say, speech, with_standin, write_tone};
 use crate::gateway::GatewayEvent;
-use crate::gateway::facts::{BotPlace, ChannelId};
+use crate::gateway::facts::{BotPlace, ChannelId, Place};
 use crate::refusals;
 use crate::standing;
 use crate::voice::driver::Session;
@@ -360,6 +360,30 @@ async fn a_call_whose_encryption_is_taken_back_is_heard_again() {
                 "nothing is encrypted any more"
             );
             drop(talk);
+            bench.stop.cancel();
+        },
+    )
+    .await;
+}
+
+/// S8: where people are put who are away, nobody speaks; also where that is decided while the bridge runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_becomes_the_one_for_those_who_are_away_is_known_as_such() {
+    with_standin(
+        "breaks::a_channel_that_becomes_the_one_for_those_who_are_away_is_known_as_such",
+        async |info| {
+            let mut bench = Bench::new(info).await;
+            for channel_id in [Some(bench.info.voice_channel_id.clone()), None] {
+                let settings = AfkSettings {
+                    channel_id: channel_id.clone(),
+                    ..AfkSettings::default()
+                };
+                bench.control.set_afk(&settings).await.unwrap();
+                let Place::Known(facts) = bench.place_after_change().await else {
+                    panic!("the channel is there")
+                };
+                assert_eq!(facts.afk, channel_id.is_some());
+            }
             bench.stop.cancel();
         },
     )
