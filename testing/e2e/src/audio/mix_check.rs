@@ -2,7 +2,7 @@
 
 use super::recording::Recording;
 use super::resample::Kernel;
-use super::tracking::{SAMPLES_A_MS, STEP_MS, Signal, Window, same_moment, track};
+use super::tracking::{Breaks, SAMPLES_A_MS, STEP_MS, Signal, Window, same_moment, track};
 use std::fmt;
 
 /// The most that the gains of those who should be there may differ, in dB.
@@ -109,7 +109,7 @@ impl fmt::Display for MixCheck {
 fn place_all(heard: &Signal, sources: &[Signal], is_expected: &[bool]) -> Vec<Vec<f32>> {
     let place_those = |expected: bool, within: &Signal| -> Vec<Option<Vec<f32>>> {
         let choose = |(source, &is_expected): (&Signal, &bool)| {
-            (is_expected == expected).then(|| placed(source, heard, &track(source, within)))
+            (is_expected == expected).then(|| placed(source, heard, &track(source, within, Breaks::Lose)))
         };
         sources.iter().zip(is_expected).map(choose).collect()
     };

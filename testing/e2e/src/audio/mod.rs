@@ -1,7 +1,7 @@
 //! Speech to send, and the measures of what arrives.
 //!
-//! [`Speech`] makes the voices, [`Recording`] is audio with its wall clock, and [`SpeechCheck`] and [`MixCheck`] compare
-//! what was heard with what was said. Everything is 48 kHz mono outside of this module; the checks work at a third of
+//! [`Speech`] makes the voices, [`Recording`] is audio with its wall clock, and [`SpeechCheck`], [`VoiceAway`] and
+//! [`MixCheck`] compare what was heard with what was said. Everything is 48 kHz mono outside of this module; the checks work at a third of
 //! that, which holds the whole band that speech needs and makes them cheap.
 
 #![expect(
@@ -19,6 +19,7 @@ mod sound;
 mod speech;
 mod speech_check;
 mod tracking;
+mod voice_away;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use sound::{Audio, SAMPLE_RATE};
 pub use speech::{Speech, Voice};
 pub use speech_check::{Delay, SpeechCheck, VoicePath, muted};
 pub use tracking::Window;
+pub use voice_away::VoiceAway;
 
 use std::path::PathBuf;
 

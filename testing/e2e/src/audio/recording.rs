@@ -3,7 +3,7 @@
 use super::AudioError;
 use super::sound::{Audio, SAMPLE_RATE};
 use serde::{Deserialize, Serialize};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Samples in a millisecond.
 const SAMPLES_A_MS: f64 = SAMPLE_RATE as f64 / 1_000.0;
@@ -61,6 +61,11 @@ impl Clock {
         let after = self.anchors.partition_point(|anchor| (anchor.sample as f64) <= sample);
         let (from, rate) = self.segment(after);
         from.unix_ms + (sample - from.sample as f64) / rate
+    }
+
+    /// The time so long after the first sample, in milliseconds since the UNIX epoch.
+    pub fn time_at(&self, since_start: Duration) -> f64 {
+        self.time_of(since_start.as_secs_f64() * f64::from(SAMPLE_RATE))
     }
 
     /// The sample at a time; negative before the first one.

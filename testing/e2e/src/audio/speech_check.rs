@@ -2,9 +2,8 @@
 
 use super::recording::Recording;
 use super::sound::{Audio, SAMPLE_RATE};
-use super::tracking::{MATCHED, STEP_MS, Signal, WINDOW_MS, Window, are_clocked, track};
+use super::tracking::{Breaks, MATCHED, STEP_MS, Signal, WINDOW_MS, Window, are_clocked, track};
 use std::fmt;
-use std::time::Duration;
 
 /// The least 10th percentile of the windows' correlations.
 const LEAST_P10: f64 = 0.7;
@@ -65,7 +64,7 @@ impl SpeechCheck {
     pub fn run(reference: &Recording, heard: &Recording) -> Self {
         let (reference, heard) = (Signal::new(reference), Signal::new(heard));
         Self {
-            windows: track(&reference, &heard),
+            windows: track(&reference, &heard, Breaks::Lose),
             clocked: are_clocked(&reference, &heard),
         }
     }
@@ -146,21 +145,6 @@ impl SpeechCheck {
             median_ms: at(0.5),
             p95_ms: at(0.95),
         })
-    }
-
-    /// The longest stretch in which the source spoke and no window matched, its pauses included.
-    pub fn voice_away(&self) -> Duration {
-        let mut longest = Duration::ZERO;
-        let mut since: Option<Duration> = None;
-        for window in &self.windows {
-            if window.correlation >= MATCHED {
-                since = None;
-                continue;
-            }
-            let end = window.at + Duration::from_millis(WINDOW_MS as u64);
-            longest = longest.max(end.saturating_sub(*since.get_or_insert(window.at)));
-        }
-        longest
     }
 
     /// Every window that counted, in order.

@@ -53,7 +53,7 @@ fn the_same_is_the_same() {
         check.median() > 0.999 && check.p10() > 0.999 && check.drift_ms() < 0.1,
         "{check}"
     );
-    assert_eq!(check.voice_away(), Duration::ZERO);
+    assert_eq!(VoiceAway::run(&said, &said).longest(), Duration::ZERO);
     assert_passes(&check, VoicePath::Forwarded);
 }
 
@@ -146,8 +146,59 @@ fn muted_windows_fail_and_tell_how_long_the_voice_was_away() {
         !check.passes(VoicePath::Forwarded) && !check.passes(VoicePath::Transcoded),
         "{check}"
     );
-    let away = check.voice_away().as_secs_f64();
+    let away = VoiceAway::run(&said, &muted(&heard)).longest().as_secs_f64();
     assert!((1.3..2.5).contains(&away), "1.6 s are muted, {away} s found");
+}
+
+/// What is heard when the way breaks at `from` and is there again at `to`, with another delay.
+fn broken(said: &Recording, from: Duration, to: Duration, delays: [Duration; 2]) -> Recording {
+    let audio = through_opus(&said.audio, 48_000);
+    let mut samples = Audio::silence(delays[0]).into_samples();
+    samples.extend(audio.slice(Duration::ZERO, from).into_samples());
+    samples.extend(Audio::silence(to + delays[1] - from - delays[0]).into_samples());
+    samples.extend(audio.slice(to, LENGTH).into_samples());
+    Recording::new(Audio::new(samples), Clock::starting_at(1_000_000.0))
+}
+
+#[test]
+fn a_break_is_as_long_as_it_was_whatever_the_delay_after_it() {
+    let said = said(Voice::Alice);
+    let (from, to) = (Duration::from_secs(12), Duration::from_secs(16));
+    for after_ms in [60, 200, 900] {
+        let delays = [60, after_ms].map(Duration::from_millis);
+        let heard = broken(&said, from, to, delays);
+        let away = VoiceAway::run(&said, &heard);
+        // Pauses at either end are no speech that was missed; a window counts as a whole.
+        let near =
+            |found: Duration, expected: Duration| (-0.8..0.3).contains(&(found.as_secs_f64() - expected.as_secs_f64()));
+        let whole = to + delays[1] - from - delays[0];
+        assert!(near(away.longest(), whole), "{whole:?} are without voice, {away} found");
+        let (found, rest) = (
+            away.longest_since(1_015_000.0),
+            to + delays[1] - Duration::from_secs(15),
+        );
+        assert!(
+            near(found, rest),
+            "{rest:?} of it are after that moment, {found:?} found"
+        );
+        assert_eq!(away.longest_since(1_018_000.0), Duration::ZERO, "it is back");
+        assert!(!SpeechCheck::run(&said, &heard).passes(VoicePath::Forwarded));
+    }
+}
+
+#[test]
+fn a_voice_that_does_not_come_back_is_away_to_the_end() {
+    let (said, bob) = (said(Voice::Alice), said(Voice::Bob));
+    let from = Duration::from_secs(20);
+    let delays = [Duration::from_millis(60); 2];
+    let heard = broken(&said, from, LENGTH, delays);
+    let away = VoiceAway::run(&said, &heard).longest().as_secs_f64();
+    assert!((9.0..10.3).contains(&away), "10 s are cut off, {away} s found");
+    let other = VoiceAway::run(&bob, &heard);
+    assert!(
+        other.longest() > Duration::from_secs(20) && other.windows() > 100,
+        "other speech is no return: {other}"
+    );
 }
 
 #[test]

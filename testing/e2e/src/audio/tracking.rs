@@ -18,8 +18,10 @@ pub(super) const WINDOW_MS: usize = 400;
 /// A window that correlates at least this well is matched.
 pub(super) const MATCHED: f64 = 0.5;
 
-/// How far from the lag tracked so far a window is searched.
-const SEARCH_MS: usize = 100;
+/// How far from the lag tracked so far a window is searched: 100 ms.
+const SEARCH: usize = 100 * SAMPLES_A_MS;
+/// So many windows in a row that do not match are a break.
+const LOST_AFTER: usize = 5;
 /// A window counts if its level is above this share of the whole reference's.
 const ACTIVE_SHARE: f32 = 0.2;
 /// The tracked lag is the median of so many matched windows, so that one that fell for a period of the voice does no harm.
@@ -94,17 +96,50 @@ pub(super) fn are_clocked(reference: &Signal, heard: &Signal) -> bool {
     reference.clock.is_some() && heard.clock.is_some()
 }
 
+/// What becomes of a voice that is not where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Breaks {
+    /// It is lost until it is there again.
+    Lose,
+    /// It is looked for everywhere, since the lag may be another one after a break of the way.
+    Bridge,
+}
+
 /// Follows `reference` through `heard`. Windows in which the reference is silent, or at whose moment nothing was recorded,
 /// are left out.
-pub(super) fn track(reference: &Signal, heard: &Signal) -> Vec<Window> {
+pub(super) fn track(reference: &Signal, heard: &Signal, breaks: Breaks) -> Vec<Window> {
     let mut correlator = Correlator::new();
-    let Some(seed) = seed_lag(&mut correlator, reference, heard) else {
+    let seeds = Seeds::new(reference, heard);
+    let Some(seed) = seeds.best(&mut correlator) else {
         return Vec::new();
     };
     let mut lag = TrackedLag::new(seed);
-    let windows = active_windows(&reference.samples, WINDOW_MS, STEP_MS);
-    let follow = |(start, samples)| follow(&mut correlator, &mut lag, reference, heard, start, samples);
-    windows.into_iter().filter_map(follow).collect()
+    let mut tracked = Vec::new();
+    // The windows at the end of those tracked that do not match.
+    let mut missed = Vec::new();
+    for (start, samples) in active_windows(&reference.samples, WINDOW_MS, STEP_MS) {
+        let Some(window) = follow(&mut correlator, &mut lag, reference, heard, start, samples) else {
+            continue;
+        };
+        tracked.push(window);
+        if window.correlation >= MATCHED {
+            missed.clear();
+            continue;
+        }
+        missed.push((start, samples));
+        if breaks == Breaks::Lose || missed.len() < LOST_AFTER {
+            continue;
+        }
+        let found = seeds.lag_from(&mut correlator, start);
+        if let Some(elsewhere) = found.filter(|found| (found - lag.tracked()).abs() > SEARCH as f64) {
+            lag = TrackedLag::new(elsewhere);
+            tracked.truncate(tracked.len() - missed.len());
+            for (start, samples) in missed.drain(..) {
+                tracked.extend(follow(&mut correlator, &mut lag, reference, heard, start, samples));
+            }
+        }
+    }
+    tracked
 }
 
 /// Finds one window near the tracked lag, which it moves if it matches.
@@ -116,14 +151,13 @@ fn follow(
     start: usize,
     window: &[f32],
 ) -> Option<Window> {
-    let margin = SEARCH_MS * SAMPLES_A_MS;
     let moment = same_moment(reference, heard, start as f64);
     let expected = (moment + lag.tracked()).round();
     if expected < 0.0 || expected + window.len() as f64 > heard.samples.len() as f64 {
         return None;
     }
-    let searched = (expected - margin as f64) as i64;
-    let peak = correlator.best(window, &heard.padded(searched, window.len() + 2 * margin))?;
+    let searched = (expected - SEARCH as f64) as i64;
+    let peak = correlator.best(window, &heard.padded(searched, window.len() + 2 * SEARCH))?;
     let found = searched as f64 + peak.offset - moment;
     if peak.correlation >= MATCHED {
         lag.found(found);
@@ -164,33 +198,80 @@ impl TrackedLag {
     }
 }
 
-/// The lag, in samples, at which the loudest stretches of the reference are found best.
-fn seed_lag(correlator: &mut Correlator, reference: &Signal, heard: &Signal) -> Option<f64> {
-    let said = reference.with_samples(decimate(&reference.samples, SEED_FACTOR));
-    let coarse = heard.with_samples(decimate(&heard.samples, SEED_FACTOR));
-    let length = SEED_MS * SAMPLES_A_MS / SEED_FACTOR;
-    let length = length.min(said.samples.len()).min(coarse.samples.len());
-    let moment_of = |start: usize| same_moment(reference, heard, (start * SEED_FACTOR) as f64) / SEED_FACTOR as f64;
-    let clocked = are_clocked(reference, heard);
-    // What was said while nobody recorded cannot be found.
-    let is_recorded =
-        |start: usize| !clocked || (0.0..=(coarse.samples.len() - length) as f64).contains(&moment_of(start));
-    let mut best: Option<(f64, f64)> = None;
-    for start in loudest(&said.samples, length, is_recorded) {
-        let moment = moment_of(start);
-        let (searched, stretch) = seed_stretch(&coarse, moment, length, clocked);
-        let window = said.samples.get(start..start + length)?;
-        let Some(peak) = correlator.best(window, &stretch) else {
-            continue;
-        };
-        if best.is_none_or(|(_, correlation)| peak.correlation > correlation) {
-            best = Some((
-                (searched as f64 + peak.offset - moment) * SEED_FACTOR as f64,
-                peak.correlation,
-            ));
+/// Both recordings at the rate at which a lag is searched in the wide.
+struct Seeds<'a> {
+    reference: &'a Signal,
+    heard: &'a Signal,
+    said: Signal,
+    coarse: Signal,
+    /// Of the stretches that are searched.
+    length: usize,
+}
+
+/// A lag, in samples, and how well the stretch fits there.
+struct Found {
+    lag: f64,
+    correlation: f64,
+}
+
+impl<'a> Seeds<'a> {
+    fn new(reference: &'a Signal, heard: &'a Signal) -> Self {
+        let said = reference.with_samples(decimate(&reference.samples, SEED_FACTOR));
+        let coarse = heard.with_samples(decimate(&heard.samples, SEED_FACTOR));
+        let length = SEED_MS * SAMPLES_A_MS / SEED_FACTOR;
+        Self {
+            length: length.min(said.samples.len()).min(coarse.samples.len()),
+            reference,
+            heard,
+            said,
+            coarse,
         }
     }
-    best.map(|(lag, _)| lag)
+
+    /// The lag, in samples, at which the loudest stretches of the reference are found best.
+    fn best(&self, correlator: &mut Correlator) -> Option<f64> {
+        // What was said while nobody recorded cannot be found.
+        let clocked = self.are_clocked();
+        let last = (self.coarse.samples.len() - self.length) as f64;
+        let is_recorded = |start: usize| !clocked || (0.0..=last).contains(&self.moment_of(start));
+        let found = loudest(&self.said.samples, self.length, is_recorded).into_iter();
+        let found = found.filter_map(|start| self.find(correlator, start));
+        found
+            .reduce(|best, other| {
+                if other.correlation > best.correlation {
+                    other
+                } else {
+                    best
+                }
+            })
+            .map(|found| found.lag)
+    }
+
+    /// The lag of the stretch that begins at a place in the reference, if it is there at all.
+    fn lag_from(&self, correlator: &mut Correlator, start: usize) -> Option<f64> {
+        let found = self.find(correlator, start / SEED_FACTOR)?;
+        (found.correlation >= MATCHED).then_some(found.lag)
+    }
+
+    /// Where a stretch is found best.
+    fn find(&self, correlator: &mut Correlator, start: usize) -> Option<Found> {
+        let stretch = self.said.samples.get(start..start + self.length)?;
+        let moment = self.moment_of(start);
+        let (searched, samples) = seed_stretch(&self.coarse, moment, self.length, self.are_clocked());
+        let peak = correlator.best(stretch, &samples)?;
+        Some(Found {
+            lag: (searched as f64 + peak.offset - moment) * SEED_FACTOR as f64,
+            correlation: peak.correlation,
+        })
+    }
+
+    fn moment_of(&self, start: usize) -> f64 {
+        same_moment(self.reference, self.heard, (start * SEED_FACTOR) as f64) / SEED_FACTOR as f64
+    }
+
+    fn are_clocked(&self) -> bool {
+        are_clocked(self.reference, self.heard)
+    }
 }
 
 /// Where a stretch may be found: near its moment where that is known, else anywhere.
