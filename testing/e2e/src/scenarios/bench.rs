@@ -50,12 +50,6 @@ impl Bench {
         self.stack.clone().context("it was just started")
     }
 
-    /// The shared stack, to stop and start parts of it.
-    pub(crate) fn stack_mut(&mut self) -> Result<&mut Stack> {
-        let stack = self.stack.as_mut().context("no scenario has started the stack")?;
-        Arc::get_mut(stack).context("somebody else uses the stack")
-    }
-
     /// A folder for a stack or the files of one scenario.
     pub(crate) fn folder(&self, name: &str) -> Result<std::path::PathBuf> {
         let folder = self.folder.path().join(name);
@@ -106,6 +100,11 @@ impl Bench {
             if passed { "  ok  " } else { "  FAIL" }
         ));
         self.checks.push(passed);
+    }
+
+    /// Prints a figure that is no check.
+    pub(crate) fn note(&self, what: &str, figure: impl Display) {
+        print(&format!("      {what}: {figure}"));
     }
 
     pub(crate) fn take_checks(&mut self) -> Vec<bool> {

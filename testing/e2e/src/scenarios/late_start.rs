@@ -30,17 +30,17 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
 }
 
 async fn no_homeserver_at_first(bench: &mut Bench) -> Result<()> {
-    let stack = bench.stack_mut()?;
-    for bridge in [&mut stack.voice_bridge, &mut stack.discord_bridge] {
+    let stack = bench.stack().await?;
+    for bridge in [&stack.voice_bridge, &stack.discord_bridge] {
         bridge.stop().await?;
     }
     stack.synapse.stop().await?;
-    for bridge in [&mut stack.voice_bridge, &mut stack.discord_bridge] {
+    for bridge in [&stack.voice_bridge, &stack.discord_bridge] {
         bridge.start()?;
     }
     tokio::time::sleep(AWAY).await;
     let mut waiting = Vec::new();
-    for bridge in [&mut stack.voice_bridge, &mut stack.discord_bridge] {
+    for bridge in [&stack.voice_bridge, &stack.discord_bridge] {
         waiting.push(Waiting::of(bridge, "homeserver").await);
     }
     stack.synapse.resume().await?;
@@ -57,7 +57,7 @@ async fn no_homeserver_at_first(bench: &mut Bench) -> Result<()> {
 }
 
 async fn no_discord_at_first(bench: &mut Bench) -> Result<()> {
-    let stack = bench.stack_mut()?;
+    let stack = bench.stack().await?;
     let api = stack.standin()?.info.api_base.clone();
     let mut gate = Gate::shut(api.trim_start_matches("http://")).await?;
     let api_base = format!("http://{}", gate.address());
@@ -66,7 +66,7 @@ async fn no_discord_at_first(bench: &mut Bench) -> Result<()> {
         .discord_bridge
         .start_with(&[("DISCORD_BRIDGE_DISCORD__API_BASE", &api_base)])?;
     tokio::time::sleep(AWAY).await;
-    let waiting = Waiting::of(&mut stack.discord_bridge, "Discord").await;
+    let waiting = Waiting::of(&stack.discord_bridge, "Discord").await;
     gate.open().await?;
     let back = Instant::now();
     stack.discord_bridge.ready().await?;
@@ -82,7 +82,7 @@ async fn no_discord_at_first(bench: &mut Bench) -> Result<()> {
 }
 
 async fn homeserver_restarts(bench: &mut Bench) -> Result<()> {
-    let stack = bench.stack_mut()?;
+    let stack = bench.stack().await?;
     stack.synapse.stop().await?;
     stack.synapse.resume().await?;
     let back = Instant::now();
@@ -104,7 +104,7 @@ async fn homeserver_restarts(bench: &mut Bench) -> Result<()> {
 impl Waiting {
     /// How a bridge stands; what it has said are the lines of its log about `whom` it waits for. How the channels of
     /// earlier calls end meanwhile is another matter, said for each.
-    async fn of(bridge: &mut Bridge, whom: &str) -> Self {
+    async fn of(bridge: &Bridge, whom: &str) -> Self {
         let about = |line: &&str| line.contains(whom) && !line.contains("channel over");
         Self {
             bridge: bridge.name(),

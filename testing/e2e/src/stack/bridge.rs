@@ -1,8 +1,10 @@
 //! One of the two bridges, as the process that an operator would run.
 
-use super::process::Process;
+use super::BridgePorts;
+use super::restartable::Restartable;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
@@ -10,24 +12,30 @@ use tokio::process::Command;
 /// A bridge: its configuration, and its process while it runs.
 #[derive(Debug)]
 pub struct Bridge {
-    name: &'static str,
+    program: Restartable,
     folder: PathBuf,
     telemetry: String,
+    /// Where it listens for VDP.
+    pub vdp: SocketAddr,
     environment: Vec<(&'static str, PathBuf)>,
-    process: Option<Process>,
 }
 
 impl Bridge {
-    /// Writes the bridge's configuration file; starts nothing yet. `telemetry` is the port of its HTTP end.
-    pub fn configure(name: &'static str, folder: &Path, telemetry: u16, configuration: &toml::Table) -> Result<Self> {
+    /// Writes the bridge's configuration file; starts nothing yet.
+    pub(super) fn configure(
+        name: &'static str,
+        folder: &Path,
+        ports: &BridgePorts,
+        configuration: &toml::Table,
+    ) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("config.toml"), toml::to_string_pretty(configuration)?)?;
         Ok(Self {
-            name,
+            program: Restartable::new(name),
             folder: folder.to_owned(),
-            telemetry: format!("http://127.0.0.1:{telemetry}"),
+            telemetry: format!("http://127.0.0.1:{}", ports.telemetry),
+            vdp: SocketAddr::from(([127, 0, 0, 1], ports.vdp)),
             environment: Vec::new(),
-            process: None,
         })
     }
 
@@ -49,7 +57,7 @@ impl Bridge {
         ensure!(
             output.status.success(),
             "{} --generate-registration: {}",
-            self.name,
+            self.name(),
             output.status
         );
         let file = self.folder.join("registration.yaml");
@@ -58,25 +66,21 @@ impl Bridge {
     }
 
     /// Starts the process; [`Bridge::ready`] waits for it.
-    pub fn start(&mut self) -> Result<()> {
+    pub fn start(&self) -> Result<()> {
         self.start_with(&[])
     }
 
     /// The same with environment variables that count for this run of it only.
-    pub fn start_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+    pub fn start_with(&self, variables: &[(&str, &str)]) -> Result<()> {
         let mut command = self.command()?;
         command.envs(variables.iter().copied());
-        self.process = Some(Process::start(self.name, command, &self.folder)?);
-        Ok(())
+        self.program.start(command, &self.folder)
     }
 
     /// Waits until the bridge says that it is ready.
-    pub async fn ready(&mut self) -> Result<()> {
-        let url = format!("{}/ready", self.telemetry);
-        let process = self.process.as_mut().context("the bridge was not started")?;
-        let outcome = process.answers(&url).await;
-        let name = self.name;
-        outcome.with_context(|| format!("{name} is not ready; its log ends with:\n{}", self.log_tail()))
+    pub async fn ready(&self) -> Result<()> {
+        let outcome = self.program.answers(&format!("{}/ready", self.telemetry)).await;
+        outcome.with_context(|| format!("{} is not ready; its log ends with:\n{}", self.name(), self.log_tail()))
     }
 
     /// Whether it says that it is ready.
@@ -86,16 +90,13 @@ impl Bridge {
     }
 
     /// Fails, with the end of its log, if its process has ended.
-    pub fn still_runs(&mut self) -> Result<()> {
-        self.process
-            .as_mut()
-            .context("the bridge was not started")?
-            .still_runs()
+    pub fn still_runs(&self) -> Result<()> {
+        self.program.still_runs()
     }
 
     /// The name of its program.
     pub fn name(&self) -> &'static str {
-        self.name
+        self.program.name()
     }
 
     /// What the bridge says at `/status`.
@@ -119,34 +120,42 @@ impl Bridge {
     }
 
     /// Asks the process to end and waits for it.
-    pub async fn stop(&mut self) -> Result<()> {
-        if let Some(process) = self.process.take() {
-            let status = process.stop().await?;
-            ensure!(status.success(), "{} ended with {status}", self.name);
+    pub async fn stop(&self) -> Result<()> {
+        if let Some(status) = self.program.stop().await? {
+            ensure!(status.success(), "{} ended with {status}", self.name());
         }
         Ok(())
     }
 
+    /// Kills the process (SIGKILL), as a crash would end it, and waits until it is gone; [`Bridge::start`] starts it again.
+    pub async fn kill(&self) -> Result<()> {
+        self.program.kill().await
+    }
+
+    /// Ends the process in order and starts it again, with environment variables for this run; waits until it is ready.
+    pub async fn restart_with(&self, variables: &[(&str, &str)]) -> Result<()> {
+        self.stop().await?;
+        self.start_with(variables)?;
+        self.ready().await
+    }
+
     /// The operating system's id of its process.
     pub fn process_id(&self) -> Result<u32> {
-        self.process
-            .as_ref()
-            .and_then(Process::id)
-            .with_context(|| format!("{} does not run", self.name))
+        self.program.id()
     }
 
     /// The last lines of its log.
     pub fn log_tail(&self) -> String {
-        self.process.as_ref().map(Process::log_tail).unwrap_or_default()
+        self.program.log_tail()
     }
 
     /// All that it has logged since it was started last.
     pub fn log(&self) -> String {
-        self.process.as_ref().map(Process::log).unwrap_or_default()
+        self.program.log()
     }
 
     fn command(&self) -> Result<Command> {
-        let mut command = Command::new(program(self.name)?);
+        let mut command = Command::new(program(self.name())?);
         command.arg("--config").arg("config.toml").current_dir(&self.folder);
         command.envs(self.environment.iter().map(|(name, file)| (name, file)));
         Ok(command)

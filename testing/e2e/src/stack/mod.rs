@@ -5,12 +5,15 @@ mod bridge;
 mod gate;
 mod matrix;
 mod process;
+mod relay;
+mod restartable;
 mod synapse;
 
 pub use bridge::{Bridge, Metrics};
 pub use gate::Gate;
 pub use matrix::Person;
 pub use process::{Process, wait_for};
+pub use relay::{Relay, Stand};
 pub use synapse::{SERVER_NAME, Synapse, tools};
 
 use anyhow::{Context as _, Result};
@@ -106,16 +109,11 @@ impl Stack {
         let webrtc = toml::toml! { listen = (format!("127.0.0.1:{webrtc}")) advertise = ["127.0.0.1"] };
         let voice = configuration(&ports, &ports.voice, VOICE_BOT, DISCORD_BOT, ("webrtc", webrtc));
         let discord = configuration(&ports, &ports.discord, DISCORD_BOT, VOICE_BOT, ("discord", discord));
-        let mut voice_bridge = Bridge::configure(
-            "voice-bridge",
-            &folder.join("voice-bridge"),
-            ports.voice.telemetry,
-            &voice,
-        )?;
+        let voice_bridge = Bridge::configure("voice-bridge", &folder.join("voice-bridge"), &ports.voice, &voice)?;
         let mut discord_bridge = Bridge::configure(
             "discord-bridge",
             &folder.join("discord-bridge"),
-            ports.discord.telemetry,
+            &ports.discord,
             &discord,
         )?;
         if let Some(standin) = &standin {

@@ -88,22 +88,6 @@ impl Process {
         }
     }
 
-    /// Waits until the program answers at `url` with success; fails when it has ended instead.
-    pub async fn answers(&mut self, url: &str) -> Result<()> {
-        let client = reqwest::Client::new();
-        let what = format!("{} to answer at {url}", self.name);
-        wait_for(&what, ANSWER_WITHIN, || {
-            let ended = self.still_runs();
-            let request = client.get(url).send();
-            async move {
-                ended?;
-                let answer = request.await;
-                Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
-            }
-        })
-        .await
-    }
-
     /// Asks the program to end (SIGTERM) and waits for it; kills it if it does not.
     pub async fn stop(mut self) -> Result<ExitStatus> {
         if let Some(id) = self.child.id() {
@@ -116,6 +100,11 @@ impl Process {
             self.child.kill().await?;
         }
         Ok(self.child.wait().await?)
+    }
+
+    /// Kills the program (SIGKILL) and waits until it is gone.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
     }
 
     /// The last lines that the program wrote.
@@ -131,6 +120,21 @@ impl Process {
         let start = usize::try_from(self.log_start).unwrap_or_default().min(text.len());
         String::from_utf8_lossy(&text[start..]).into_owned()
     }
+}
+
+/// Waits until a program answers at `url` with success; fails when it does not run any more.
+pub(super) async fn answers(name: &str, url: &str, still_runs: impl Fn() -> Result<()>) -> Result<()> {
+    let client = reqwest::Client::new();
+    wait_for(&format!("{name} to answer at {url}"), ANSWER_WITHIN, || {
+        let ended = still_runs();
+        let request = client.get(url).send();
+        async move {
+            ended?;
+            let answer = request.await;
+            Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+        }
+    })
+    .await
 }
 
 /// The log of a program, to be written on from where it ends.

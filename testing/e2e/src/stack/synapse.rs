@@ -1,6 +1,6 @@
 //! A Synapse of one's own, on loopback and without federation.
 
-use super::process::Process;
+use super::restartable::Restartable;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::io::Read as _;
@@ -13,7 +13,7 @@ pub const SERVER_NAME: &str = "localhost";
 /// A running Synapse.
 #[derive(Debug)]
 pub struct Synapse {
-    process: Option<Process>,
+    program: Restartable,
     folder: PathBuf,
     /// Where clients and bridges reach it.
     pub url: String,
@@ -30,8 +30,8 @@ impl Synapse {
         let configuration = serde_json::to_vec_pretty(&configuration(folder, port, registrations))?;
         // JSON is YAML.
         std::fs::write(folder.join("homeserver.yaml"), configuration)?;
-        let mut synapse = Self {
-            process: None,
+        let synapse = Self {
+            program: Restartable::new("synapse"),
             folder: folder.to_owned(),
             url: format!("http://127.0.0.1:{port}"),
         };
@@ -40,7 +40,7 @@ impl Synapse {
     }
 
     /// Starts it again after [`Synapse::stop`], with the data that it had.
-    pub async fn resume(&mut self) -> Result<()> {
+    pub async fn resume(&self) -> Result<()> {
         let python = tools()?.join("venv/bin/python");
         ensure!(
             python.exists(),
@@ -51,19 +51,15 @@ impl Synapse {
         command
             .args(["-m", "synapse.app.homeserver", "-c", "homeserver.yaml"])
             .current_dir(&self.folder);
-        let mut process = Process::start("synapse", command, &self.folder)?;
-        let versions = format!("{}/_matrix/client/versions", self.url);
-        process.answers(&versions).await?;
-        self.process = Some(process);
-        Ok(())
+        self.program.start(command, &self.folder)?;
+        self.program
+            .answers(&format!("{}/_matrix/client/versions", self.url))
+            .await
     }
 
     /// Ends it; its data stay.
-    pub async fn stop(&mut self) -> Result<()> {
-        if let Some(process) = self.process.take() {
-            process.stop().await?;
-        }
-        Ok(())
+    pub async fn stop(&self) -> Result<()> {
+        self.program.stop().await.map(drop)
     }
 }
 
