@@ -3,9 +3,8 @@
 
 use super::bench::Bench;
 use super::dave_frames::frames_check;
-use super::leftovers::Footprint;
+use super::leftovers::{Footprint, ends_cleanly};
 use super::listening::{Span, said_from, talk_in_browser};
-use super::voip_speech::ends_cleanly;
 use crate::audio::{Recording, SpeechCheck, Voice, VoicePath, unix_ms};
 use crate::browser::CallState;
 use crate::clients::{DiscordClient, Heard, Library};

@@ -3,9 +3,8 @@
 
 use super::bench::Bench;
 use super::dave_frames::frames_check;
-use super::leftovers::Footprint;
+use super::leftovers::{Footprint, ends_cleanly};
 use super::listening::{said_from, speech_checks};
-use super::voip_speech::ends_cleanly;
 use crate::audio::{Voice, unix_ms};
 use crate::browser::CallState;
 use crate::clients::{DiscordClient, Library};

@@ -1,18 +1,37 @@
-//! What the bridges hold: tasks, sockets and open channels, to tell what a call left behind.
+//! What the bridges hold: tasks, sockets, rooms, channels and memory, to tell what a call left behind.
 
-use crate::stack::{Bridge, Person, Stack};
+use super::bench::Bench;
+use super::signalling::ControlRoom;
+use crate::stack::{Bridge, Stack, wait_for};
 use anyhow::{Context as _, Result};
+use discord_standin::types::AccountKind;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
-/// The tasks and sockets of both bridges.
-#[derive(Debug, PartialEq)]
+/// How long the bridges may take to let go of a call.
+const LET_GO_WITHIN: Duration = Duration::from_secs(10);
+/// A bridge may keep so much more memory than before a call: its allocator holds what the call needed at its most for the
+/// next one. A call that left its buffers or its codecs behind would not show in one run, but in the count of tasks.
+const MEMORY_LIMIT_MIB: u64 = 64;
+
+/// What both bridges hold.
+#[derive(Debug)]
 pub(crate) struct Footprint {
+    pub(crate) held: Held,
+    /// Resident memory of the two bridges, in MiB: what the system counts, with all that the allocator keeps.
+    memory: [u64; 2],
+}
+
+/// What is the same before and after a call.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Held {
     tasks: BTreeMap<String, u64>,
-    udp_sockets: usize,
+    pub(crate) udp_sockets: usize,
+    /// Calls in rooms, and voice channels.
+    rooms: usize,
 }
 
 /// One direction of a VDP channel, as its receiver counted it.
@@ -26,19 +45,35 @@ impl Footprint {
     /// What both bridges hold now.
     pub(crate) async fn of(stack: &Stack) -> Result<Self> {
         let mut tasks = BTreeMap::new();
-        let mut udp_sockets = 0;
-        for bridge in [&stack.voice_bridge, &stack.discord_bridge] {
+        let (mut udp_sockets, mut rooms) = (0, 0);
+        let mut memory = [0; 2];
+        for (bridge, memory) in [&stack.voice_bridge, &stack.discord_bridge]
+            .into_iter()
+            .zip(&mut memory)
+        {
             let status = bridge.status().await?;
             let kinds = BTreeMap::<String, u64>::deserialize(&status["tasks"])?;
-            tasks.extend(kinds.into_iter().filter(|(_, count)| *count > 0).map(|(kind, count)| {
-                (
-                    format!("{} {kind}", status["program"].as_str().unwrap_or_default()),
-                    count,
-                )
-            }));
+            tasks.extend(
+                kinds
+                    .into_iter()
+                    .filter(|(_, count)| *count > 0)
+                    .map(|(kind, count)| (format!("{} {kind}", bridge.name()), count)),
+            );
+            let seats = [&status["calls"], &status["discord"]["channels"]];
+            rooms += seats
+                .iter()
+                .filter_map(|seats| seats.as_array())
+                .map(Vec::len)
+                .sum::<usize>();
             udp_sockets += udp_sockets_of(bridge.process_id()?)?;
+            *memory = memory_of(bridge.process_id()?)?;
         }
-        Ok(Self { tasks, udp_sockets })
+        let held = Held {
+            tasks,
+            udp_sockets,
+            rooms,
+        };
+        Ok(Self { held, memory })
     }
 
     /// Both directions of the only open channel.
@@ -48,26 +83,77 @@ impl Footprint {
             ("Discord to Matrix", Link::received_by(&stack.voice_bridge).await?),
         ])
     }
-
-    /// The rooms whose channel the control room records as open.
-    pub(crate) async fn open_channels(stack: &Stack) -> Result<Vec<String>> {
-        let state = control_room_state(stack).await?;
-        let open = state.iter().filter(|event| {
-            event["type"] == "vdp.channel" && event["content"].as_object().is_some_and(|content| !content.is_empty())
-        });
-        Ok(open
-            .filter_map(|event| event["state_key"].as_str().map(str::to_owned))
-            .collect())
-    }
 }
 
-impl fmt::Display for Footprint {
+/// After the hang-up: the bot has left, the channel is closed, and the bridges are as they were before the call.
+pub(crate) async fn ends_cleanly(bench: &mut Bench, stack: &Stack, channel_id: &str, before: &Footprint) -> Result<()> {
+    let standin = stack.standin()?;
+    let left = wait_for("the bot to leave the voice channel", LET_GO_WITHIN, || async {
+        let state = standin.control.state().await?;
+        let there = state
+            .voice
+            .iter()
+            .any(|voice| voice.kind == AccountKind::Bot && voice.channel_id == channel_id);
+        Ok((!there).then_some(()))
+    });
+    let left = left.await;
+    bench.check("the bot has left the voice channel", left.is_ok(), outcome(&left));
+    nothing_is_left(bench, stack, before).await
+}
+
+/// The control room records no open channel, and the bridges are as they were before.
+pub(crate) async fn nothing_is_left(bench: &mut Bench, stack: &Stack, before: &Footprint) -> Result<()> {
+    let control = ControlRoom::of(stack).await?;
+    let closed = wait_for("the VDP channel to be closed", LET_GO_WITHIN, || async {
+        Ok(control.open_channels().await?.is_empty().then_some(()))
+    });
+    let closed = closed.await;
+    bench.check(
+        "the control room holds no open channel",
+        closed.is_ok(),
+        outcome(&closed),
+    );
+    let same = wait_for("the bridges to let go of everything", LET_GO_WITHIN, || async {
+        let after = Footprint::of(stack).await?;
+        if after.held == before.held {
+            Ok(Some(after))
+        } else {
+            Err(anyhow::anyhow!("{} before, {} now", before.held, after.held))
+        }
+    });
+    let same = same.await.context("tasks and sockets");
+    let figure = same
+        .as_ref()
+        .map_or_else(|error| format!("{error:#}"), |after| after.held.to_string());
+    bench.check("no task, room or socket of the call is left", same.is_ok(), figure);
+    let after = Footprint::of(stack).await?;
+    let grown = after
+        .memory
+        .iter()
+        .zip(before.memory)
+        .map(|(after, before)| after.saturating_sub(before));
+    bench.check(
+        "memory of voice-bridge and discord-bridge",
+        grown.max().is_some_and(|grown| grown <= MEMORY_LIMIT_MIB),
+        format!("{:?} MiB before, {:?} MiB now", before.memory, after.memory),
+    );
+    Ok(())
+}
+
+fn outcome<T>(result: &Result<T>) -> String {
+    result
+        .as_ref()
+        .map_or_else(|error| format!("{error:#}"), |_| "yes".to_owned())
+}
+
+impl fmt::Display for Held {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tasks = self.tasks.iter().map(|(kind, count)| format!("{count} {kind}"));
         write!(
             formatter,
-            "{} UDP sockets; {}",
+            "{} UDP sockets, {} rooms; {}",
             self.udp_sockets,
+            self.rooms,
             tasks.collect::<Vec<_>>().join(", ")
         )
     }
@@ -97,30 +183,26 @@ impl fmt::Display for Link {
 
 /// When the voice bridge asked for this room's channel first, by the homeserver's clock: UNIX milliseconds.
 pub(crate) async fn channel_asked_at(stack: &Stack, room: &str) -> Result<f64> {
-    let (reader, control_room) = control_room(stack).await?;
-    let events = reader.latest(&control_room, 100).await?;
-    let asked = events.iter().filter(|event| {
-        event["type"] == "vdp.channel.request"
-            && event["content"]["room_id"] == room
-            && event["sender"] == stack.voice_bot().as_str()
-    });
-    asked
+    let control = ControlRoom::of(stack).await?;
+    let requests = control.events("vdp.channel.request", room).await?;
+    requests
+        .iter()
+        .filter(|event| event["sender"] == stack.voice_bot().as_str())
         .filter_map(|event| event["origin_server_ts"].as_f64())
         .min_by(f64::total_cmp)
         .context("nobody has asked for a channel")
 }
 
-async fn control_room_state(stack: &Stack) -> Result<Vec<Value>> {
-    let (reader, control_room) = control_room(stack).await?;
-    reader.state(&control_room).await
-}
-
-/// The control room, and the voice bridge itself as who reads it, since nobody else is in it.
-async fn control_room(stack: &Stack) -> Result<(Person, String)> {
-    let token = std::fs::read_to_string(stack.folder.join("voice-bridge/as_token"))?;
-    let bridge = Person::with_token(&stack.synapse.url, &stack.voice_bot(), token.trim());
-    let room = bridge.room_of_alias("#_vdp_control:localhost").await?;
-    Ok((bridge, room))
+/// Resident memory of a process, from the operating system: MiB.
+fn memory_of(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = line
+        .and_then(|line| line.trim().strip_suffix(" kB"))
+        .context("the system does not tell the memory of a process")?
+        .trim()
+        .parse()?;
+    Ok(kib / 1024)
 }
 
 /// How many UDP sockets a process holds, from the operating system.

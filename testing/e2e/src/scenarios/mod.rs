@@ -7,12 +7,19 @@ mod dave_mixed;
 mod dave_pair;
 mod dave_required;
 mod dev_page;
+mod discord_bridge_killed;
+mod gateway_drops;
+mod homeserver_restart;
 mod late_start;
 mod leftovers;
 mod listening;
 mod page_to_page;
 mod rejections;
+mod signalling;
 mod standin_page;
+mod talk;
+mod udp_cut;
+mod voice_server_moves;
 mod voip_speech;
 mod voip_three;
 
@@ -32,7 +39,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 13] = [
+const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -100,6 +107,36 @@ const SCENARIOS: [Scenario; 13] = [
         run: |bench| Box::pin(late_start::run(bench)),
     },
     Scenario {
+        name: "kill-discord-bridge",
+        area: "breaks",
+        about: "the Discord bridge is killed (-9) in mid-speech and started again: voice is back within 5 s (S10, B14)",
+        run: |bench| Box::pin(discord_bridge_killed::run(bench)),
+    },
+    Scenario {
+        name: "udp-cut",
+        area: "breaks",
+        about: "the link between the bridges is dead for 8 s, later a peer's address changes (S10, B6)",
+        run: |bench| Box::pin(udp_cut::run(bench)),
+    },
+    Scenario {
+        name: "homeserver-restart",
+        area: "breaks",
+        about: "the homeserver is away for 30 s in mid-call: voice runs on, and a hang-up afterwards arrives (S10)",
+        run: |bench| Box::pin(homeserver_restart::run(bench)),
+    },
+    Scenario {
+        name: "gateway-drops",
+        area: "breaks",
+        about: "Discord drops the bot's gateway connection, and asks it to connect anew: voice runs on (S10)",
+        run: |bench| Box::pin(gateway_drops::run(bench)),
+    },
+    Scenario {
+        name: "voice-server-moves",
+        area: "breaks",
+        about: "Discord moves a call to another voice server: voice is back within 3 s (S10)",
+        run: |bench| Box::pin(voice_server_moves::run(bench)),
+    },
+    Scenario {
         name: "dev-page",
         area: "dev",
         about: "the page of `cargo xtask dev`: Call is clicked, states change, Discord is heard, Ctrl-C ends all (C3)",
@@ -117,7 +154,7 @@ const SCENARIOS: [Scenario; 13] = [
 pub fn list() {
     for scenario in &SCENARIOS {
         print(&format!(
-            "{:<14} {:<11} {}",
+            "{:<22} {:<11} {}",
             scenario.name, scenario.area, scenario.about
         ));
     }

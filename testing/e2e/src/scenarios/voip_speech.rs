@@ -2,13 +2,13 @@
 //! and nothing is left when the call ends.
 
 use super::bench::Bench;
-use super::leftovers::{Footprint, channel_asked_at};
+use super::leftovers::{Footprint, channel_asked_at, ends_cleanly};
 use super::listening::{heard_on_discord, said_on_discord, speech_checks};
 use crate::audio::{SpeechCheck, Voice, unix_ms, wall_clock_ms};
 use crate::browser::CallState;
 use crate::stack::{Stack, wait_for};
 use anyhow::{Context as _, Result};
-use discord_standin::types::{AccountKind, Frame, FrameKind};
+use discord_standin::types::{Frame, FrameKind};
 use std::time::Duration;
 
 /// How long both talk.
@@ -116,56 +116,4 @@ async fn first_frame_of_the_bridge(stack: &Stack, from: f64) -> Result<f64> {
         .map(|frame| wall_clock_ms(frame.at_ns))
         .find(|at| *at >= from)
         .context("the bridge has sent nothing")
-}
-
-/// After the hang-up: the bot has left, the channel is closed, and the bridges are as they were before the call.
-pub(super) async fn ends_cleanly(bench: &mut Bench, stack: &Stack, channel_id: &str, before: &Footprint) -> Result<()> {
-    let standin = stack.standin()?;
-    let left = wait_for(
-        "the bot to leave the voice channel",
-        Duration::from_secs(10),
-        || async {
-            let state = standin.control.state().await?;
-            let there = state
-                .voice
-                .iter()
-                .any(|voice| voice.kind == AccountKind::Bot && voice.channel_id == channel_id);
-            Ok((!there).then_some(()))
-        },
-    );
-    let left = left.await;
-    bench.check("the bot has left the voice channel", left.is_ok(), outcome(&left));
-    let closed = wait_for("the VDP channel to be closed", Duration::from_secs(10), || async {
-        Ok(Footprint::open_channels(stack).await?.is_empty().then_some(()))
-    });
-    let closed = closed.await;
-    bench.check(
-        "the control room holds no open channel",
-        closed.is_ok(),
-        outcome(&closed),
-    );
-    let same = wait_for(
-        "the bridges to let go of everything",
-        Duration::from_secs(10),
-        || async {
-            let after = Footprint::of(stack).await?;
-            if after == *before {
-                Ok(Some(after))
-            } else {
-                Err(anyhow::anyhow!("{before} before, {after} now"))
-            }
-        },
-    );
-    let same = same.await.context("tasks and sockets");
-    let figure = same
-        .as_ref()
-        .map_or_else(|error| format!("{error:#}"), ToString::to_string);
-    bench.check("no task and no socket of the call is left", same.is_ok(), figure);
-    Ok(())
-}
-
-fn outcome<T>(result: &Result<T>) -> String {
-    result
-        .as_ref()
-        .map_or_else(|error| format!("{error:#}"), |_| "yes".to_owned())
 }

@@ -1,9 +1,8 @@
 //! Two people in browsers and two on Discord, in one room: first one after the other, then all at once.
 
 use super::bench::Bench;
-use super::leftovers::Footprint;
+use super::leftovers::{Footprint, ends_cleanly};
 use super::listening::{Span, heard_on_discord, said_on_discord, talk_in_browser};
-use super::voip_speech::ends_cleanly;
 use crate::audio::{MixCheck, MixSource, Recording, SpeechCheck, Voice, VoicePath, unix_ms};
 use crate::browser::{Browser, CallState};
 use crate::stack::{BridgedRoom, Stack};

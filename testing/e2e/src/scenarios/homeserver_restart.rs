@@ -1,0 +1,25 @@
+//! The homeserver is away for half a minute in mid-call: voice does not need it, and what is said afterwards arrives.
+
+use super::bench::Bench;
+use super::talk::{NONE, Talk};
+use anyhow::Result;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long it is away.
+const AWAY: Duration = Duration::from_secs(30);
+/// How long both talk before and after.
+const TALK: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
+    let stack = bench.stack().await?;
+    let mut talk = Talk::start(bench, "homeserver-restart").await?;
+    sleep(TALK).await;
+    stack.synapse.stop().await?;
+    sleep(AWAY).await;
+    stack.synapse.resume().await?;
+    sleep(TALK).await;
+    talk.away_checks(bench, NONE, None).await?;
+    // The hang-up is an event in the room: that the bot leaves shows that it has arrived.
+    talk.end(bench).await
+}

@@ -1,0 +1,166 @@
+//! A call in which both sides talk on and on, so that it shows for how long something takes their voices away.
+
+use super::bench::Bench;
+use super::leftovers::{Footprint, ends_cleanly};
+use super::listening::{heard_on_discord, said_on_discord};
+use crate::audio::{Recording, Voice, VoiceAway, unix_ms};
+use crate::browser::{Browser, CallState};
+use crate::page::PageServer;
+use crate::stack::{BridgedRoom, Stack, wait_for};
+use anyhow::Result;
+use discord_standin::types::FrameKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longer than any of these calls.
+const SPEECH: Duration = Duration::from_mins(3);
+/// How long a new connection may take until both ends play what arrives as it comes.
+const SETTLED_MS: f64 = 1_500.0;
+/// Above this something is to be heard from the other side (`PageState::remote_level`).
+const AUDIBLE: f64 = 0.005;
+
+/// What counts as no break. A machine that does other things as well fails single windows of 400 ms in calls that nobody
+/// disturbs; windows are stepped by 100 ms, so two neighbours that fail make 500 ms.
+pub(crate) const NONE: Duration = Duration::from_millis(600);
+
+/// Somebody in a browser and somebody on Discord, who both talk and both record.
+pub(crate) struct Talk {
+    pub(crate) room: BridgedRoom,
+    pub(crate) browser: Browser,
+    /// Id of the person on Discord.
+    pub(crate) listener: String,
+    /// From when on both were heard (UNIX milliseconds).
+    pub(crate) heard_from: f64,
+    page: PageServer,
+    said_on_discord: Recording,
+    folder: PathBuf,
+    before: Footprint,
+}
+
+/// What was said and heard one way.
+pub(crate) struct Way {
+    pub(crate) direction: &'static str,
+    pub(crate) said: Recording,
+    pub(crate) heard: Recording,
+}
+
+/// A moment from which voice has to be there again.
+#[derive(Clone, Copy)]
+pub(crate) struct Back {
+    /// Completes "after".
+    pub(crate) what: &'static str,
+    /// In UNIX milliseconds.
+    pub(crate) at: f64,
+}
+
+impl Talk {
+    /// Starts a call in a room of its own; returns when each has been heard by the other.
+    pub(crate) async fn start(bench: &mut Bench, name: &str) -> Result<Self> {
+        let room = bench.room(name).await?;
+        Self::in_room(bench, name, room, [Voice::Alice, Voice::Dora]).await
+    }
+
+    /// The same in a room that is there already, with these voices in the browser and on Discord.
+    pub(crate) async fn in_room(bench: &mut Bench, name: &str, room: BridgedRoom, voices: [Voice; 2]) -> Result<Self> {
+        let stack = bench.stack().await?;
+        let control = &stack.standin()?.control;
+        let [in_browser, on_discord] = voices;
+        let before = Footprint::of(&stack).await?;
+        let listener = control.create_person(&format!("listener-of-{name}")).await?.id;
+        control.join(&listener, &room.channel_id).await?;
+        control.record(&listener).await?;
+        let page = bench.page(&room, &[in_browser.name()]).await?;
+        let mut browser = bench.browser(&page, in_browser.name(), in_browser).await?;
+        browser.call().await?;
+        browser.wait_for(CallState::Connected, Duration::from_secs(20)).await?;
+        let file = bench.speech.file(on_discord, SPEECH)?;
+        let playback = control.play(&listener, &file, false).await?;
+        is_heard_on_discord(&stack, &listener).await?;
+        let within = Duration::from_secs(10);
+        let audible = browser.wait_until("voice from Discord", within, |page| page.remote_level > AUDIBLE);
+        audible.await?;
+        Ok(Self {
+            room,
+            browser,
+            listener,
+            heard_from: unix_ms() + SETTLED_MS,
+            page,
+            said_on_discord: said_on_discord(&file, playback.started_at_ns)?,
+            folder: bench.folder(name)?,
+            before,
+        })
+    }
+
+    /// What was said and heard so far, both ways.
+    pub(crate) async fn so_far(&mut self, stack: &Stack) -> Result<[Way; 2]> {
+        let recordings = self.browser.recordings().await?;
+        let now = unix_ms();
+        let heard = heard_on_discord(&stack.standin()?.control, &self.listener, &self.folder).await?;
+        let said = |recording: &Recording| recording.between(self.heard_from, now);
+        Ok([
+            Way {
+                direction: "Matrix to Discord",
+                said: said(&recordings.microphone),
+                heard,
+            },
+            Way {
+                direction: "Discord to Matrix",
+                said: said(&self.said_on_discord),
+                heard: recordings.remote,
+            },
+        ])
+    }
+
+    /// For how long each voice was away, and for how long of that after `back`, which is checked then.
+    pub(crate) async fn away_checks(&mut self, bench: &mut Bench, limit: Duration, back: Option<Back>) -> Result<()> {
+        let stack = bench.stack().await?;
+        for Way { direction, said, heard } in self.so_far(&stack).await? {
+            let away = VoiceAway::run(&said, &heard);
+            let (checked, since) = match back {
+                None => (away.longest(), String::new()),
+                Some(Back { what, at }) => {
+                    let after = away.longest_since(at);
+                    (after, format!(", {:.1} s of that after {what}", after.as_secs_f64()))
+                }
+            };
+            bench.check(
+                &format!("voice away {direction}"),
+                away.windows() > 0 && checked <= limit,
+                format!(
+                    "{away}{since} ({:.1} s allowed, {} windows of speech)",
+                    limit.as_secs_f64(),
+                    away.windows()
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// Hangs up; nothing is left behind.
+    pub(crate) async fn end(mut self, bench: &mut Bench) -> Result<()> {
+        self.browser.hang_up().await?;
+        self.left(bench).await
+    }
+
+    /// What is to be seen when the call is over, however it ended.
+    pub(crate) async fn left(self, bench: &mut Bench) -> Result<()> {
+        let stack = bench.stack().await?;
+        self.browser.close().await?;
+        self.page.stop().await;
+        stack.standin()?.control.leave(&self.listener).await?;
+        ends_cleanly(bench, &stack, &self.room.channel_id, &self.before).await
+    }
+}
+
+/// Waits until this listener hears the bridge.
+async fn is_heard_on_discord(stack: &Stack, who: &str) -> Result<()> {
+    let standin = stack.standin()?;
+    wait_for("voice from the bridge", Duration::from_secs(10), || async {
+        let heard = standin.control.frames(who, 0).await?.frames;
+        let voice = heard
+            .iter()
+            .any(|frame| frame.kind == FrameKind::Voice && frame.user_id == standin.info.bot_user_id);
+        Ok(voice.then_some(()))
+    })
+    .await
+}
