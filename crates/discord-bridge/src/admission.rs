@@ -42,7 +42,6 @@ pub(crate) fn admit(
     check_kind(facts)?;
     check_permissions(facts)?;
     check_loop(facts, commitments, known_bridges)?;
-    check_discord_limits(facts, commitments)?;
     if load.joined >= load.max {
         let text = format!(
             "this bridge is in {} voice channels already, which is as many as it is set to carry",
@@ -54,6 +53,8 @@ pub(crate) fn admit(
         let text = format!("this bridge cannot keep up with the calls that it has: {overload}");
         return Err(Refusal::new(RejectReason::AtCapacity, text).retry_after(SOON));
     }
+    // The bridge's own limits come first: what Discord would allow is no use without room for it.
+    check_discord_limits(facts, commitments)?;
     Ok(facts.at)
 }
 
@@ -73,10 +74,7 @@ fn find(place: &Place) -> Result<&ChannelFacts, Refusal> {
             "the bridge's bot is not a member of the linked Discord server",
         ),
         Place::UnknownChannel => Refusal::new(RejectReason::NotBridged, "the linked Discord channel does not exist"),
-        Place::HiddenChannel => Refusal::new(
-            RejectReason::NoPermission,
-            "the bridge's bot lacks the permission “View Channel” for the linked Discord channel",
-        ),
+        Place::HiddenChannel => hidden(),
     })
 }
 
@@ -101,8 +99,19 @@ fn closed_stage(name: &str) -> Refusal {
     Refusal::new(RejectReason::DiscordLimit, text).retry_after(LATER)
 }
 
+fn hidden() -> Refusal {
+    Refusal::new(
+        RejectReason::NoPermission,
+        "the bridge's bot lacks the permission “View Channel” for the linked Discord channel",
+    )
+}
+
 /// Whether the bot may hear and speak in a channel.
 pub(crate) fn check_permissions(facts: &ChannelFacts) -> Result<(), Refusal> {
+    if !facts.permissions.view {
+        // Discord tells neither the name of such a channel nor what else is not allowed there.
+        return Err(hidden());
+    }
     let missing = facts.permissions.missing();
     if missing.is_empty() {
         return Ok(());

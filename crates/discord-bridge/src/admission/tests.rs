@@ -129,8 +129,8 @@ fn every_refusal_has_its_cause() {
             DiscordLimit,
             "“Lobby”",
         ),
-        (with(|_| ()), none(), full, AtCapacity, "2 voice channels"),
-        (with(|_| ()), none(), late, AtCapacity, "late to 34 %"),
+        (with(|f| f.user_limit = 1), none(), full, AtCapacity, "2 voice channels"),
+        (with(|f| f.user_limit = 1), none(), late, AtCapacity, "late to 34 %"),
     ];
     for (place, commitments, load, reason, words) in cases {
         let refusal = admit(&place, &commitments, load, &[user(99)]).expect_err(words);
@@ -169,18 +169,27 @@ fn a_full_channel_is_refused_unless_the_bot_may_exceed_the_limit() {
 fn every_missing_permission_is_named() {
     let place = with(|facts| {
         facts.permissions = Permissions {
-            view: false,
+            view: true,
             connect: false,
             speak: false,
             exceed_limit: true,
         };
     });
     let refusal = admit(&place, &Commitments::default(), IDLE, &[]).unwrap_err();
-    assert!(
-        refusal.text.contains("“View Channel” and “Connect” and “Speak”"),
-        "{}",
-        refusal.text
-    );
+    assert!(refusal.text.contains("“Connect” and “Speak”"), "{}", refusal.text);
+}
+
+/// Discord tells a bot of a channel that it may not see, under a name that says nothing.
+#[test]
+fn a_channel_that_cannot_be_seen_is_not_called_by_its_name() {
+    let place = with(|facts| {
+        facts.name = "___hidden___".to_owned();
+        facts.permissions.view = false;
+        facts.permissions.connect = false;
+    });
+    let refusal = admit(&place, &Commitments::default(), IDLE, &[]).unwrap_err();
+    let of_hidden = admit(&Place::HiddenChannel, &Commitments::default(), IDLE, &[]).unwrap_err();
+    assert_eq!((refusal.reason, refusal.text), (of_hidden.reason, of_hidden.text));
 }
 
 #[test]
