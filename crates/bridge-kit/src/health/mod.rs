@@ -61,7 +61,7 @@ impl fmt::Debug for Health {
 }
 
 impl Health {
-    /// Creates a registry without components: ready at once.
+    /// Creates a registry without components: the program is still starting, and not ready.
     pub fn new(program: Program) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -94,11 +94,10 @@ impl Health {
         }
     }
 
-    /// Whether every component is ready.
+    /// Whether there are components, and every one of them is ready.
     pub fn is_ready(&self) -> bool {
-        lock(&self.inner.components)
-            .values()
-            .all(|(state, _)| *state == State::Ready)
+        let components = lock(&self.inner.components);
+        !components.is_empty() && components.values().all(|(state, _)| *state == State::Ready)
     }
 
     /// What `/ready` shows: whether every component is ready, and how each is doing.

@@ -23,6 +23,7 @@ async fn health_follows_the_components_and_shows_what_they_say() {
     let url = |path: &str| format!("http://{}{path}", server.address());
 
     assert_eq!(get(url("/live")).await, (200, json!({ "live": true })));
+    assert_eq!(get(url("/ready")).await.0, 503, "nothing has been started yet");
     let component = health.component("homeserver");
     let (status, body) = get(url("/ready")).await;
     assert_eq!((status, &body["ready"]), (503, &json!(false)));
@@ -35,6 +36,8 @@ async fn health_follows_the_components_and_shows_what_they_say() {
         (status, &body["components"]["homeserver"]["text"]),
         (503, &json!("away"))
     );
+    let other = health.component("discord");
+    other.set(State::Ready, "");
     drop(component);
     assert_eq!(get(url("/ready")).await.0, 200);
 
