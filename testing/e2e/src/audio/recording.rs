@@ -5,6 +5,9 @@ use super::sound::{Audio, SAMPLE_RATE};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Speech goes beyond this (−40 dBFS) all the time, and comfort noise never.
+const AUDIBLE: f32 = 0.01;
+
 /// Samples in a millisecond.
 const SAMPLES_A_MS: f64 = SAMPLE_RATE as f64 / 1_000.0;
 
@@ -132,6 +135,13 @@ impl Recording {
         Self { audio, clock: None }
     }
 
+    /// When anything was to be heard for the last time (milliseconds since the UNIX epoch); nothing where there is no clock.
+    pub fn last_sound_ms(&self) -> Option<f64> {
+        let clock = self.clock.as_ref()?;
+        let last = self.audio.samples().iter().rposition(|sample| sample.abs() > AUDIBLE)?;
+        Some(clock.time_of(last as f64))
+    }
+
     /// The part from a time on (milliseconds since the UNIX epoch); unchanged where there is no clock.
     #[must_use]
     pub fn since(&self, unix_ms: f64) -> Self {
@@ -186,6 +196,16 @@ mod tests {
         assert!(clock(&[(5, 1.0), (5, 2.0)]).is_err());
         assert!(clock(&[(5, 2.0), (6, 1.0)]).is_err());
         assert!(clock(&[(5, f64::NAN)]).is_err());
+    }
+
+    #[test]
+    fn the_last_sound_has_its_time() {
+        let mut samples = vec![0.0; 96_000];
+        samples[48_000] = -0.5;
+        samples[72_000] = 0.005;
+        let recording = Recording::new(Audio::new(samples), Clock::starting_at(10_000.0));
+        assert_eq!(recording.last_sound_ms(), Some(11_000.0));
+        assert_eq!(recording.since(11_500.0).last_sound_ms(), None);
     }
 
     #[test]

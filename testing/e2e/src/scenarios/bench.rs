@@ -22,6 +22,7 @@ pub(crate) struct Bench {
     /// Everybody's voice.
     pub(crate) speech: Speech,
     checks: Vec<bool>,
+    stacks: usize,
     rooms: usize,
 }
 
@@ -34,6 +35,7 @@ impl Bench {
             stack: None,
             speech,
             checks: Vec::new(),
+            stacks: 0,
             rooms: 0,
         })
     }
@@ -41,7 +43,9 @@ impl Bench {
     /// The shared stack, started when the first scenario asks for it.
     pub(crate) async fn stack(&mut self) -> Result<Arc<Stack>> {
         if self.stack.is_none() {
-            let folder = self.folder("stack")?;
+            // A stack after one that failed must not find that one's rooms and calls.
+            self.stacks += 1;
+            let folder = self.folder(&format!("stack-{}", self.stacks))?;
             let stack = Stack::start(&folder, Discord::Standin, |step| {
                 print(&format!("      {step}"));
             });

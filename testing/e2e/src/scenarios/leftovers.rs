@@ -13,6 +13,16 @@ use std::time::Duration;
 
 /// How long the bridges may take to let go of a call.
 const LET_GO_WITHIN: Duration = Duration::from_secs(10);
+/// How long what was said before a bridge was started may keep it busy.
+const REST_WITHIN: Duration = Duration::from_secs(45);
+/// Tasks that exist while there are calls.
+const OF_CALLS: [&str; 5] = [
+    " channel.room",
+    " channel.enter",
+    " call.channel",
+    " voip.call",
+    " voip.goodbye",
+];
 /// A bridge may keep so much more memory than before a call: its allocator holds what the call needed at its most for the
 /// next one. A call that left its buffers or its codecs behind would not show in one run, but in the count of tasks.
 const MEMORY_LIMIT_MIB: u64 = 64;
@@ -74,6 +84,17 @@ impl Footprint {
             rooms,
         };
         Ok(Self { held, memory })
+    }
+
+    /// What they hold when no call is left: one that was just started deals with what was said before.
+    pub(crate) async fn at_rest(stack: &Stack) -> Result<Self> {
+        wait_for("the bridges to be at rest", REST_WITHIN, || async {
+            let now = Self::of(stack).await?;
+            let of_calls = |kind: &String| OF_CALLS.iter().any(|task| kind.ends_with(task));
+            let rests = now.held.rooms == 0 && !now.held.tasks.keys().any(of_calls);
+            Ok(rests.then_some(now))
+        })
+        .await
     }
 
     /// Both directions of the only open channel.

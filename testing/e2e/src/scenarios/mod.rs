@@ -1,6 +1,7 @@
 //! The scenarios: what each proves, and how they are run.
 
 mod bench;
+mod control_room;
 mod dave_churn;
 mod dave_frames;
 mod dave_mixed;
@@ -16,9 +17,11 @@ mod listening;
 mod page_to_page;
 mod rejections;
 mod signalling;
+mod silent_call;
 mod standin_page;
 mod talk;
 mod udp_cut;
+mod unbridged_mid_call;
 mod voice_server_moves;
 mod voip_speech;
 mod voip_three;
@@ -39,7 +42,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 18] = [
+const SCENARIOS: [Scenario; 24] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -95,10 +98,46 @@ const SCENARIOS: [Scenario; 18] = [
         run: |bench| Box::pin(dave_required::run(bench)),
     },
     Scenario {
-        name: "rejections",
+        name: "reject-not-bridged",
         area: "signalling",
-        about: "calls in rooms that cannot be bridged end in one readable notice with the real cause (S8)",
-        run: |bench| Box::pin(rejections::run(bench)),
+        about: "rooms without a link, with a stranger's, and whose link was removed: calls stay inside Matrix (S6, S8)",
+        run: |bench| Box::pin(rejections::not_bridged::run(bench)),
+    },
+    Scenario {
+        name: "reject-no-capability",
+        area: "signalling",
+        about: "rooms linked to what cannot carry a call, and a voice server that asks too much (S8)",
+        run: |bench| Box::pin(rejections::no_capability::run(bench)),
+    },
+    Scenario {
+        name: "reject-no-permission",
+        area: "signalling",
+        about: "the bot may not enter, see or speak in the voice channel, or no longer in mid-call (S8)",
+        run: |bench| Box::pin(rejections::no_permission::run(bench)),
+    },
+    Scenario {
+        name: "reject-capacity",
+        area: "signalling",
+        about: "a bridge that carries as many calls as it is set to refuses the next, and keeps those it has (S8, B12)",
+        run: |bench| Box::pin(rejections::capacity::run(bench)),
+    },
+    Scenario {
+        name: "reject-discord-limit",
+        area: "signalling",
+        about: "a full channel, a closed stage, a bot that is elsewhere in the server, a gateway that is gone (S8)",
+        run: |bench| Box::pin(rejections::discord_limit::run(bench)),
+    },
+    Scenario {
+        name: "unbridged-mid-call",
+        area: "signalling",
+        about: "a room's link is removed while people talk: voice stops at once, and the room is told (S8)",
+        run: |bench| Box::pin(unbridged_mid_call::run(bench)),
+    },
+    Scenario {
+        name: "control-room",
+        area: "signalling",
+        about: "the control room is lost, damaged, or full of strangers; after each of it a call is bridged (S5)",
+        run: |bench| Box::pin(control_room::run(bench)),
     },
     Scenario {
         name: "late-start",
@@ -246,7 +285,14 @@ mod tests {
     fn a_quick_run_takes_one_scenario_of_each_area() {
         assert_eq!(
             names(true, &[]),
-            ["voip-speech", "dave-libdave", "rejections", "late-start", "dev-page"]
+            [
+                "voip-speech",
+                "dave-libdave",
+                "reject-not-bridged",
+                "late-start",
+                "kill-discord-bridge",
+                "dev-page"
+            ]
         );
     }
 

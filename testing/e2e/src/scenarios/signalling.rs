@@ -1,9 +1,10 @@
 //! What the two bridges say to each other in the control room, and who they are there.
 
-use crate::stack::{Bridge, Person, Stack};
+use crate::stack::{Bridge, Person, Stack, wait_for};
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Where the control room is to be found, unless the configuration says otherwise.
 pub(crate) const CONTROL_ALIAS: &str = "#_vdp_control:localhost";
@@ -33,6 +34,14 @@ impl ControlRoom {
         Ok(events.filter(about).collect())
     }
 
+    /// Waits for the first event of a type about a room, and gives its latest.
+    pub(crate) async fn said(&self, kind: &str, room: &str, within: Duration) -> Result<Value> {
+        wait_for(&format!("{kind} in the control room"), within, || async {
+            Ok(self.events(kind, room).await?.into_iter().next())
+        })
+        .await
+    }
+
     /// The rooms whose channel is recorded as open, each with the record.
     pub(crate) async fn open_channels(&self) -> Result<BTreeMap<String, Value>> {
         let state = self.asker.state(&self.id).await?.into_iter();
@@ -41,6 +50,15 @@ impl ControlRoom {
         Ok(open
             .filter_map(|event| Some((event["state_key"].as_str()?.to_owned(), event["content"].clone())))
             .collect())
+    }
+
+    /// Asks for a room's channel with the voice bridge's own account, where the bridge itself sees no reason to.
+    pub(crate) async fn request(&self, room: &str) -> Result<()> {
+        let transaction = format!("asked-for-{}", crate::audio::unix_ms());
+        let request = json!({
+            "version": 1, "format": "sealed-opus-chacha20poly1305", "room_id": room, "transaction_id": transaction,
+        });
+        self.asker.send(&self.id, "vdp.channel.request", request).await
     }
 }
 

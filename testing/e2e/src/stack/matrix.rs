@@ -88,6 +88,20 @@ impl Person {
             .map(drop)
     }
 
+    /// Leaves a room.
+    pub async fn leave(&self, room: &str) -> Result<()> {
+        let path = format!("rooms/{}/leave", escaped(room));
+        self.call(Method::POST, &path, Some(json!({}))).await.map(drop)
+    }
+
+    /// Takes somebody out of a room.
+    pub async fn remove(&self, room: &str, user_id: &str) -> Result<()> {
+        let path = format!("rooms/{}/kick", escaped(room));
+        self.call(Method::POST, &path, Some(json!({ "user_id": user_id })))
+            .await
+            .map(drop)
+    }
+
     /// Invites somebody.
     pub async fn invite(&self, room: &str, user_id: &str) -> Result<()> {
         let path = format!("rooms/{}/invite", escaped(room));
@@ -100,6 +114,12 @@ impl Person {
     pub async fn set_state(&self, room: &str, kind: &str, key: &str, content: Value) -> Result<()> {
         let path = format!("rooms/{}/state/{}/{}", escaped(room), escaped(kind), escaped(key));
         self.call(Method::PUT, &path, Some(content)).await.map(drop)
+    }
+
+    /// The content of a state event.
+    pub async fn state_event(&self, room: &str, kind: &str, key: &str) -> Result<Value> {
+        let path = format!("rooms/{}/state/{}/{}", escaped(room), escaped(kind), escaped(key));
+        self.call(Method::GET, &path, None).await
     }
 
     /// Sends a message-like event.
@@ -136,6 +156,12 @@ impl Person {
             .call(Method::GET, &format!("directory/room/{}", escaped(alias)), None)
             .await?;
         Ok(answer["room_id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Takes an alias away.
+    pub async fn remove_alias(&self, alias: &str) -> Result<()> {
+        let path = format!("directory/room/{}", escaped(alias));
+        self.call(Method::DELETE, &path, None).await.map(drop)
     }
 
     /// The latest events of a room's timeline, newest first.

@@ -18,7 +18,7 @@ pub use synapse::{SERVER_NAME, Synapse, tools};
 
 use anyhow::{Context as _, Result};
 use discord_standin::{ControlClient, Info};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,6 +30,9 @@ const VOICE_BOT: &str = "voicebridge";
 const DISCORD_BOT: &str = "discordbridge";
 /// The user who makes the rooms and links them: the only one whose links the bridges trust.
 const OPERATOR: &str = "operator";
+
+/// The bridge event (MSC2346) that links a room to a channel elsewhere.
+const LINK: &str = "m.bridge";
 
 /// Which Discord the stack uses.
 #[derive(Debug, Clone)]
@@ -156,15 +159,29 @@ impl Stack {
             "network": { "id": guild_id },
             "channel": { "id": channel_id, "displayname": name },
         });
+        let link = json!({ "type": LINK, "state_key": link_key(guild_id, channel_id), "content": link });
+        self.room(name, (guild_id, channel_id), vec![link]).await
+    }
+
+    /// The same without the link. Everybody in it may set one.
+    pub async fn unlinked_room(&self, name: &str, guild_id: &str, channel_id: &str) -> Result<BridgedRoom> {
+        self.room(name, (guild_id, channel_id), Vec::new()).await
+    }
+
+    /// Takes a room's link away.
+    pub async fn unlink(&self, room: &BridgedRoom) -> Result<()> {
+        let key = link_key(&room.guild_id, &room.channel_id);
+        self.operator.set_state(&room.id, LINK, &key, json!({})).await
+    }
+
+    async fn room(&self, name: &str, (guild_id, channel_id): (&str, &str), state: Vec<Value>) -> Result<BridgedRoom> {
         let options = json!({
             "name": name,
             "preset": "private_chat",
             "invite": [self.voice_bot(), self.discord_bot()],
-            "initial_state": [{
-                "type": "m.bridge", "state_key": format!("discord://{guild_id}/{channel_id}"), "content": link,
-            }],
+            "initial_state": state,
             // Everybody may place calls.
-            "power_level_content_override": { "events": { "m.call.invite": 0 } },
+            "power_level_content_override": { "events": { "m.call.invite": 0, LINK: 0 } },
         });
         let id = self.operator.create_room(options).await?;
         wait_for("both bridges to join the room", Duration::from_secs(30), || async {
@@ -228,6 +245,11 @@ impl Standin {
     pub async fn stop(self) -> Result<()> {
         self.process.stop().await.map(drop)
     }
+}
+
+/// The state key of a room's link.
+fn link_key(guild_id: &str, channel_id: &str) -> String {
+    format!("discord://{guild_id}/{channel_id}")
 }
 
 /// The ports of one bridge.
