@@ -181,9 +181,12 @@ mod tests {
         first.send_to(b"lost", relay.second.advertised).await.unwrap();
         stranger.send_to(b"forged", relay.second.advertised).await.unwrap();
         // One way is in order, so the cut ends after the datagram has met it.
-        while relay.counts() != (0, 1) {
-            tokio::task::yield_now().await;
-        }
+        let lost = async {
+            while relay.counts() != (0, 1) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(5), lost).await.unwrap();
         relay.mend();
         first.send_to(b"heard", relay.second.advertised).await.unwrap();
         assert_eq!(heard(&second).await.0, b"heard");

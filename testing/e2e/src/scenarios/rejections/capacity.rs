@@ -4,12 +4,13 @@ use super::{Desk, Expected};
 use crate::scenarios::bench::Bench;
 use anyhow::Result;
 use discord_standin::types::ChannelKind;
+use std::sync::Arc;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let desk = Desk::open(bench).await?;
     let one = [("DISCORD_BRIDGE_DISCORD__MAX_CHANNELS", "1")];
     desk.stack.discord_bridge.restart_with(&one).await?;
-    let stack = desk.stack.clone();
+    let stack = Arc::clone(&desk.stack);
     let outcome = one_too_many(bench, desk).await;
     stack.discord_bridge.restart_with(&[]).await?;
     outcome

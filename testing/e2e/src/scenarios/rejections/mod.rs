@@ -26,6 +26,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(3);
 
 /// What a rejection has to say.
+#[derive(Clone, Copy)]
 struct Expected {
     /// Its code.
     reason: &'static str,
