@@ -50,6 +50,10 @@ const commands = {
 
     click: ({ selector }) => page.click(selector),
 
+    set_on_hold: ({ on_hold }) => page.evaluate((onHold) => window.page.setOnHold(onHold), on_hold),
+
+    restart_ice: () => page.evaluate(() => window.page.restartIce()),
+
     state: () => page.evaluate(() => window.page.state()),
 
     async recordings({ folder }) {

@@ -192,6 +192,27 @@ export class Caller extends EventTarget {
         return this.#call ? this.#call.setMicrophoneMuted(muted) : false;
     }
 
+    /** Puts the other side on hold, or goes on: neither is heard meanwhile. */
+    setOnHold(onHold) {
+        this.#call.setRemoteOnHold(onHold);
+    }
+
+    /** Looks for another way to the other side; the voice goes on meanwhile. */
+    restartIce() {
+        this.#call.peerConn.restartIce();
+    }
+
+    /** What both sides have agreed on last; nothing while they negotiate, or without a call. */
+    get agreed() {
+        const connection = this.#call?.peerConn;
+        if (connection?.signalingState !== "stable" || !connection.remoteDescription) {
+            return undefined;
+        }
+        const [transceiver] = connection.getTransceivers();
+        const [, iceUser] = connection.remoteDescription.sdp.match(/^a=ice-ufrag:(\S+)/m) ?? [];
+        return { direction: transceiver?.currentDirection, iceUser, iceState: connection.iceConnectionState };
+    }
+
     /** Takes another microphone, also in the middle of a call. */
     async useMicrophone(deviceId) {
         await this.#client.getMediaHandler().setAudioInput(deviceId);

@@ -186,7 +186,10 @@ window.page = {
         connectedAt,
         channel: status?.channel?.state,
         log: log.map(({ text }) => text),
+        agreed: caller?.agreed,
     }),
+    setOnHold: (onHold) => caller.setOnHold(onHold),
+    restartIce: () => caller.restartIce(),
     recording: async () => ({
         anchors: sound.recording.anchors(),
         microphone: await sound.recording.wav(0),

@@ -11,7 +11,7 @@ mod tests;
 
 use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
 use crate::program::{Program, ProgramError};
-pub use page::{CallState, PageState};
+pub use page::{Agreed, CallState, PageState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -23,6 +23,8 @@ use tokio::process::Command;
 
 /// How long a page may take to load, log in and synchronise.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
+/// How long an offer in a call may take to be answered and to have its effect.
+const AGREED_WITHIN: Duration = Duration::from_secs(15);
 /// How often the page is asked while something is waited for.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -136,6 +138,40 @@ impl Browser {
         self.wait_until("the microphone to be switched", within, |page| page.muted == muted)
             .await
             .map(drop)
+    }
+
+    /// Puts the other side on hold, or goes on.
+    pub async fn set_on_hold(&mut self, on_hold: bool) -> Result<(), BrowserError> {
+        let how = json!({ "on_hold": on_hold });
+        self.driver.ask("put the call on hold", "set_on_hold", how).await?;
+        Ok(())
+    }
+
+    /// Waits until both ends have agreed that the other side is on hold, or is not.
+    pub async fn wait_held(&mut self, on_hold: bool) -> Result<(), BrowserError> {
+        let direction = if on_hold { "sendonly" } else { "sendrecv" };
+        let what = format!("both ends to agree on {direction}");
+        self.wait_agreed(&what, |agreed| agreed.direction.as_deref() == Some(direction))
+            .await
+            .map(drop)
+    }
+
+    /// Has ICE look for another way, and waits until both ends have one.
+    pub async fn restart_ice(&mut self) -> Result<(), BrowserError> {
+        let before = self.wait_agreed("the last offer to be answered", |_| true).await?;
+        self.driver.ask("restart ICE", "restart_ice", json!({})).await?;
+        self.wait_agreed("another way to the other end", |agreed| {
+            agreed.ice_user != before.ice_user && ["connected", "completed"].contains(&agreed.ice_state.as_str())
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn wait_agreed(&mut self, what: &str, is_so: impl Fn(&Agreed) -> bool) -> Result<Agreed, BrowserError> {
+        let agreed = |page: &PageState| page.agreed.as_ref().is_some_and(&is_so);
+        let page = self.wait_until(what, AGREED_WITHIN, agreed).await?;
+        let nothing = || wait_error(what, AGREED_WITHIN, &page);
+        page.agreed.clone().ok_or_else(nothing)
     }
 
     /// Waits for a state of the call. Fails at once when the call has ended or failed instead.

@@ -165,6 +165,20 @@ pub struct PageState {
     pub channel: Option<String>,
     /// What has happened, in the words that are shown, oldest first.
     pub log: Vec<String>,
+    /// What both ends of the call have agreed on last; nothing while they negotiate.
+    pub agreed: Option<Agreed>,
+}
+
+/// What the two ends of a call have agreed on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Agreed {
+    /// Which way the voice goes, as seen from the page: `sendrecv`, on hold `sendonly`.
+    pub direction: Option<String>,
+    /// The other end's name in ICE: another one after each restart.
+    pub ice_user: Option<String>,
+    /// The state of ICE, `connected` or `completed` where there is a way.
+    pub ice_state: String,
 }
 
 impl fmt::Display for PageState {
