@@ -22,7 +22,9 @@ mod standin_page;
 mod talk;
 mod udp_cut;
 mod unbridged_mid_call;
+mod voice_bridge_killed;
 mod voice_server_moves;
+mod voip_renegotiate;
 mod voip_speech;
 mod voip_three;
 
@@ -42,7 +44,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 24] = [
+const SCENARIOS: [Scenario; 26] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -54,6 +56,12 @@ const SCENARIOS: [Scenario; 24] = [
         area: "voip",
         about: "two browsers and two Discord users take turns, then talk at once; nobody hears himself (S2, B7)",
         run: |bench| Box::pin(voip_three::run(bench)),
+    },
+    Scenario {
+        name: "voip-renegotiate",
+        area: "voip",
+        about: "a call is put on hold and goes on, restarts ICE, is muted and unmuted, while both sides talk (B2)",
+        run: |bench| Box::pin(voip_renegotiate::run(bench)),
     },
     Scenario {
         name: "page-to-page",
@@ -150,6 +158,12 @@ const SCENARIOS: [Scenario; 24] = [
         area: "breaks",
         about: "the Discord bridge is killed (-9) in mid-speech and started again: voice is back within 5 s (S10, B14)",
         run: |bench| Box::pin(discord_bridge_killed::run(bench)),
+    },
+    Scenario {
+        name: "kill-voice-bridge",
+        area: "breaks",
+        about: "the voice bridge is killed (-9) in mid-speech and takes its call over: voice is back within 10 s (B14)",
+        run: |bench| Box::pin(voice_bridge_killed::run(bench)),
     },
     Scenario {
         name: "udp-cut",
