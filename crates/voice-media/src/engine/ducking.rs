@@ -40,7 +40,7 @@ impl Ducking {
                 *depth = Depth::default();
             }
         }
-        self.depths.iter().any(Depth::is_felt)
+        self.depths.iter().copied().any(Depth::is_felt)
     }
 
     /// How far a source is turned down in this frame.
@@ -60,7 +60,7 @@ impl Depth {
     }
 
     /// Whether anything of it is heard in this frame.
-    fn is_felt(&self) -> bool {
+    const fn is_felt(self) -> bool {
         self.from > 0 || self.to > 0
     }
 

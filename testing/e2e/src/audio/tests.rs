@@ -155,7 +155,7 @@ fn broken(said: &Recording, from: Duration, to: Duration, delays: [Duration; 2])
     let audio = through_opus(&said.audio, 48_000);
     let mut samples = Audio::silence(delays[0]).into_samples();
     samples.extend(audio.slice(Duration::ZERO, from).into_samples());
-    samples.extend(Audio::silence(to + delays[1] - from - delays[0]).into_samples());
+    samples.extend(Audio::silence((to + delays[1]).saturating_sub(from + delays[0])).into_samples());
     samples.extend(audio.slice(to, LENGTH).into_samples());
     Recording::new(Audio::new(samples), Clock::starting_at(1_000_000.0))
 }
@@ -171,11 +171,11 @@ fn a_break_is_as_long_as_it_was_whatever_the_delay_after_it() {
         // Pauses at either end are no speech that was missed; a window counts as a whole.
         let near =
             |found: Duration, expected: Duration| (-0.8..0.3).contains(&(found.as_secs_f64() - expected.as_secs_f64()));
-        let whole = to + delays[1] - from - delays[0];
+        let whole = (to + delays[1]).saturating_sub(from + delays[0]);
         assert!(near(away.longest(), whole), "{whole:?} are without voice, {away} found");
         let (found, rest) = (
             away.longest_since(1_015_000.0),
-            to + delays[1] - Duration::from_secs(15),
+            (to + delays[1]).saturating_sub(Duration::from_secs(15)),
         );
         assert!(
             near(found, rest),

@@ -106,11 +106,6 @@ impl Bench {
         self.checks.push(passed);
     }
 
-    /// Prints a figure that is no check.
-    pub(crate) fn note(&self, what: &str, figure: impl Display) {
-        print(&format!("      {what}: {figure}"));
-    }
-
     pub(crate) fn take_checks(&mut self) -> Vec<bool> {
         std::mem::take(&mut self.checks)
     }
@@ -144,4 +139,9 @@ async fn end(stack: Arc<Stack>) -> Result<()> {
         .context("a page server still holds the stack")?
         .stop()
         .await
+}
+
+/// Prints a figure that is no check.
+pub(crate) fn note(what: &str, figure: impl Display) {
+    print(&format!("      {what}: {figure}"));
 }

@@ -1,6 +1,6 @@
 //! The Discord bridge is killed in mid-speech and started again: it finds the channel that was open, and voice is back.
 
-use super::bench::Bench;
+use super::bench::{Bench, note};
 use super::talk::{Back, Talk};
 use crate::audio::unix_ms;
 use anyhow::Result;
@@ -24,7 +24,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     stack.discord_bridge.start()?;
     stack.discord_bridge.ready().await?;
     let at = unix_ms();
-    bench.note(
+    note(
         "the bridge is back up after",
         format!("{:.1} s", (at - killed) / 1_000.0),
     );

@@ -39,7 +39,7 @@ impl SilentCall {
     /// Waits until the bridge answers, which it does when the channel is open.
     pub(crate) async fn answered(&self, within: Duration) -> Result<()> {
         wait_for("the bridge to answer the call", within, || async {
-            let events = self.from_the_bridge().await?;
+            let events = self.bridge_events().await?;
             let answer = |event: &Value| self.concerns(event, "m.call.answer");
             Ok(events.iter().any(answer).then_some(()))
         })
@@ -48,7 +48,7 @@ impl SilentCall {
 
     /// Whether the bridge has ended the call, for everybody as clients take it.
     pub(crate) async fn is_ended(&self) -> Result<bool> {
-        let events = self.from_the_bridge().await?;
+        let events = self.bridge_events().await?;
         let end = |event: &Value| self.concerns(event, "m.call.reject") || self.concerns(event, "m.call.hangup");
         Ok(events.iter().any(end))
     }
@@ -78,7 +78,7 @@ impl SilentCall {
         self.caller.send(&self.room, kind, content).await
     }
 
-    async fn from_the_bridge(&self) -> Result<Vec<Value>> {
+    async fn bridge_events(&self) -> Result<Vec<Value>> {
         events_of(&self.caller, &self.room, &self.voice_bot).await
     }
 

@@ -1,6 +1,6 @@
 //! The way between the bridges breaks for a while; later a router on it forgets one of them, who is elsewhere from then on.
 
-use super::bench::Bench;
+use super::bench::{Bench, note};
 use super::signalling::ControlRoom;
 use super::talk::{Back, NONE, Talk};
 use crate::audio::unix_ms;
@@ -69,7 +69,7 @@ async fn faults(bench: &mut Bench, stack: &Stack, relay: &mut Relay) -> Result<(
     talk.heard_from = unix_ms();
     let elsewhere = relay.move_first().await?;
     sleep(TALK).await;
-    bench.note("the voice bridge moved to", elsewhere);
+    note("the voice bridge moved to", elsewhere);
     talk.away_checks(bench, NONE, None).await?;
     let now = self::epoch(stack, &talk.room.id).await?;
     bench.check(
