@@ -277,8 +277,8 @@ fn priority_can_be_given_and_taken() {
 #[test]
 fn lateness_is_measured_where_rooms_are_woken() {
     let mut by_hand = ByHand::new();
-    let (_room, one, _ear, _sink) = pair(by_hand.room());
-    let two = _room.add_source(SourceSpec::new("two"));
+    let (room, one, _ear, _sink) = pair(by_hand.room());
+    let two = room.add_source(SourceSpec::new("two"));
     let talk = |by_hand: &mut ByHand, step: Duration, sequences: std::ops::Range<u64>| {
         for sequence in sequences {
             for source in [&one, &two] {

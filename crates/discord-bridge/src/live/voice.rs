@@ -107,12 +107,12 @@ async fn on_a_stage_the_bot_steps_up_or_asks() {
             let floor = stage::floor(&place).expect("it is a stage");
             assert_eq!(floor, expected);
             let (session, _line) = bench.join().await;
-            let state = async || bench.control.state().await.unwrap().voice_of(&bot).unwrap().clone();
-            assert!(state().await.suppress, "in the audience");
+            let seen = async || bench.control.state().await.unwrap().voice_of(&bot).unwrap().clone();
+            assert!(seen().await.suppress, "in the audience");
             stage::take_floor(Arc::clone(&http), bench.at, floor).await;
-            let state = state().await;
-            assert_eq!(state.suppress, floor == Floor::OnRequest);
-            assert_eq!(state.request_to_speak_ns.is_some(), floor == Floor::OnRequest);
+            let after = seen().await;
+            assert_eq!(after.suppress, floor == Floor::OnRequest);
+            assert_eq!(after.request_to_speak_ns.is_some(), floor == Floor::OnRequest);
             session.leave().await;
         }
         bench.stop.cancel();

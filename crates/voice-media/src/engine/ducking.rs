@@ -102,10 +102,10 @@ mod tests {
     fn the_others_go_down_by_12_db_and_come_back_without_a_step() {
         let mut ducking = Ducking::new();
         let mut samples = played(&mut ducking, 1, &[2], 10);
-        let down = samples.last().copied().unwrap();
+        let down = samples.last().copied().expect("frames");
         assert!((decibels(down) + 12.0).abs() < 0.1, "{} dB", decibels(down));
         samples.extend(played(&mut ducking, 1, &[], 10));
-        let up = samples.last().copied().unwrap();
+        let up = samples.last().copied().expect("frames");
         assert!(decibels(up).abs() < 0.01, "{} dB", decibels(up));
         let steps = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs());
         let largest = steps.fold((samples[0] - 1.0).abs(), f32::max);
@@ -117,7 +117,7 @@ mod tests {
         let mut ducking = Ducking::new();
         for (slot, leaders) in [(2, &[2][..]), (3, &[2, 3]), (1, &[])] {
             let gains = played(&mut ducking, slot, leaders, 10);
-            let last = gains.last().copied().unwrap();
+            let last = gains.last().copied().expect("frames");
             assert!(decibels(last).abs() < 0.01, "slot {slot} at {} dB", decibels(last));
         }
     }

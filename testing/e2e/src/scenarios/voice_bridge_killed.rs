@@ -1,7 +1,7 @@
 //! The voice bridge is killed in mid-speech and started again, twice in one call: at once, and so late that the browser
 //! has missed it and offered a new connection to nobody. Each time the new run takes the call over, and nobody redials.
 
-use super::bench::Bench;
+use super::bench::{Bench, note};
 use super::talk::{Back, Talk, Way};
 use crate::audio::{SpeechCheck, VoicePath, unix_ms};
 use crate::browser::CallState;
@@ -46,7 +46,7 @@ async fn killed_for(bench: &mut Bench, stack: &Stack, talk: &mut Talk, gone: Dur
     let at = unix_ms();
     stack.voice_bridge.start()?;
     stack.voice_bridge.ready().await?;
-    bench.note(
+    note(
         &format!("killed {:.0} s ago, the bridge is ready after", gone.as_secs_f64()),
         format!("{:.1} s; the browser shows {page:?}", (unix_ms() - at) / 1_000.0),
     );
