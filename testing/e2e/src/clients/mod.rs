@@ -1,9 +1,11 @@
-//! Discord clients that are not ours: programs in `testing/clients`, each on a library that shares nothing with our bridge
-//! but Discord's protocol.
+//! Programs that are not ours at the far ends. Discord clients in `testing/clients`, each on a library that shares nothing
+//! with our bridge but Discord's protocol; and an end of VDP in `testing/vdp-python`.
 
 mod heard;
+mod plain_peer;
 
 pub use heard::Heard;
+pub use plain_peer::{Answer, Packets, PlainPeer};
 
 use crate::program::{Program, ProgramError};
 use crate::stack::{Standin, tools};
@@ -150,7 +152,7 @@ impl DiscordClient {
         struct Playing {
             started_at_ms: f64,
         }
-        let packets = self.opus_file(speech)?;
+        let packets = opus_file(speech, &self.folder, &format!("said-by-{}", self.user_id))?;
         let playing: Playing = self.program.ask_for("play", "play", json!({ "file": packets })).await?;
         Ok(playing.started_at_ms)
     }
@@ -201,18 +203,18 @@ impl DiscordClient {
     pub async fn close(self) -> Result<(), ProgramError> {
         self.program.close().await
     }
+}
 
-    /// The packets of a speech file as the programs read them: one a line, in hexadecimal.
-    fn opus_file(&self, speech: &Path) -> Result<PathBuf> {
-        let mut text = String::new();
-        for packet in frames_of(speech).with_context(|| speech.display().to_string())?.iter() {
-            for byte in packet.iter() {
-                write!(text, "{byte:02x}")?;
-            }
-            text.push('\n');
+/// The packets of a speech file as the programs read them: one a line, in hexadecimal.
+fn opus_file(speech: &Path, folder: &Path, name: &str) -> Result<PathBuf> {
+    let mut text = String::new();
+    for packet in frames_of(speech).with_context(|| speech.display().to_string())?.iter() {
+        for byte in packet.iter() {
+            write!(text, "{byte:02x}")?;
         }
-        let file = self.folder.join(format!("said-by-{}.hex", self.user_id));
-        fs::write(&file, text)?;
-        Ok(file)
+        text.push('\n');
     }
+    let file = folder.join(format!("{name}.hex"));
+    fs::write(&file, text)?;
+    Ok(file)
 }

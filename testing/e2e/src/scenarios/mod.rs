@@ -15,6 +15,7 @@ mod late_start;
 mod leftovers;
 mod listening;
 mod page_to_page;
+mod plain_peer;
 mod rejections;
 mod signalling;
 mod silent_call;
@@ -44,7 +45,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 26] = [
+const SCENARIOS: [Scenario; 27] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -146,6 +147,12 @@ const SCENARIOS: [Scenario; 26] = [
         area: "signalling",
         about: "the control room is lost, damaged, or full of strangers; after each of it a call is bridged (S5)",
         run: |bench| Box::pin(control_room::run(bench)),
+    },
+    Scenario {
+        name: "plain-peer",
+        area: "signalling",
+        about: "a peer in Python that knows only the seed's packets is refused by default, and talks where that is allowed (S1, S3, S8, S9)",
+        run: |bench| Box::pin(plain_peer::run(bench)),
     },
     Scenario {
         name: "late-start",
