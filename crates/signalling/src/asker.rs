@@ -7,6 +7,7 @@ use crate::event::{
     Accept, Body, Broken, Channel, ChannelRecord, Close, End, Event, Header, Offer, Request, TransactionId,
 };
 use crate::machine::{Action, Connection, Ending, Input, Machine, Notice, Phase, Side, Status, Timer};
+use crate::rules::{Rule, Rules};
 use crate::timing::{Repeat, Timing};
 use crate::transcript::{Agreed, Asked};
 
@@ -33,6 +34,7 @@ pub struct Asker {
     epoch: u32,
     /// When to give up; none while packets arrive.
     give_up: Option<Instant>,
+    pub(crate) rules: Rules,
     state: State,
 }
 
@@ -84,6 +86,7 @@ impl Asker {
             timing,
             seed,
             give_up: Some(now + timing.open_within),
+            rules: Rules::default(),
             state: State::Requesting(Requesting { repeat }),
         };
         let request = asker.request();
@@ -138,7 +141,7 @@ impl Asker {
     fn on_offer(&mut self, now: Instant, format: Format, offer: Offer) -> Vec<Action> {
         match &self.state {
             State::Open(open) if open.connection.channel == offer.channel => vec![self.accept(open)],
-            _ if offer.channel.epoch <= self.epoch => Vec::new(),
+            _ if self.rules.keep(Rule::OfferAboveKnownEpoch) && offer.channel.epoch <= self.epoch => Vec::new(),
             _ if !self.call.formats.contains(&format) => {
                 self.close(CloseReason::NoCommonFormat, format!("`{format}` was not offered"))
             }

@@ -10,6 +10,9 @@ mod code;
 mod event;
 mod finished;
 mod machine;
+#[cfg(test)]
+mod model;
+mod rules;
 mod timing;
 mod transcript;
 

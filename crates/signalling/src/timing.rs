@@ -54,10 +54,23 @@ impl Backoff {
     ///
     /// The jitter follows from the seed and the attempt alone, so that equal machines stay equal.
     pub fn delay(&self, attempt: u8, seed: u64) -> Duration {
-        let doubled = self.first.saturating_mul(1 << attempt.min(MOST_DOUBLINGS));
+        let doubled = self.doubled(attempt);
         let thousandths = 800 + mix(seed.wrapping_add(attempt.into())) % 401;
         let share = u32::try_from(thousandths).unwrap_or(1_000);
         doubled.min(self.most).saturating_mul(share) / 1_000
+    }
+
+    /// Counts attempts up to where the wait stops to grow.
+    fn next(self, attempt: u8) -> u8 {
+        if self.doubled(attempt) < self.most {
+            next_attempt(attempt)
+        } else {
+            attempt
+        }
+    }
+
+    fn doubled(self, attempt: u8) -> Duration {
+        self.first.saturating_mul(1 << attempt.min(MOST_DOUBLINGS))
     }
 }
 
@@ -83,7 +96,7 @@ impl Repeat {
 
     /// Said once more now.
     pub(crate) fn again(self, now: Instant, backoff: Backoff, seed: u64) -> Self {
-        let attempt = next_attempt(self.attempt);
+        let attempt = backoff.next(self.attempt);
         Self {
             at: now + backoff.delay(attempt, seed),
             attempt,

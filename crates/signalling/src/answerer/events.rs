@@ -7,6 +7,7 @@ use super::{Answerer, header, offer, unknown};
 use crate::code::{CloseReason, RejectReason};
 use crate::event::{Accept, Body, Broken, ChannelRecord, Close, Event, Header, Refusal, Request};
 use crate::machine::{Action, Notice, Side};
+use crate::rules::Rule;
 use crate::transcript::{Agreed, Asked};
 
 impl Answerer {
@@ -149,7 +150,7 @@ impl Answerer {
         let State::Offered(Offered { session, offer, .. }) = &self.state else {
             return Vec::new();
         };
-        if accept.channel != offer.channel {
+        if self.rules.keep(Rule::AcceptOfTheOffer) && accept.channel != offer.channel {
             return Vec::new();
         }
         let header = header(&self.room_id, session);

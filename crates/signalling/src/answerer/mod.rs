@@ -10,6 +10,7 @@ use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
 use crate::event::{Body, Broken, Channel, ChannelId, ChannelRecord, Close, End, Event, Header, Offer, Refusal};
 use crate::finished::Finished;
 use crate::machine::{Action, Ending, Input, Machine, Notice, Phase, Side, Status, Timer};
+use crate::rules::Rules;
 use crate::timing::{Repeat, Timing, mix, next_attempt};
 
 /// The answering side of one room's channel, one transaction after the other.
@@ -24,6 +25,7 @@ pub struct Answerer {
     epoch: u32,
     /// Whether the control room's state says that a channel is open.
     recorded: bool,
+    pub(crate) rules: Rules,
     state: State,
     finished: Finished,
 }
@@ -38,6 +40,7 @@ impl Answerer {
             seed,
             epoch: 0,
             recorded: false,
+            rules: Rules::default(),
             state: State::Idle,
             finished: Finished::default(),
         }
