@@ -23,6 +23,10 @@ use crate::telemetry::{self, Metrics};
 /// How long the runtime may take to drop what is left after the service has ended.
 const LEFTOVERS: Duration = Duration::from_millis(500);
 
+/// The stack of a worker, in bytes. Group key agreement in the libraries of the services takes much of it where it is not
+/// optimised: a test has overflowed tokio's 2 MiB once.
+const STACK: usize = 8 << 20;
+
 /// What a bridge is to the kit.
 pub trait Service {
     /// The sections of the configuration that only this program has.
@@ -87,6 +91,7 @@ fn start<S: Service>(flags: &Flags) -> anyhow::Result<Exit> {
     telemetry::start_logging(&config.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(STACK)
         .build()
         .context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
