@@ -4,24 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::room::Room;
+use super::who::Who;
 use crate::{Answerer, Asker, ChannelRecord, Connection, End, KeyShare, Machine, Phase};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Who {
-    Asker,
-    Answerer,
-}
-
-impl Who {
-    pub(super) const BOTH: [Self; 2] = [Self::Asker, Self::Answerer];
-
-    pub(super) const fn other(self) -> Self {
-        match self {
-            Self::Asker => Self::Answerer,
-            Self::Answerer => Self::Asker,
-        }
-    }
-}
 
 /// How often each thing may still go wrong, or be wanted by a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

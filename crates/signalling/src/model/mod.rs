@@ -14,6 +14,7 @@ mod properties;
 mod room;
 mod steps;
 mod strangers;
+mod who;
 mod world;
 
 use std::collections::BTreeSet;
@@ -22,9 +23,10 @@ use std::io::Write as _;
 
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Path};
 
-use self::bridges::{Bridges, Faults, Who};
+use self::bridges::{Bridges, Faults};
 use self::properties::{EPOCH, SAME_KEYS};
 use self::steps::Step;
+use self::who::Who;
 use self::world::World;
 use crate::rules::Rule;
 

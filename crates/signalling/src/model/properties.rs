@@ -2,9 +2,10 @@
 
 use stateright::Property;
 
-use super::bridges::{Bridges, Cause, Who};
+use super::bridges::{Bridges, Cause};
 use super::steps::Step;
 use super::strangers;
+use super::who::Who;
 use super::world::World;
 
 pub(super) const SAME_KEYS: &str = "the two ends of a channel have the same keys";

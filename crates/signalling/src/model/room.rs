@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::bridges::Who;
+use super::who::Who;
 use crate::{Body, Event};
 
 /// An event on its way to one side.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::bridges::{Bridges, Who};
+use super::bridges::Bridges;
 use super::room::Letter;
+use super::who::Who;
 use crate::Timer;
 
 /// One thing that happens.

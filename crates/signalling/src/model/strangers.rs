@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::bridges::{Bridges, Who};
+use super::bridges::Bridges;
+use super::who::Who;
 use super::world::{ROOM, World};
 use crate::{
     Accept, Action, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, End, Event, Format, Header,

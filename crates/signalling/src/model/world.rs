@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use stateright::{Model, Property};
 
-use super::bridges::{Bridges, Cause, Faults, Link, Shell, Who};
+use super::bridges::{Bridges, Cause, Faults, Link, Shell};
 use super::room::{Letter, Room};
 use super::steps::Step;
+use super::who::Who;
 use super::{properties, strangers};
 use crate::rules::{Rule, Rules};
 use crate::{

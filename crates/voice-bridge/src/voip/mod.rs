@@ -4,6 +4,7 @@
 //! and to the call of the room; the [`Switchboard`] gives each event to its call.
 
 pub mod event;
+mod identity;
 pub mod machine;
 pub mod metadata;
 mod metrics;
@@ -16,5 +17,6 @@ mod task;
 mod tests;
 mod voice;
 
+pub use self::identity::Identity;
 pub use self::metrics::describe;
-pub use self::switchboard::{Identity, Switchboard};
+pub use self::switchboard::Switchboard;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use bridge_kit::matrix::{OwnedRoomId, OwnedUserId, RoomEvent, RoomId};
 
 use super::event::{Body, CallEvent, Invite, Negotiate, SdpKind, Version};
+use super::identity::Identity;
 use super::machine::{Addressing, Inherited, Parties};
 use super::recent::CallKey;
-use super::switchboard::Identity;
 
 /// A call whose invite is older than this is not taken over: its caller will hardly be there any more.
 const MAX_AGE: Duration = Duration::from_hours(24);

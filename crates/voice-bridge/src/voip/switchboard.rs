@@ -6,13 +6,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bridge_kit::matrix::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomEvent, RoomId};
+use bridge_kit::matrix::{EventId, OwnedEventId, OwnedRoomId, RoomEvent, RoomId};
 use bridge_kit::supervise::{self, Task, TaskEnd};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 
 use super::event::{Body, CallEvent, HangupReason, Invite, Version};
+use super::identity::Identity;
 use super::machine::{Addressing, EndReason, Incoming, Inherited, Parties};
 use super::metrics::{self, PassedOver};
 use super::past::{Orphan, Past};
@@ -32,17 +33,6 @@ const QUEUE: usize = 64;
 const MAX_OVER: usize = 512;
 /// Events that are remembered as dealt with: those that the homeserver may still repeat.
 const MAX_HANDLED: usize = 8192;
-
-/// Who this bridge is in calls.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// The bot that calls are placed to.
-    pub user_id: OwnedUserId,
-    /// The other bridge's bot, which places none.
-    pub peer: OwnedUserId,
-    /// The party id in our events. The same over restarts, so that a restarted bridge is the same party.
-    pub party_id: String,
-}
 
 /// Gives each `m.call.*` event to its call, and starts calls.
 pub struct Switchboard {
