@@ -7,6 +7,7 @@ use crate::browser::CallState;
 use crate::clients::{DiscordClient, Library};
 use crate::stack::wait_for;
 use anyhow::Result;
+use discord_standin::types::VoiceRefusal;
 use std::time::Duration;
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
@@ -30,7 +31,13 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let mut browser = bench.browser(&page, "alice", Voice::Alice).await?;
     browser.call().await?;
     browser.wait_for(CallState::Connected, Duration::from_secs(20)).await?;
+    // It enters the channel anew, as after any loss, and is turned away at the door.
     let bridge = &standin.info.bot_user_id;
+    let refusal = VoiceRefusal {
+        code: 4017,
+        times: None,
+    };
+    standin.control.refuse_voice(bridge, refusal).await?;
     standin.control.close_voice(bridge, 4017).await?;
     let notice = wait_for("a notice", Duration::from_secs(30), || async {
         let events = alice.latest(&room.id, 30).await?;
@@ -41,8 +48,9 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         Ok(texts.map(str::to_owned).find(|text| text.contains("DAVE")))
     });
     let notice = notice.await;
+    standin.control.accept_voice(bridge).await?;
     bench.check(
-        "a voice server that refuses the bridge is named in the room",
+        "a voice server that turns against the bridge in mid-call is named in the room",
         notice.is_ok(),
         notice.unwrap_or_else(|error| format!("{error:#}")),
     );
