@@ -122,6 +122,10 @@ pub(super) enum Cause {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold with any other"
+)]
 pub(super) struct Bridges {
     /// None where there is no call, or not yet again.
     pub(super) asker: Option<Asker>,

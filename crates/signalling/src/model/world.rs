@@ -220,7 +220,7 @@ impl World {
         match timer {
             Timer::GiveUp => _ = state.over.get_or_insert(Cause::GaveUp(who)),
             Timer::Admission if state.phase(Who::Answerer) == Phase::Requested => {
-                _ = state.over.get_or_insert(Cause::Refused)
+                _ = state.over.get_or_insert(Cause::Refused);
             }
             Timer::Admission | Timer::RequestRepeat | Timer::OfferRepeat | Timer::Renegotiate => {}
         }
