@@ -1,6 +1,7 @@
 //! The homeserver is away for half a minute in mid-call: voice does not need it, and what is said afterwards arrives.
 
 use super::bench::Bench;
+use super::stretches::{muted, silence_check, told_check};
 use super::talk::{NONE, Talk};
 use anyhow::Result;
 use std::time::Duration;
@@ -20,6 +21,11 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     stack.synapse.resume().await?;
     sleep(TALK).await;
     talk.away_checks(bench, NONE, None).await?;
+    let (muted, told) = muted(&stack, &mut talk).await?;
+    told_check(bench, &told);
+    sleep(TALK).await;
+    let [to_discord, _] = talk.so_far(&stack).await?;
+    silence_check(bench, to_discord.direction, &muted, &to_discord.heard);
     // The hang-up is an event in the room: that the bot leaves shows that it has arrived.
     talk.end(bench).await
 }

@@ -20,6 +20,7 @@ mod rejections;
 mod signalling;
 mod silent_call;
 mod standin_page;
+mod stretches;
 mod talk;
 mod udp_cut;
 mod unbridged_mid_call;
@@ -181,7 +182,7 @@ const SCENARIOS: [Scenario; 27] = [
     Scenario {
         name: "homeserver-restart",
         area: "breaks",
-        about: "the homeserver is away for 30 s in mid-call: voice runs on, and a hang-up afterwards arrives (S10)",
+        about: "the homeserver is away for 30 s in mid-call: voice runs on, and a mute and a hang-up afterwards arrive (S10)",
         run: |bench| Box::pin(homeserver_restart::run(bench)),
     },
     Scenario {
