@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bridge_kit::channel::AnswerHandler;
+use bridge_kit::channel::{AnswerHandler, Entered, PersonId};
 use bridge_kit::matrix::{LinkChange, Links, MatrixClient, OwnedRoomId, RoomId};
 use bridge_kit::media::{MediaPool, RoomMedia};
 use bridge_kit::supervise::{self, Task};
 use serde_json::{Value, json};
 use signalling::{CloseReason, Refusal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::admission::JoinBudget;
 use crate::announcement;
@@ -83,6 +83,7 @@ pub(crate) struct Bridge {
 /// A voice channel that was joined for a room.
 struct Joined {
     session: Session,
+    people: watch::Sender<Vec<PersonId>>,
     _watch: Task<()>,
 }
 
@@ -100,7 +101,7 @@ impl Bridge {
     }
 
     /// Joins the voice channel that a room is bridged to.
-    async fn join(&self, room: &RoomId) -> Result<RoomMedia, Refusal> {
+    async fn join(&self, room: &RoomId) -> Result<Entered, Refusal> {
         let target = self.target(room).await?;
         let place = self.place(target.guild, target.channel).await;
         let claim = self.claim(room, &place)?;
@@ -112,8 +113,14 @@ impl Bridge {
             .join(claim.at, &media, self.admit(claim.at.guild), state)
             .await
             .map_err(|error| unjoined(&error))?;
+        let people = watch::Sender::new(self.people(claim.at).unwrap_or_default());
+        let channel = Entered {
+            people: people.subscribe(),
+            media: media.clone(),
+        };
         let joined = Joined {
             session,
+            people,
             _watch: self.watch(room, &media, line),
         };
         // A claim that was lost while joining is a link that was removed; the session is dropped, which leaves the channel.
@@ -127,7 +134,7 @@ impl Bridge {
         }
         metrics::channels().increment(1);
         tracing::info!("joined a voice channel");
-        Ok(media)
+        Ok(channel)
     }
 
     async fn target(&self, room: &RoomId) -> Result<Target, Refusal> {
@@ -250,15 +257,46 @@ impl Bridge {
         }
     }
 
-    /// Calls that a change on Discord ends.
-    pub(crate) async fn judge(&self, event: GatewayEvent) -> Vec<Ended> {
-        let (GatewayEvent::BotMoved(guild) | GatewayEvent::GuildChanged(guild)) = event;
+    /// Who is in a voice channel, as the other bridge is told; none while nobody can say.
+    fn people(&self, at: VoiceChannel) -> Option<Vec<PersonId>> {
+        let people = self.parts.directory.people(at)?;
+        Some(
+            people
+                .iter()
+                .filter_map(|user| PersonId::new(user.to_string()))
+                .collect(),
+        )
+    }
+
+    /// Somebody came or left in a guild.
+    fn count_people(&self, guild: GuildId) {
+        let table = lock(&self.table);
+        for seat in table.seats().filter(|seat| seat.at.guild == guild) {
+            if let (Some(joined), Some(people)) = (seat.session, self.people(seat.at)) {
+                joined.people.send_if_modified(|told| {
+                    let changed = *told != people;
+                    *told = people;
+                    changed
+                });
+            }
+        }
+    }
+
+    /// Takes note of a change on Discord; gives the calls that it ends.
+    pub(crate) async fn changed(&self, event: GatewayEvent) -> Vec<Ended> {
+        let guild = match event {
+            GatewayEvent::PeopleMoved(guild) => {
+                self.count_people(guild);
+                return Vec::new();
+            }
+            GatewayEvent::BotMoved(guild) | GatewayEvent::GuildChanged(guild) => guild,
+        };
         let joined = lock(&self.table).joined_in(guild);
         let mut ended = Vec::new();
         for (room, at) in joined {
             let judgement = match event {
                 GatewayEvent::BotMoved(_) => standing::of_bot(self.parts.directory.bot_place(guild), at),
-                GatewayEvent::GuildChanged(_) => standing::of_channel(&self.place(Some(guild), at.channel).await),
+                _ => standing::of_channel(&self.place(Some(guild), at.channel).await),
             };
             ended.extend(judgement.err().map(|ending| Ended { room, ending }));
         }
@@ -336,7 +374,7 @@ impl Drop for Claim<'_> {
 pub(crate) struct Answers(pub(crate) Arc<Bridge>);
 
 impl AnswerHandler for Answers {
-    async fn open(&self, room: &RoomId) -> Result<RoomMedia, Refusal> {
+    async fn open(&self, room: &RoomId) -> Result<Entered, Refusal> {
         self.0.join(room).await
     }
 

@@ -187,7 +187,7 @@ impl Running {
             match self.next(stop).await {
                 Wakeup::Matrix(MatrixEvent::Link(change)) => self.end(self.bridge.relink(&change)),
                 Wakeup::Matrix(MatrixEvent::Connected { .. } | MatrixEvent::Room(_)) => {}
-                Wakeup::Discord(event) => self.end(self.bridge.judge(event).await),
+                Wakeup::Discord(event) => self.end(self.bridge.changed(event).await),
                 Wakeup::Trouble(trouble) => self.deal_with(trouble),
                 Wakeup::GatewayEnded(error) => return Err(error),
                 Wakeup::Shutdown => return Ok(()),

@@ -100,7 +100,7 @@ impl Asker {
         let channel = match &event.body {
             Body::Offer(offer) => offer.channel,
             Body::Broken(broken) => broken.channel,
-            Body::Request(_) | Body::Accept(_) | Body::Reject(_) | Body::Close(_) => return None,
+            Body::Request(_) | Body::Accept(_) | Body::Reject(_) | Body::People(_) | Body::Close(_) => return None,
         };
         Some(unknown(event.header.clone(), channel))
     }
@@ -128,6 +128,7 @@ impl Asker {
         match event.body {
             Body::Offer(offer) => self.on_offer(now, event.header.format, offer),
             Body::Reject(refusal) => self.ended(Ending::Rejected(refusal)),
+            Body::People(people) => vec![Action::Notify(Notice::People(people))],
             Body::Broken(broken) => self.on_broken(now, broken),
             Body::Close(Close { reason, text, .. }) => self.ended(Ending::Closed {
                 reason,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::code::{BrokenReason, CloseReason, Format};
-use crate::event::{Channel, ChannelRecord, End, Event, KeyShare, Refusal};
+use crate::event::{Channel, ChannelRecord, End, Event, KeyShare, PersonId, Refusal};
 
 /// One side of one room's channel.
 ///
@@ -145,6 +145,8 @@ pub enum Notice {
         /// Who noticed.
         by: Side,
     },
+    /// Asking side: who is in the voice channel now.
+    People(Vec<PersonId>),
 }
 
 /// How the negotiation or the channel ended.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use signalling::{
     Accept, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, End, Event, EventError,
-    Format, Header, KeyShare, Mark, Offer, Problem, Refusal, RejectReason, Request, TransactionId, names,
+    Format, Header, KeyShare, MAX_PEOPLE, Mark, Offer, PersonId, Problem, Refusal, RejectReason, Request,
+    TransactionId, names,
 };
 
 const CHANNEL: Channel = Channel {
@@ -31,6 +32,10 @@ fn bare(address: SocketAddr) -> End {
     End { address, share: None }
 }
 
+fn person(id: &str) -> PersonId {
+    PersonId::new(id).expect("an id")
+}
+
 fn one_of_each() -> Vec<Event> {
     let bodies = [
         Body::Request(Request {
@@ -46,6 +51,8 @@ fn one_of_each() -> Vec<Event> {
             end: bare("[2001:db8::1]:1".parse().expect("an address")),
         }),
         Body::Reject(Refusal::new(RejectReason::AtCapacity, "full").retry_after(Duration::from_secs(30))),
+        Body::People(vec![person("80351110224678912"), person("!")]),
+        Body::People(Vec::new()),
         Body::Broken(Broken {
             channel: CHANNEL,
             reason: BrokenReason::Silent,
@@ -371,4 +378,30 @@ fn the_plain_form_ignores_a_share() {
         read(offer.kind(), &with(offer, "share", json!("?"))).as_ref(),
         Ok(offer)
     );
+}
+
+#[test]
+fn the_people_of_a_voice_channel_are_at_most_256_and_have_readable_ids() {
+    let people = |people: Value| {
+        let content = Event {
+            header: header(),
+            body: Body::People(Vec::new()),
+        };
+        read(names::PEOPLE, &with(&content, "people", people))
+    };
+    let many = |count: usize| (0..count).map(|id| json!({ "id": id.to_string() })).collect();
+    let most = people(many(MAX_PEOPLE)).expect("people");
+    assert!(matches!(most.body, Body::People(people) if people.len() == MAX_PEOPLE));
+    for (wrong, path) in [
+        (many(MAX_PEOPLE + 1), "people"),
+        (json!("everybody"), "people"),
+        (json!([{ "id": "1" }, "2"]), "people[1]"),
+        (json!([{}]), "people[0].id"),
+        (json!([{ "id": "" }]), "people[0].id"),
+        (json!([{ "id": "a b" }]), "people[0].id"),
+        (json!([{ "id": "1".repeat(65) }]), "people[0].id"),
+    ] {
+        let error = people(wrong).expect_err(path);
+        assert!(error.to_string().contains(&format!("`{path}`")), "{error}");
+    }
 }

@@ -48,6 +48,7 @@ fn every_example_is_read_and_written_as_it_stands() {
         names::OFFER,
         names::ACCEPT,
         names::REJECT,
+        names::PEOPLE,
         names::BROKEN,
         names::CLOSE,
     ] {

@@ -100,7 +100,8 @@ impl Bridge {
             channel::Settings::configured(&config.vdp),
         );
         let homeserver = Arc::new(Rooms::new(&matrix));
-        let calls = Calls::new(Arc::new(asker.clone()), homeserver.clone(), pool.clone());
+        let people = config.own.people.clone();
+        let calls = Calls::new(Arc::new(asker.clone()), homeserver.clone(), pool.clone(), people);
         let switchboard = Switchboard::new(identity(config), homeserver, calls.clone(), port.clone());
         let (errands, pasts) = Errands::start(matrix.clone());
         let channels = asker.clone();

@@ -2,6 +2,7 @@
 
 use bridge_kit::config::{ConfigError, Reader, Sections};
 
+use crate::call::People;
 use crate::webrtc::WebRtc;
 
 /// This bridge's own sections.
@@ -9,10 +10,12 @@ use crate::webrtc::WebRtc;
 pub struct Settings {
     /// `[webrtc]`
     pub webrtc: WebRtc,
+    /// `[people]`
+    pub people: People,
 }
 
 impl Sections for Settings {
-    const NAMES: &'static [&'static str] = &["webrtc"];
+    const NAMES: &'static [&'static str] = &["webrtc", "people"];
     const EXAMPLE: &'static str = include_str!("settings.toml");
 
     fn read(reader: &Reader) -> Result<Self, ConfigError> {
@@ -20,7 +23,8 @@ impl Sections for Settings {
         webrtc
             .advertised()
             .map_err(|problem| ConfigError::invalid("webrtc.advertise", problem))?;
-        Ok(Self { webrtc })
+        let people = reader.section("people")?;
+        Ok(Self { webrtc, people })
     }
 }
 
@@ -42,6 +46,15 @@ mod tests {
         let default = read("").expect("default");
         assert_eq!(example.webrtc.listen, default.webrtc.listen);
         assert_eq!(example.webrtc.advertised(), default.webrtc.advertised());
+        assert_eq!(example.people, default.people);
+    }
+
+    #[test]
+    fn people_on_both_sides_are_read() {
+        let text = "[people]\non_both_sides = { \"@ada:example.org\" = \"80351110224678912\" }";
+        let people = read(text).expect("settings").people;
+        let id = people.on_both_sides.get("@ada:example.org").expect("an entry");
+        assert_eq!(id.as_str(), "80351110224678912");
     }
 
     #[test]
@@ -51,6 +64,12 @@ mod tests {
             ("[webrtc]\nadvertise = [\"::\"]", "webrtc.advertise"),
             ("[webrtc]\nlisten = \"here\"", "webrtc.listen"),
             ("[webrtc]\nport = 1", "webrtc.port"),
+            ("[people]\non_both_sides = { ada = \"1\" }", "people.on_both_sides"),
+            (
+                "[people]\non_both_sides = { \"@ada:hs\" = \"\" }",
+                "people.on_both_sides.@ada:hs",
+            ),
+            ("[people]\nignore = []", "people.ignore"),
         ] {
             let error = read(text).expect_err(text);
             assert_eq!(error.key(), key, "{error}");

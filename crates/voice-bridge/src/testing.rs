@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::call::Calls;
+use crate::call::{Calls, People};
 use crate::notice::Notice;
 use crate::ports::{Admission, Channel, Channels, Homeserver, SendFailed};
 
@@ -170,10 +170,15 @@ impl World {
     }
 
     pub(crate) fn with(homeserver: Arc<FakeHomeserver>) -> Self {
+        Self::of(homeserver, People::default())
+    }
+
+    /// A world with people who are also elsewhere.
+    pub(crate) fn of(homeserver: Arc<FakeHomeserver>, people: People) -> Self {
         let (channels, asked) = FakeChannels::new();
         let one = std::num::NonZeroUsize::MIN;
         let pool = MediaPool::new(one).expect("media threads");
-        let calls = Calls::new(channels.clone(), homeserver.clone(), pool);
+        let calls = Calls::new(channels.clone(), homeserver.clone(), pool, people);
         Self {
             homeserver,
             channels,

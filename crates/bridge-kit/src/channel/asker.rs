@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ruma::{OwnedRoomId, RoomId};
 use signalling::{
-    BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, Refusal, Side, TransactionId,
+    BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, PersonId, Refusal, Side, TransactionId,
 };
 use tokio::sync::{mpsc, oneshot};
 use vdp_proto::sealed::Role;
@@ -148,6 +148,8 @@ pub enum SessionEvent {
         /// For people.
         text: String,
     },
+    /// Who is in the voice channel now: all of them. Nobody, before this comes for the first time.
+    People(Vec<PersonId>),
     /// There will be no channel. The last event.
     Rejected(Refusal),
     /// The channel is over. The last event.
@@ -228,6 +230,7 @@ impl Program for Caller {
                 peer,
             },
             Notice::Broken { reason, text, .. } => SessionEvent::Broken { reason, text },
+            Notice::People(people) => SessionEvent::People(people),
         };
         if let Some(events) = &self.events
             && events.try_send(event).is_err()

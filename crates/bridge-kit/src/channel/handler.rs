@@ -3,9 +3,19 @@
 use std::future::Future;
 
 use ruma::RoomId;
-use signalling::{Ending, Refusal};
+use signalling::{Ending, PersonId, Refusal};
+use tokio::sync::watch;
 
 use crate::media::RoomMedia;
+
+/// A voice channel that was entered.
+#[derive(Debug)]
+pub struct Entered {
+    /// The room's voice, as it is in the voice channel.
+    pub media: RoomMedia,
+    /// Who is in it, without this bridge itself.
+    pub people: watch::Receiver<Vec<PersonId>>,
+}
 
 /// Decides which rooms get a channel, and joins their voice channels.
 ///
@@ -16,7 +26,7 @@ pub trait AnswerHandler: Send + Sync + 'static {
     ///
     /// What takes longer than [`signalling::Timing::admit_within`] is rejected, and left again once it is there. A
     /// panic is a rejection.
-    fn open(&self, room_id: &RoomId) -> impl Future<Output = Result<RoomMedia, Refusal>> + Send;
+    fn open(&self, room_id: &RoomId) -> impl Future<Output = Result<Entered, Refusal>> + Send;
 
     /// Leave: the channel is over, or, where there is no `ending`, its voice channel is about to be opened anew. Called
     /// once for every `open` that was successful.

@@ -25,8 +25,8 @@ mod wire;
 
 pub use answerer::Answerer;
 pub use asker::{AskError, Asker, Session, SessionEvent};
-pub use handler::AnswerHandler;
+pub use handler::{AnswerHandler, Entered};
 pub use port::{ControlPort, Incoming, PortError, StateEntry};
 pub use settings::Settings;
-pub use signalling::{BrokenReason, CloseReason, Ending, Refusal, RejectReason, Side};
+pub use signalling::{BrokenReason, CloseReason, Ending, PersonId, Refusal, RejectReason, Side};
 pub use status::ChannelStatus;

@@ -5,7 +5,10 @@ use std::future::{Future, pending, ready};
 use std::sync::Arc;
 use std::time::Instant;
 
-use signalling::{Action, ChannelRecord, CloseReason, Ending, Event, Input, Machine, Notice, Phase, Side};
+use signalling::{
+    Action, Body, ChannelRecord, CloseReason, Ending, Event, Header, Input, MAX_PEOPLE, Machine, Notice, PersonId,
+    Phase, Side,
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -27,6 +30,11 @@ pub(super) trait Program: Send {
 
     /// Finds out whether the room may have a channel; the answer comes out of [`next`](Self::next).
     fn admit(&mut self);
+
+    /// Answering side: who is in the voice channel that the program is in.
+    fn people(&mut self) -> Option<Vec<PersonId>> {
+        None
+    }
 
     /// Tells the program.
     fn notify(&mut self, notice: Notice);
@@ -54,6 +62,16 @@ pub(super) struct Room<M, P> {
     wishes: watch::Receiver<Option<Wish>>,
     stopping: CancellationToken,
     stopped: bool,
+    /// Answering side: there while a channel is open, or being renegotiated.
+    told: Option<Told>,
+}
+
+/// What the peer was told of the people in the voice channel.
+#[derive(Debug)]
+struct Told {
+    header: Header,
+    /// None where it may not be what they are, so that they are told in any case.
+    people: Option<Vec<PersonId>>,
 }
 
 /// What every room of a side works with.
@@ -79,6 +97,7 @@ impl<M: Machine, P: Program> Room<M, P> {
             wishes,
             stopping: ground.stopping.clone(),
             stopped: false,
+            told: None,
         }
     }
 
@@ -117,8 +136,9 @@ impl<M: Machine, P: Program> Room<M, P> {
                 }
                 event = received(&mut self.inbox) => return Some(Input::Received(event)),
                 input = self.wire.next() => return Some(input),
-                input = self.program.next() => if input.is_some() {
-                    return input;
+                input = self.program.next() => match input {
+                    Some(_) => return input,
+                    None => self.tell_people(),
                 },
                 timer = due(timeout) => return Some(timer),
                 () = self.outbox.send_one() => {}
@@ -161,13 +181,42 @@ impl<M: Machine, P: Program> Room<M, P> {
                 return self.wire.connect(&connection, self.program.media());
             }
             Action::Record(record) => {
-                let content = record.map_or_else(ChannelRecord::none, |record| record.to_json());
-                self.outbox.record(self.state.room_id().as_str(), content);
+                self.record(record.as_deref());
             }
             Action::Notify(notice) => self.notify(notice),
             Action::Finish(ending) => self.finish(ending),
         }
         None
+    }
+
+    /// Answering side: remembers the epoch that has opened, or that there is none any more.
+    fn record(&mut self, record: Option<&ChannelRecord>) {
+        let content = record.map_or_else(ChannelRecord::none, ChannelRecord::to_json);
+        self.outbox.record(self.state.room_id().as_str(), content);
+        let nobody = self
+            .told
+            .as_ref()
+            .is_none_or(|told| told.people.as_deref() == Some(&[]));
+        self.told = record.map(|record| Told {
+            header: record.header.clone(),
+            people: nobody.then(Vec::new),
+        });
+        self.tell_people();
+    }
+
+    /// Tells the peer who is in the voice channel, where it does not know.
+    fn tell_people(&mut self) {
+        let (Some(told), Some(mut people)) = (&mut self.told, self.program.people()) else {
+            return;
+        };
+        people.truncate(MAX_PEOPLE);
+        if told.people.as_ref() != Some(&people) {
+            told.people = Some(people.clone());
+            self.outbox.event(&Event {
+                header: told.header.clone(),
+                body: Body::People(people),
+            });
+        }
     }
 
     fn notify(&mut self, notice: Notice) {
@@ -181,6 +230,7 @@ impl<M: Machine, P: Program> Room<M, P> {
                 self.state.because(reason.code());
                 self.tally.broken(now(), reason);
             }
+            Notice::People(people) => tracing::debug!(people = people.len(), "people in the voice channel"),
         }
         self.program.notify(notice);
     }

@@ -5,9 +5,9 @@ use std::future::pending;
 use std::sync::Arc;
 
 use ruma::OwnedRoomId;
-use signalling::{Ending, Input, Notice, Refusal, RejectReason};
+use signalling::{Ending, Input, Notice, PersonId, Refusal, RejectReason};
 
-use super::handler::AnswerHandler;
+use super::handler::{AnswerHandler, Entered};
 use super::registry::Place;
 use super::room::{Program, lost};
 use crate::media::RoomMedia;
@@ -24,11 +24,11 @@ pub(super) struct Voice<H: AnswerHandler> {
 enum Stage {
     Out,
     Entering {
-        task: Task<Result<RoomMedia, Refusal>>,
+        task: Task<Result<Entered, Refusal>>,
         /// How the channel ended that it was entered for, if it did.
         over: Option<Ending>,
     },
-    In(RoomMedia),
+    In(Entered),
     Leaving {
         task: Task<()>,
         /// Whether it is wanted again.
@@ -71,18 +71,18 @@ impl<H: AnswerHandler> Voice<H> {
     }
 
     /// The handler has decided; nothing comes of it where the channel is over meanwhile.
-    fn entered(&mut self, result: Result<Result<RoomMedia, Refusal>, TaskEnd>) -> Option<Input> {
+    fn entered(&mut self, result: Result<Result<Entered, Refusal>, TaskEnd>) -> Option<Input> {
         let over = match &mut self.stage {
             Stage::Entering { over, .. } => over.take(),
             _ => None,
         };
         self.stage = Stage::Out;
         match (result, over) {
-            (Ok(Ok(media)), None) => {
-                self.stage = Stage::In(media);
+            (Ok(Ok(channel)), None) => {
+                self.stage = Stage::In(channel);
                 Some(Input::Admitted)
             }
-            (Ok(Ok(_media)), Some(ending)) => {
+            (Ok(Ok(_channel)), Some(ending)) => {
                 self.leave(Some(ending));
                 None
             }
@@ -107,7 +107,14 @@ impl<H: AnswerHandler> Voice<H> {
 impl<H: AnswerHandler> Program for Voice<H> {
     fn media(&self) -> Option<&RoomMedia> {
         match &self.stage {
-            Stage::In(media) => Some(media),
+            Stage::In(channel) => Some(&channel.media),
+            Stage::Out | Stage::Entering { .. } | Stage::Leaving { .. } => None,
+        }
+    }
+
+    fn people(&mut self) -> Option<Vec<PersonId>> {
+        match &mut self.stage {
+            Stage::In(channel) => Some(channel.people.borrow_and_update().clone()),
             Stage::Out | Stage::Entering { .. } | Stage::Leaving { .. } => None,
         }
     }
@@ -136,7 +143,14 @@ impl<H: AnswerHandler> Program for Voice<H> {
 
     async fn next(&mut self) -> Option<Input> {
         match &mut self.stage {
-            Stage::Out | Stage::In(_) => pending().await,
+            Stage::Out => pending().await,
+            Stage::In(channel) => {
+                if channel.people.changed().await.is_err() {
+                    // Nobody tells any more who is there.
+                    pending().await
+                }
+                None
+            }
             Stage::Entering { task, .. } => {
                 let result = task.finished().await;
                 self.entered(result)
@@ -168,7 +182,7 @@ impl<H: AnswerHandler> Drop for Voice<H> {
             Stage::Entering { task, .. } => {
                 let (handler, room_id) = (Arc::clone(&self.handler), self.room_id.clone());
                 supervise::spawn("channel.leave", &self.room_id, async move {
-                    if let Ok(Ok(_media)) = task.join().await {
+                    if let Ok(Ok(_channel)) = task.join().await {
                         handler.closed(&room_id, Some(&lost())).await;
                     }
                 })

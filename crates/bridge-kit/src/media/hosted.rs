@@ -94,6 +94,10 @@ impl Hosted {
                 self.engine.set_priority(id, priority);
                 None
             }
+            Command::SetGroup(id, group) => {
+                self.engine.set_group(now, id, group);
+                None
+            }
             Command::AddSink(id, spec, packets) => {
                 self.sinks.insert(id, packets);
                 self.engine.add_sink(now, id, spec).err()
@@ -101,6 +105,10 @@ impl Hosted {
             Command::RemoveSink(id) => {
                 self.sinks.remove(&id);
                 self.engine.remove_sink(now, id);
+                None
+            }
+            Command::SetExcept(id, except) => {
+                self.engine.set_except(now, id, except);
                 None
             }
         };

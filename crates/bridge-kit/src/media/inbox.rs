@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use voice_media::{InPacket, MAX_OPUS, SinkId, SinkSpec, SourceId, SourceSpec};
+use voice_media::{Except, InPacket, MAX_OPUS, SinkId, SinkSpec, SourceId, SourceSpec};
 
 use super::PacketSink;
 
@@ -22,8 +22,10 @@ pub(super) enum Command {
     AddSource(SourceId, SourceSpec, Arc<AtomicBool>),
     RemoveSource(SourceId),
     SetPriority(SourceId, bool),
+    SetGroup(SourceId, &'static str),
     AddSink(SinkId, SinkSpec, Box<dyn PacketSink>),
     RemoveSink(SinkId),
+    SetExcept(SinkId, Except),
 }
 
 impl fmt::Debug for Command {
@@ -32,8 +34,10 @@ impl fmt::Debug for Command {
             Self::AddSource(id, ..) => write!(f, "AddSource({id:?})"),
             Self::RemoveSource(id) => write!(f, "RemoveSource({id:?})"),
             Self::SetPriority(id, priority) => write!(f, "SetPriority({id:?}, {priority})"),
+            Self::SetGroup(id, group) => write!(f, "SetGroup({id:?}, {group})"),
             Self::AddSink(id, ..) => write!(f, "AddSink({id:?})"),
             Self::RemoveSink(id) => write!(f, "RemoveSink({id:?})"),
+            Self::SetExcept(id, except) => write!(f, "SetExcept({id:?}, {except:?})"),
         }
     }
 }

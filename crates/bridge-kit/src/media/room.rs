@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use voice_media::{InPacket, SinkId, SinkSpec, SourceId, SourceSpec, Stats};
+use voice_media::{Except, InPacket, SinkId, SinkSpec, SourceId, SourceSpec, Stats};
 
 use super::PacketSink;
 use super::doorbell::Doorbell;
@@ -146,6 +146,11 @@ impl MediaSource {
         self.room.room().command(Command::SetPriority(self.id, priority));
     }
 
+    /// Puts this source into another group, for sinks that leave one out.
+    pub fn set_group(&self, group: &'static str) {
+        self.room.room().command(Command::SetGroup(self.id, group));
+    }
+
     /// Whether this source speaks at the moment (hangover of 200 ms included).
     pub fn is_speaking(&self) -> bool {
         self.speaking.load(Ordering::Relaxed)
@@ -163,6 +168,13 @@ impl Drop for MediaSource {
 pub struct MediaSink {
     room: RoomMedia,
     id: SinkId,
+}
+
+impl MediaSink {
+    /// Has this sink hear everybody but `except` from now on.
+    pub fn set_except(&self, except: impl Into<Except>) {
+        self.room.room().command(Command::SetExcept(self.id, except.into()));
+    }
 }
 
 impl Drop for MediaSink {

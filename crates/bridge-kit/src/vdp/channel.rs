@@ -9,10 +9,11 @@ use super::link::{Link, LinkStats, OpenError};
 use super::mouth::Mouth;
 use super::peer::Peer;
 use super::reservation::Reservation;
-use crate::media::{InPacket, MediaSink, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec};
+use crate::media::{Except, InPacket, MediaSink, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec};
 
-/// What the peer of a room's channel is called among the sources and sinks of the room.
-const NAME: &str = "vdp";
+/// What the peer of a room's channel is called among the sources and sinks of the room, and the group of what it
+/// neither hears nor is heard by: itself, and whoever is in person on its side too.
+pub const FAR_SIDE: &str = "vdp";
 
 /// A room's media, exchanged with a peer. Dropping it ends the exchange.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ impl Reservation {
         media: &RoomMedia,
         events: mpsc::Sender<LinkEvent>,
     ) -> Result<OpenChannel, OpenError> {
-        let source = media.add_source(SourceSpec::new(NAME).gated());
-        let spec = SinkSpec::new(NAME).except(source.id()).late_packets();
+        let source = media.add_source(SourceSpec::new(FAR_SIDE).group(FAR_SIDE).gated());
+        let spec = SinkSpec::new(FAR_SIDE).except(Except::Group(FAR_SIDE)).late_packets();
         let link = self.connect(peer, Box::new(Incoming(source)), events)?;
         let sink = media.add_sink(
             spec,

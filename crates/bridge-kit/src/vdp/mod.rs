@@ -22,7 +22,7 @@ mod reservation;
 mod sealed_ear;
 mod throttle;
 
-pub use channel::OpenChannel;
+pub use channel::{FAR_SIDE, OpenChannel};
 pub use drops::Drops;
 pub use ear::{LinkEvent, Receive, Received};
 pub use endpoint::Endpoint;

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test, as it should")]
 
 mod control;
+mod people;
 mod person;
 mod relay;
 mod restart;
@@ -13,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bridge_kit::channel::{
-    AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Refusal, RejectReason, Session,
-    SessionEvent, Settings, Side,
+    AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Entered, PersonId, Refusal,
+    RejectReason, Session, SessionEvent, Settings, Side,
 };
 use bridge_kit::config::{Secret, Vdp};
 use bridge_kit::media::{MediaPool, RoomMedia};
@@ -22,6 +23,7 @@ use bridge_kit::vdp::Endpoint;
 use ruma::{RoomId, room_id};
 use serde_json::json;
 use signalling::{Backoff, Format, Timing, names};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::control::{Port, Room, Side as Of, room};
@@ -40,6 +42,8 @@ fn bridged() -> &'static RoomId {
 struct Handler {
     refuse: Mutex<Option<Refusal>>,
     media: Mutex<Option<RoomMedia>>,
+    /// Who is in the voice channel.
+    people: watch::Sender<Vec<PersonId>>,
     /// `opened`, or why it was closed.
     calls: Mutex<Vec<String>>,
     panics: bool,
@@ -50,7 +54,7 @@ struct Handler {
 struct Shared(Arc<Handler>);
 
 impl AnswerHandler for Shared {
-    async fn open(&self, _: &RoomId) -> Result<RoomMedia, Refusal> {
+    async fn open(&self, _: &RoomId) -> Result<Entered, Refusal> {
         assert!(!self.0.panics, "on purpose");
         if let Some(gate) = &self.0.gate {
             gate.acquire().await.expect("a gate").forget();
@@ -59,7 +63,10 @@ impl AnswerHandler for Shared {
             return Err(refusal);
         }
         self.0.calls.lock().expect("a lock").push("opened".to_owned());
-        Ok(self.0.media.lock().expect("a lock").clone().expect("a room"))
+        Ok(Entered {
+            media: self.0.media.lock().expect("a lock").clone().expect("a room"),
+            people: self.0.people.subscribe(),
+        })
     }
 
     async fn closed(&self, _: &RoomId, ending: Option<&Ending>) {

@@ -75,6 +75,14 @@ impl Directory {
         }
     }
 
+    /// Who is in a voice channel, the bot itself left out; none while nobody can say.
+    pub(crate) fn people(&self, at: VoiceChannel) -> Option<Vec<UserId>> {
+        match self.place(Some(at.guild), at.channel) {
+            Place::Known(facts) => Some(facts.members),
+            _ => None,
+        }
+    }
+
     /// The voice channel of a guild that the bot is in.
     pub(crate) fn bot_place(&self, guild: GuildId) -> BotPlace {
         let Some(Known { cache, bot }) = self.known() else {
@@ -130,12 +138,13 @@ fn guild_of(cache: &Cache, channel: ChannelId) -> Option<GuildId> {
 
 fn facts(guild: &Guild, channel: &GuildChannel, bot: UserId) -> ChannelFacts {
     let bot_id = serenity::all::UserId::from(bot);
-    let members = guild
+    let mut members: Vec<UserId> = guild
         .voice_states
         .values()
         .filter(|state| state.channel_id == Some(channel.id) && state.user_id != bot_id)
         .map(|state| state.user_id.into())
         .collect();
+    members.sort_unstable();
     let flags = flags(guild, channel, bot);
     let kind = kind(channel.kind, flags);
     ChannelFacts {

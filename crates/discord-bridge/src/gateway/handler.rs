@@ -12,11 +12,13 @@ use tokio::sync::mpsc;
 use super::connection::Connection;
 use super::facts::{GuildId, UserId};
 
-/// Something changed in a guild that may end a call there. What exactly is read from the [`Directory`](super::Directory).
+/// Something changed in a guild. What exactly is read from the [`Directory`](super::Directory).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GatewayEvent {
     /// The bot was moved, taken out of a voice channel, or put into one.
     BotMoved(GuildId),
+    /// Somebody else came into a voice channel, or left one.
+    PeopleMoved(GuildId),
     /// Channels, roles or the guild itself changed.
     GuildChanged(GuildId),
 }
@@ -80,12 +82,15 @@ impl EventHandler for Handler {
         }
     }
 
-    async fn voice_state_update(&self, _: Context, _: Option<VoiceState>, new: VoiceState) {
-        if let Some(guild) = new.guild_id
-            && self.bot == new.user_id.into()
-        {
+    async fn voice_state_update(&self, _: Context, old: Option<VoiceState>, new: VoiceState) {
+        let Some(guild) = new.guild_id else {
+            return;
+        };
+        if self.bot == new.user_id.into() {
             self.connection.bot_moved();
             self.tell(GatewayEvent::BotMoved(guild.into()));
+        } else if old.is_none_or(|old| old.channel_id != new.channel_id) {
+            self.tell(GatewayEvent::PeopleMoved(guild.into()));
         }
     }
 

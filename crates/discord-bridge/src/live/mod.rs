@@ -4,6 +4,7 @@
 //! test runs in a process of its own: the test starts the local Discord, and then itself, with that variable.
 
 mod breaks;
+mod people;
 mod voice;
 
 use std::collections::VecDeque;

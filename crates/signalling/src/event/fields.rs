@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::error::Problem;
-use super::{Channel, ChannelId, KeyShare, MAX_ROOM_ID, TransactionId, VERSION};
+use super::{Channel, ChannelId, KeyShare, MAX_PEOPLE, MAX_ROOM_ID, PersonId, TransactionId, VERSION};
 
 /// The longest code of a format or a reason, in bytes.
 const MAX_CODE: usize = 64;
@@ -103,6 +103,23 @@ impl<'a> Fields<'a> {
             }
         };
         list.iter().enumerate().map(read).collect::<Read<Vec<T>>>().map(Some)
+    }
+
+    /// People, each an object with an `id`.
+    pub(super) fn people(&self) -> Read<Vec<PersonId>> {
+        let list = self.present("people")?;
+        let list = list.as_array().ok_or_else(|| self.wrong_type("people", "a list"))?;
+        if list.len() > MAX_PEOPLE {
+            return Err(self.invalid("people", "a list of at most 256"));
+        }
+        let read = |(at, person): (usize, &'a Value)| {
+            let path = format!("people[{at}]");
+            let object = person.as_object().ok_or_else(|| self.wrong_type(&path, "an object"))?;
+            let prefix = format!("{path}.");
+            let person = Self { object, prefix };
+            PersonId::new(person.string("id")?).ok_or_else(|| person.invalid("id", CODE))
+        };
+        list.iter().enumerate().map(read).collect()
     }
 
     /// A text for people: may be absent, and is cut where it is too long.
@@ -213,7 +230,7 @@ impl<'a> Fields<'a> {
 
 const CODE: &str = "a name of 1 to 64 bytes of visible ASCII";
 
-fn is_code(code: &str) -> bool {
+pub(super) fn is_code(code: &str) -> bool {
     (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

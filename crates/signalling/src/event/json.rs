@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::error::{EventError, Problem};
 use super::fields::Fields;
-use super::{Accept, Body, Broken, Channel, Close, End, Event, Header, Offer, Refusal, Request, VERSION, names};
+use super::{
+    Accept, Body, Broken, Channel, Close, End, Event, Header, Offer, PersonId, Refusal, Request, VERSION, names,
+};
 use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
 
 /// The most formats that a request may list.
@@ -62,6 +64,10 @@ impl Event {
                     content.put("retry_after", wait.as_secs());
                 }
             }
+            Body::People(people) => {
+                let people: Value = people.iter().map(person).collect();
+                content.put("people", people);
+            }
             Body::Broken(Broken { channel, reason, text }) => {
                 content.put_channel(*channel);
                 content.put_reason(reason.code(), text);
@@ -85,6 +91,7 @@ fn reader(kind: &str) -> Option<(&'static str, ReadBody)> {
         names::OFFER => (names::OFFER, read_offer),
         names::ACCEPT => (names::ACCEPT, read_accept),
         names::REJECT => (names::REJECT, read_reject),
+        names::PEOPLE => (names::PEOPLE, read_people),
         names::BROKEN => (names::BROKEN, read_broken),
         names::CLOSE => (names::CLOSE, read_close),
         _ => return None,
@@ -148,6 +155,10 @@ fn read_reject(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
     }))
 }
 
+fn read_people(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
+    fields.people().map(Body::People)
+}
+
 fn read_broken(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
     Ok(Body::Broken(Broken {
         channel: fields.channel()?,
@@ -162,6 +173,12 @@ fn read_close(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
         reason: fields.code("reason", CloseReason::from_code)?,
         text: fields.text()?,
     }))
+}
+
+fn person(id: &PersonId) -> Value {
+    let mut person = Content::default();
+    person.put("id", id.as_str());
+    person.into()
 }
 
 /// A JSON object that is being written.

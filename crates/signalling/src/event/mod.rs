@@ -15,6 +15,7 @@ pub use error::{EventError, Problem};
 pub use share::KeyShare;
 pub use state::{ChannelRecord, Mark};
 
+use self::fields::is_code;
 use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
 
 /// The version of the protocol that this crate speaks; every event carries it.
@@ -25,6 +26,9 @@ pub const MAX_ROOM_ID: usize = 255;
 
 /// The longest transaction id, in bytes.
 pub const MAX_TRANSACTION_ID: usize = 128;
+
+/// The most people that an event names.
+pub const MAX_PEOPLE: usize = 256;
 
 /// One event: what all of them carry (requirement S4), and what this kind adds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,6 +61,8 @@ pub enum Body {
     Accept(Accept),
     /// The answering side refuses.
     Reject(Refusal),
+    /// The answering side tells who is in the voice channel.
+    People(Vec<PersonId>),
     /// One side finds that an epoch does not work.
     Broken(Broken),
     /// One side is done with the channel.
@@ -205,6 +211,23 @@ impl TransactionId {
     }
 }
 
+/// Names somebody on the answering side as that side does, for Discord by his user id: 1 to 64 bytes of visible ASCII.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonId(String);
+
+impl PersonId {
+    /// Takes an id; none where it cannot be one.
+    pub fn new(id: impl Into<String>) -> Option<Self> {
+        let id = id.into();
+        is_code(&id).then_some(Self(id))
+    }
+
+    /// The id as it stands in events.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -219,6 +242,7 @@ impl Event {
             Body::Offer(_) => names::OFFER,
             Body::Accept(_) => names::ACCEPT,
             Body::Reject(_) => names::REJECT,
+            Body::People(_) => names::PEOPLE,
             Body::Broken(_) => names::BROKEN,
             Body::Close(_) => names::CLOSE,
         }

@@ -11,6 +11,8 @@ pub const OFFER: &str = "vdp.channel.offer";
 pub const ACCEPT: &str = "vdp.channel.accept";
 /// Answering side → asking side: no, and why.
 pub const REJECT: &str = "vdp.channel.reject";
+/// Answering side → asking side: who is in the voice channel.
+pub const PEOPLE: &str = "vdp.channel.people";
 /// Either side: this epoch does not work any more, and why.
 pub const BROKEN: &str = "vdp.channel.broken";
 /// Either side: the channel is over for good, and why.

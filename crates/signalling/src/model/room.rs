@@ -45,6 +45,7 @@ impl fmt::Display for Letter {
             Body::Accept(accept) => write!(f, " for epoch {}", accept.channel.epoch),
             Body::Broken(broken) => write!(f, " for epoch {} ({})", broken.channel.epoch, broken.reason),
             Body::Reject(refusal) => write!(f, " ({})", refusal.reason),
+            Body::People(people) => write!(f, " ({})", people.len()),
             Body::Close(close) => write!(f, " ({})", close.reason),
         }
     }

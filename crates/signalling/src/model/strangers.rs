@@ -59,7 +59,7 @@ fn is_unmoved<M: Machine + Clone + PartialEq>(world: &World, who: Who, machine: 
     answered && visited == *machine
 }
 
-fn bodies() -> [Body; 6] {
+fn bodies() -> [Body; 7] {
     let channel = Channel {
         id: ChannelId(1),
         epoch: 9,
@@ -77,6 +77,7 @@ fn bodies() -> [Body; 6] {
         Body::Offer(Offer { channel, end }),
         Body::Accept(Accept { channel, end }),
         Body::Reject(Refusal::new(RejectReason::NoPermission, "")),
+        Body::People(Vec::new()),
         Body::Broken(Broken {
             channel,
             reason: BrokenReason::Silent,

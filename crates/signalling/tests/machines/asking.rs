@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signalling::{
     Asker, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, Ending, Event, Format, Input, Machine,
-    Notice, Offer, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
+    Notice, Offer, PersonId, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
 };
 
 use crate::bench::{ANSWERER, ASKER, Bench, address, call, end, lost, transaction};
@@ -388,4 +388,17 @@ fn an_address_that_cannot_be_had_closes_the_channel() {
         (said.reason, said.text.as_str()),
         (CloseReason::InternalError, "no port")
     );
+}
+
+#[test]
+fn it_tells_who_is_in_the_voice_channel_of_its_own_call_only() {
+    let (mut asker, request) = open();
+    let people = vec![PersonId::new("80351110224678912").expect("an id")];
+    let theirs = answer(&request, Body::People(people.clone()));
+    assert_eq!(asker.receive(&theirs).notices, [Notice::People(people)]);
+    let mut elsewhere = theirs.clone();
+    elsewhere.header.transaction_id = transaction("another");
+    assert!(asker.receive(&elsewhere).is_nothing());
+    assert!(!asker.receive(&close(&request, CloseReason::CallEnded)).is_nothing());
+    assert!(asker.receive(&theirs).is_nothing());
 }

@@ -1,10 +1,10 @@
 //! One room's call: what its participants share, and the task that keeps the channel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bridge_kit::channel::{AskError, CloseReason, Refusal, RejectReason, SessionEvent, Side};
+use bridge_kit::channel::{AskError, CloseReason, PersonId, Refusal, RejectReason, SessionEvent, Side};
 use bridge_kit::matrix::{OwnedRoomId, RoomId};
 use bridge_kit::media::{Overload, RoomMedia};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ const OVERLOAD_WAIT: Duration = Duration::from_secs(10);
 pub(super) struct Core {
     pub(super) media: RoomMedia,
     state: watch::Receiver<ChannelState>,
-    members: Mutex<Members>,
+    members: Arc<Mutex<Members>>,
     _deserted: DropGuard,
 }
 
@@ -36,6 +36,8 @@ pub(super) struct Core {
 struct Members {
     next: u64,
     present: BTreeMap<u64, Member>,
+    /// Who is on the other side.
+    there: HashSet<PersonId>,
 }
 
 /// The task of one call.
@@ -44,6 +46,7 @@ pub(super) struct CoreTask {
     media: RoomMedia,
     turn: Arc<tokio::sync::Mutex<()>>,
     state: watch::Sender<ChannelState>,
+    members: Arc<Mutex<Members>>,
     deserted: CancellationToken,
     _counted: Counted,
 }
@@ -56,10 +59,11 @@ impl Core {
     pub(super) fn new(room: OwnedRoomId, media: RoomMedia, turn: Arc<tokio::sync::Mutex<()>>) -> (Arc<Self>, CoreTask) {
         let (sender, state) = watch::channel(ChannelState::Asking);
         let deserted = CancellationToken::new();
+        let members = Arc::<Mutex<Members>>::default();
         let core = Self {
             media: media.clone(),
             state,
-            members: Mutex::default(),
+            members: Arc::clone(&members),
             _deserted: deserted.clone().drop_guard(),
         };
         let task = CoreTask {
@@ -67,6 +71,7 @@ impl Core {
             media,
             turn,
             state: sender,
+            members,
             deserted,
             _counted: Counted::new(),
         };
@@ -85,8 +90,9 @@ impl Core {
         self.members().present.len()
     }
 
-    pub(super) fn enter(&self, member: Member) -> u64 {
+    pub(super) fn enter(&self, mut member: Member) -> u64 {
         let mut members = self.members();
+        member.meet(&members.there);
         members.next += 1;
         let id = members.next;
         members.present.insert(id, member);
@@ -116,7 +122,7 @@ impl Core {
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.members)
     }
 }
 
@@ -167,6 +173,7 @@ impl CoreTask {
             match event {
                 Some(SessionEvent::Open { epoch, .. }) => self.set(ChannelState::Open { epoch }),
                 Some(SessionEvent::Broken { .. }) => self.set(ChannelState::Broken),
+                Some(SessionEvent::People(people)) => lock(&self.members).meet(people),
                 Some(SessionEvent::Rejected(refusal)) => {
                     self.ended(ended_by(&refusal.reason));
                     return homeserver.notify(&self.room, refused(refusal)).await;
@@ -196,6 +203,21 @@ impl CoreTask {
         self.ended(why);
         None
     }
+}
+
+impl Members {
+    /// These are on the other side now.
+    fn meet(&mut self, there: Vec<PersonId>) {
+        self.there = there.into_iter().collect();
+        for member in self.present.values_mut() {
+            member.meet(&self.there);
+        }
+    }
+}
+
+/// Nothing panics while the lock is held, so a poisoned one still guards sound data.
+fn lock(members: &Mutex<Members>) -> MutexGuard<'_, Members> {
+    members.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ended_by(reason: &RejectReason) -> Ended {

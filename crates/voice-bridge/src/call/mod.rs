@@ -2,11 +2,13 @@
 //!
 //! A call does not know how its participants come (by `m.call` events, from an SFU): each brings a source and a sink of voice.
 //! The first participant asks for the channel, the last one's leaving closes it. Everybody hears everybody
-//! else and the other side, and nobody himself.
+//! else and the other side, and nobody himself. Who is in the voice channel in person, too, neither hears nor is heard by
+//! the other side: over the bridge he would hear himself come back.
 
 mod core;
 mod member;
 mod participation;
+mod people;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +23,9 @@ use metrics::{describe_gauge, gauge};
 use serde_json::Value;
 
 use self::core::Core;
+use self::member::Member;
 pub use self::participation::Participation;
+pub use self::people::{OtherSelf, People};
 use crate::ports::{Channels, Homeserver};
 
 /// Participants that one room's call may have.
@@ -73,6 +77,7 @@ struct Inner {
     channels: Arc<dyn Channels>,
     homeserver: Arc<dyn Homeserver>,
     pool: MediaPool,
+    people: People,
     rooms: Mutex<HashMap<OwnedRoomId, Slot>>,
     tasks: Group,
 }
@@ -104,26 +109,30 @@ pub fn describe() {
 
 impl Calls {
     /// Prepares for calls whose voice is handled by `pool`.
-    pub fn new(channels: Arc<dyn Channels>, homeserver: Arc<dyn Homeserver>, pool: MediaPool) -> Self {
+    pub fn new(channels: Arc<dyn Channels>, homeserver: Arc<dyn Homeserver>, pool: MediaPool, people: People) -> Self {
         let inner = Inner {
             channels,
             homeserver,
             pool,
+            people,
             rooms: Mutex::default(),
             tasks: Group::new("calls"),
         };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Joins the call of a room, or starts it. `kind` says how the participant came.
+    /// Has `user` join the call of a room, or start it. `kind` says how he came.
     ///
     /// Returns at once: [`Participation::channel`] tells whether voice can cross yet.
-    pub fn join(&self, room: &RoomId, kind: &'static str) -> Result<Participation, CallFull> {
+    pub fn join(&self, room: &RoomId, user: &str, kind: &'static str) -> Result<Participation, CallFull> {
         let core = self.core(room)?;
         if core.participants() >= MAX_PARTICIPANTS {
             return Err(CallFull);
         }
-        Ok(Participation::new(core, kind))
+        Ok(Participation::new(
+            core,
+            Member::new(kind, self.inner.people.other_self(user)),
+        ))
     }
 
     /// The running calls for a status page.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bridge_kit::media::{MediaSink, MediaSource, PacketSink, SinkSpec, SourceSpec};
+use bridge_kit::media::{MediaSource, PacketSink, SinkSpec, SourceSpec};
 use metrics::gauge;
 use tokio::sync::watch;
 
@@ -19,7 +19,6 @@ pub struct Participation {
     id: u64,
     kind: &'static str,
     channel: watch::Receiver<ChannelState>,
-    sink: Option<MediaSink>,
 }
 
 impl fmt::Debug for Participation {
@@ -32,8 +31,9 @@ impl fmt::Debug for Participation {
 }
 
 impl Participation {
-    pub(super) fn new(core: Arc<Core>, kind: &'static str) -> Self {
-        let id = core.enter(Member::new(kind));
+    pub(super) fn new(core: Arc<Core>, member: Member) -> Self {
+        let kind = member.kind;
+        let id = core.enter(member);
         gauge!(PARTICIPANTS).increment(1.0);
         let channel = core.state();
         Self {
@@ -41,7 +41,6 @@ impl Participation {
             id,
             kind,
             channel,
-            sink: None,
         }
     }
 
@@ -61,13 +60,12 @@ impl Participation {
 
     /// Takes part in the voice: what is pushed into the source everybody else hears, and `sink` gets what
     /// everybody else says. A second call replaces the first.
-    pub fn attach(&mut self, sink: Box<dyn PacketSink>) -> Arc<MediaSource> {
+    pub fn attach(&self, sink: Box<dyn PacketSink>) -> Arc<MediaSource> {
         let media = &self.core.media;
         let source = Arc::new(media.add_source(SourceSpec::new(self.kind)));
         let spec = SinkSpec::new(self.kind).except(source.id()).late_packets();
-        self.sink = Some(media.add_sink(spec, sink));
-        let shown = source.clone();
-        self.core.update(self.id, |member| member.source = Some(shown));
+        let sink = media.add_sink(spec, sink);
+        self.core.update(self.id, |member| member.attach(source.clone(), sink));
         source
     }
 

@@ -1,11 +1,16 @@
 use std::time::{Duration, Instant};
 
-use bridge_kit::channel::{BrokenReason, CloseReason, Refusal, RejectReason, SessionEvent, Side};
-use bridge_kit::media::{InPacket, MediaSource, Overload};
+use bridge_kit::channel::{BrokenReason, CloseReason, PersonId, Refusal, RejectReason, SessionEvent, Side};
+use bridge_kit::media::{Except, InPacket, MediaSource, Overload, SinkSpec, SourceSpec};
+use bridge_kit::vdp::FAR_SIDE;
 
 use super::*;
 use crate::notice::Notice;
-use crate::testing::{PATIENCE, Recorder, World, room, until};
+use crate::ports::Admission;
+use crate::testing::{FakeHomeserver, PATIENCE, Recorder, World, room, until};
+
+const ALICE: &str = "@alice:hs";
+const BOB: &str = "@bob:hs";
 
 async fn state(participation: &mut Participation) -> ChannelState {
     let changed = tokio::time::timeout(PATIENCE, participation.channel_changed()).await;
@@ -46,12 +51,12 @@ fn marks(recorder: &Recorder) -> Vec<u8> {
 #[tokio::test]
 async fn s7_the_first_participant_asks_and_the_last_one_leaving_closes() {
     let mut world = World::new();
-    let mut first = world.calls.join(&room(), "voip").expect("place");
+    let mut first = world.calls.join(&room(), ALICE, "voip").expect("place");
     let asked = world.asked().await;
     asked.open().await;
     assert_eq!(state(&mut first).await, ChannelState::Open { epoch: 1 });
 
-    let second = world.calls.join(&room(), "voip").expect("place");
+    let second = world.calls.join(&room(), ALICE, "voip").expect("place");
     assert_eq!(second.channel(), ChannelState::Open { epoch: 1 });
     assert!(world.nobody_asks());
     let status = world.calls.status();
@@ -67,13 +72,13 @@ async fn s7_the_first_participant_asks_and_the_last_one_leaving_closes() {
 #[tokio::test]
 async fn s2_everybody_hears_the_others_and_nobody_himself() {
     let mut world = World::new();
-    let mut alice = world.calls.join(&room(), "voip").expect("place");
-    let mut bob = world.calls.join(&room(), "voip").expect("place");
+    let alice = world.calls.join(&room(), ALICE, "voip").expect("place");
+    let bob = world.calls.join(&room(), BOB, "voip").expect("place");
     let asked = world.asked().await;
     let (to_alice, to_bob, to_discord) = (Recorder::default(), Recorder::default(), Recorder::default());
     let from_alice = alice.attach(Box::new(to_alice.clone()));
     let _from_bob = bob.attach(Box::new(to_bob.clone()));
-    let spec = bridge_kit::media::SinkSpec::new("vdp");
+    let spec = SinkSpec::new("vdp");
     let _sink = asked.media.add_sink(spec, Box::new(to_discord.clone()));
 
     talk(&from_alice, 0xa1);
@@ -83,8 +88,7 @@ async fn s2_everybody_hears_the_others_and_nobody_himself() {
     .await;
     assert!(!marks(&to_alice).contains(&0xa1));
 
-    let spec = bridge_kit::media::SourceSpec::new("vdp");
-    let discord = asked.media.add_source(spec);
+    let discord = asked.media.add_source(SourceSpec::new("vdp"));
     tokio::time::sleep(Duration::from_millis(400)).await;
     talk(&discord, 0xdc);
     until("discord is heard", || {
@@ -96,8 +100,8 @@ async fn s2_everybody_hears_the_others_and_nobody_himself() {
 #[tokio::test]
 async fn s8_a_refusal_reaches_everybody_and_is_told_once() {
     let mut world = World::new();
-    let mut alice = world.calls.join(&room(), "voip").expect("place");
-    let mut bob = world.calls.join(&room(), "voip").expect("place");
+    let mut alice = world.calls.join(&room(), ALICE, "voip").expect("place");
+    let mut bob = world.calls.join(&room(), BOB, "voip").expect("place");
     let asked = world.asked().await;
     let refusal = Refusal::new(RejectReason::NoPermission, "The bot may not speak in that channel.");
     asked.say(SessionEvent::Rejected(refusal)).await;
@@ -115,7 +119,7 @@ async fn s8_a_refusal_reaches_everybody_and_is_told_once() {
 #[tokio::test]
 async fn s8_being_full_is_told_apart_from_other_refusals() {
     let mut world = World::new();
-    let mut alice = world.calls.join(&room(), "voip").expect("place");
+    let mut alice = world.calls.join(&room(), ALICE, "voip").expect("place");
     let refusal = Refusal::new(RejectReason::AtCapacity, "");
     world.asked().await.say(SessionEvent::Rejected(refusal)).await;
     assert_eq!(state(&mut alice).await, ChannelState::Ended(Ended::Full));
@@ -161,7 +165,7 @@ async fn s8_the_end_of_a_running_call_is_told_unless_it_is_our_own_doing() {
         (closed(CloseReason::Shutdown, Side::Us), 0),
     ] {
         let mut world = World::new();
-        let mut alice = world.calls.join(&room(), "voip").expect("place");
+        let mut alice = world.calls.join(&room(), ALICE, "voip").expect("place");
         let asked = world.asked().await;
         asked.open().await;
         assert_eq!(state(&mut alice).await, ChannelState::Open { epoch: 1 });
@@ -177,7 +181,7 @@ async fn s8_the_end_of_a_running_call_is_told_unless_it_is_our_own_doing() {
 #[tokio::test]
 async fn s10_a_break_is_seen_and_gets_better_by_itself() {
     let mut world = World::new();
-    let mut alice = world.calls.join(&room(), "voip").expect("place");
+    let mut alice = world.calls.join(&room(), ALICE, "voip").expect("place");
     let asked = world.asked().await;
     asked.open().await;
     assert_eq!(state(&mut alice).await, ChannelState::Open { epoch: 1 });
@@ -195,11 +199,11 @@ async fn s10_a_break_is_seen_and_gets_better_by_itself() {
 #[tokio::test]
 async fn a_call_after_a_refused_one_asks_anew_though_somebody_lingers() {
     let mut world = World::new();
-    let mut lingering = world.calls.join(&room(), "voip").expect("place");
+    let mut lingering = world.calls.join(&room(), ALICE, "voip").expect("place");
     let refusal = Refusal::new(RejectReason::DiscordLimit, "x");
     world.asked().await.say(SessionEvent::Rejected(refusal)).await;
     assert_eq!(state(&mut lingering).await, ChannelState::Ended(Ended::Refused));
-    let mut next = world.calls.join(&room(), "voip").expect("place");
+    let mut next = world.calls.join(&room(), ALICE, "voip").expect("place");
     let asked = world.asked().await;
     asked.open().await;
     assert_eq!(state(&mut next).await, ChannelState::Open { epoch: 1 });
@@ -209,16 +213,60 @@ async fn a_call_after_a_refused_one_asks_anew_though_somebody_lingers() {
 async fn a_channel_that_is_still_being_closed_is_waited_for() {
     let mut world = World::new();
     *world.channels.busy.lock().expect("lock") = 2;
-    let _alice = world.calls.join(&room(), "voip").expect("place");
+    let _alice = world.calls.join(&room(), ALICE, "voip").expect("place");
     world.asked().await.open().await;
 }
 
 #[tokio::test]
 async fn the_number_of_participants_is_bounded() {
     let world = World::new();
-    let join = || world.calls.join(&room(), "voip");
+    let join = || world.calls.join(&room(), ALICE, "voip");
     let all: Vec<_> = (0..MAX_PARTICIPANTS).map(|_| join().expect("place")).collect();
     assert_eq!(join().expect_err("full"), CallFull);
     drop(all);
     assert!(join().is_ok());
+}
+
+/// Issue: an account that is on both sides never hears itself back.
+#[tokio::test]
+async fn who_is_on_both_sides_neither_hears_nor_is_heard_by_the_other() {
+    let ada = OtherSelf::new("80351110224678912").expect("an id");
+    let people = People {
+        on_both_sides: [(ALICE.try_into().expect("a user id"), ada)].into(),
+    };
+    let mut world = World::of(FakeHomeserver::admitting(Some(Admission::Bridged)), people);
+    let alice = world.calls.join(&room(), ALICE, "voip").expect("place");
+    let bob = world.calls.join(&room(), BOB, "voip").expect("place");
+    let asked = world.asked().await;
+    asked.open().await;
+    let (to_alice, to_bob, to_discord) = (Recorder::default(), Recorder::default(), Recorder::default());
+    let spec = SinkSpec::new(FAR_SIDE).except(Except::Group(FAR_SIDE));
+    let _sink = asked.media.add_sink(spec, Box::new(to_discord.clone()));
+    let discord = asked.media.add_source(SourceSpec::new(FAR_SIDE).group(FAR_SIDE));
+    let from_alice = alice.attach(Box::new(to_alice.clone()));
+    let _from_bob = bob.attach(Box::new(to_bob.clone()));
+
+    let there = |ids: &[&str]| SessionEvent::People(ids.iter().filter_map(|&id| PersonId::new(id)).collect());
+    let both_sides = |world: &World| world.calls.status()[0]["participants"][0]["both_sides"].clone();
+    asked.say(there(&["1", "80351110224678912"])).await;
+    until("alice is found there", || both_sides(&world) == true).await;
+    // One who attaches anew is still there.
+    let _replaced = alice.attach(Box::new(to_alice.clone()));
+    drop(from_alice);
+    let from_alice = alice.attach(Box::new(to_alice.clone()));
+    for (source, mark) in [(&discord, 0xd1), (&*from_alice, 0xa1)] {
+        talk(source, mark);
+        until("bob hears it", || marks(&to_bob).contains(&mark)).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    assert!(!marks(&to_alice).contains(&0xd1), "she is there in person");
+    assert!(!marks(&to_discord).contains(&0xa1), "she speaks there herself");
+
+    asked.say(there(&["1"])).await;
+    until("alice has left there", || both_sides(&world) == false).await;
+    talk(&from_alice, 0xa2);
+    until("alice is heard there", || marks(&to_discord).contains(&0xa2)).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    talk(&discord, 0xd2);
+    until("alice hears the other side", || marks(&to_alice).contains(&0xd2)).await;
 }

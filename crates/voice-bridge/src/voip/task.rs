@@ -224,7 +224,7 @@ impl CallTask {
     }
 
     fn ask_channel(&mut self) -> Option<Input> {
-        match self.surroundings.calls.join(&self.room, KIND) {
+        match self.surroundings.calls.join(&self.room, self.machine.caller(), KIND) {
             Ok(participation) => {
                 self.participation = Some(participation);
                 None
@@ -235,7 +235,7 @@ impl CallTask {
 
     /// A new WebRTC session, with the voice of the room at its other end.
     fn connect(&mut self) -> Option<Connection> {
-        let participation = self.participation.as_mut()?;
+        let participation = self.participation.as_ref()?;
         let (sink, spoken) = OutOfRoom::new();
         let source = participation.attach(Box::new(sink));
         let ear = Box::new(IntoRoom(source));

@@ -22,7 +22,7 @@ pub use self::stats::Stats;
 use self::voice::Voice;
 use crate::framer::Batch;
 use crate::opus::SILENCE;
-use crate::{InPacket, OutPacket, SinkId, SinkSpec, SourceId, SourceSpec};
+use crate::{Except, InPacket, OutPacket, SinkId, SinkSpec, SourceId, SourceSpec};
 
 /// Most sinks of an engine.
 const MAX_SINKS: usize = 128;
@@ -92,6 +92,37 @@ impl Engine {
         if let Some(source) = self.sources.iter_mut().flatten().find(|source| source.id == id) {
             source.priority = priority;
         }
+    }
+
+    /// Puts a source into another group, so that sinks which leave one of the two out hear it from now on, or do not. One
+    /// that is not there is ignored.
+    pub fn set_group(&mut self, now: Instant, id: SourceId, group: &'static str) {
+        if let Some(source) = self.sources.iter_mut().flatten().find(|source| source.id == id) {
+            source.spec.group = group;
+            self.listen_anew(now);
+        }
+    }
+
+    /// Has a sink hear everybody but `except` from now on. One that is not there is ignored.
+    pub fn set_except(&mut self, now: Instant, id: SinkId, except: Except) {
+        if let Some(sink) = self.sinks.iter_mut().find(|sink| sink.id == id) {
+            sink.spec.except = except;
+            self.listen_anew(now);
+        }
+    }
+
+    /// Finds out anew which sink may hear which source.
+    fn listen_anew(&mut self, now: Instant) {
+        for sink in &mut self.sinks {
+            for (slot, source) in present(&self.sources) {
+                if sink.may_hear(source.id, source.spec.group) {
+                    sink.hears.insert(slot);
+                } else {
+                    sink.forget(now, slot);
+                }
+            }
+        }
+        self.decide(now);
     }
 
     /// Adds a sink; its media time starts at `now`.

@@ -3,7 +3,7 @@
 use crate::room::speech::{ALICE, BOB, encode_celt, encode_voip, noise, silence};
 use crate::room::{self, Packet, Room, Speaker, assert_monotonic};
 use voice_media::opus::SILENCE;
-use voice_media::{Channels, Except, SourceId, SourceSpec};
+use voice_media::{Channels, Except, SinkId, SourceId, SourceSpec};
 
 /// What a sink heard untouched, as bytes.
 fn forwarded(room: &Room, sink: u64) -> Vec<&[u8]> {
@@ -338,4 +338,59 @@ fn groups_are_left_out_as_a_whole() {
         "two of them are mixed"
     );
     assert_eq!(room.engine.stats().mixing, 0);
+}
+
+/// Source and sink 0 are the far side, 1 is on both sides at first, 2 on this one.
+#[test]
+fn who_is_on_both_sides_crosses_neither_way_until_he_leaves_one() {
+    const FAR: &str = "far";
+    let mut room = Room::new();
+    room.source_with(0, SourceSpec::new("far").group(FAR));
+    room.sink(0, |spec| spec.except(Except::Group(FAR)));
+    for id in [1, 2] {
+        let source = room.source(id);
+        room.sink(id, |spec| spec.except(source));
+    }
+    let (both, now) = (SourceId::new(1), room.start);
+    room.engine.set_group(now, both, FAR);
+    room.engine.set_except(now, SinkId::new(1), Except::Group(FAR));
+
+    let turn = |room: &mut Room, source: u64, at: u64| {
+        let before = [0, 1, 2].map(|sink| forwarded(room, sink).len());
+        let pcm = ALICE.speak(400);
+        room.run(Speaker::new(source, at).send(&pcm, &encode_celt(&pcm)));
+        let after = [0, 1, 2].map(|sink| forwarded(room, sink).len());
+        [0, 1, 2].map(|sink| after[sink] > before[sink])
+    };
+    assert_eq!(turn(&mut room, 0, 0), [false, false, true], "the far side speaks");
+    assert_eq!(turn(&mut room, 1, 2_000_000), [false, false, true], "he speaks");
+    assert_eq!(
+        turn(&mut room, 2, 4_000_000),
+        [true, true, false],
+        "who is only here speaks"
+    );
+
+    let now = room.at(5_900_000);
+    room.engine.set_group(now, both, "");
+    room.engine.set_except(now, SinkId::new(1), both.into());
+    assert_eq!(turn(&mut room, 0, 6_000_000), [false, true, true], "the far side again");
+    assert_eq!(turn(&mut room, 1, 8_000_000), [true, false, true], "he again");
+}
+
+#[test]
+fn who_goes_over_in_mid_word_is_cut_off_at_once() {
+    const FAR: &str = "far";
+    let mut room = Room::of(2);
+    let pcm = ALICE.speak(800);
+    let packets = Speaker::new(0, 0).send(&pcm, &encode_celt(&pcm));
+    let (first, rest) = packets.split_at(20);
+    room.run_without_end(first.to_vec());
+    let heard = forwarded(&room, 1).len();
+    assert!(heard > 15, "{heard} packets");
+    let now = room.at(390_000);
+    room.engine.set_group(now, SourceId::new(0), FAR);
+    room.engine.set_except(now, SinkId::new(1), Except::Group(FAR));
+    room.run(rest.to_vec());
+    assert_eq!(forwarded(&room, 1).len(), heard);
+    assert_monotonic(room.of_sink(1));
 }

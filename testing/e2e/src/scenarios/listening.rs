@@ -1,7 +1,7 @@
 //! What was said and heard on either side, on one clock, and the checks that compare the two.
 
 use super::bench::Bench;
-use crate::audio::{Audio, Clock, Recording, SpeechCheck, VoicePath, muted, unix_ms, wall_clock_ms};
+use crate::audio::{Audio, Clock, Recording, SpeechCheck, Voice, VoicePath, muted, unix_ms, wall_clock_ms};
 use crate::browser::Browser;
 use anyhow::Result;
 use discord_standin::ControlClient;
@@ -34,6 +34,37 @@ pub(crate) async fn talk_in_browser(browser: &mut Browser, turn: Duration, pause
     browser.set_muted(true).await?;
     tokio::time::sleep(pause).await;
     Ok(Span { from, to })
+}
+
+/// Has somebody on Discord begin to talk; gives what he will have said.
+pub(crate) async fn begin_on_discord(
+    bench: &Bench,
+    control: &ControlClient,
+    who: &str,
+    voice: Voice,
+    length: Duration,
+) -> Result<Recording> {
+    let file = bench.speech.file(voice, length)?;
+    let playback = control.play(who, &file, false).await?;
+    said_on_discord(&file, playback.started_at_ns)
+}
+
+/// Lets somebody on Discord talk alone for a turn, then pauses; gives what he has said, without its edges.
+pub(crate) async fn talk_on_discord(
+    bench: &Bench,
+    control: &ControlClient,
+    (who, voice): (&str, Voice),
+    turn: Duration,
+    pause: Duration,
+) -> Result<Recording> {
+    let said = begin_on_discord(bench, control, who, voice, turn).await?;
+    let from = unix_ms();
+    tokio::time::sleep(turn).await;
+    let to = unix_ms();
+    // The file may be longer than the turn.
+    control.stop(who).await?;
+    tokio::time::sleep(pause).await;
+    Ok(Span { from, to }.of(&said))
 }
 
 /// `SPEECH_CHECK`, its control against other speech, and the test of the check itself.

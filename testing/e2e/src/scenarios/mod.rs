@@ -1,6 +1,7 @@
 //! The scenarios: what each proves, and how they are run.
 
 mod bench;
+mod both_sides;
 mod control_room;
 mod dave_churn;
 mod dave_frames;
@@ -46,7 +47,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 27] = [
+const SCENARIOS: [Scenario; 28] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -70,6 +71,12 @@ const SCENARIOS: [Scenario; 27] = [
         area: "voip",
         about: "one browser calls another in a bridged room: page and checks work, and the bridge leaves the call alone",
         run: |bench| Box::pin(page_to_page::run(bench)),
+    },
+    Scenario {
+        name: "both-sides",
+        area: "voip",
+        about: "somebody is in the call and in the voice channel at once: she never hears herself come back (S2)",
+        run: |bench| Box::pin(both_sides::run(bench)),
     },
     Scenario {
         name: "dave-libdave",

@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::leftovers::{Footprint, ends_cleanly};
-use super::listening::{Span, heard_on_discord, said_on_discord, talk_in_browser};
+use super::listening::{Span, begin_on_discord, heard_on_discord, talk_in_browser, talk_on_discord};
 use crate::audio::{MixCheck, MixSource, Recording, SpeechCheck, Voice, VoicePath, unix_ms};
 use crate::browser::{Browser, CallState};
 use crate::stack::{BridgedRoom, Stack};
@@ -56,13 +56,8 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     }
     let mut discord_turns = Vec::new();
     for user in &users {
-        let said = talk_on_discord(bench, &stack, user, TURN).await?;
-        let from = unix_ms();
-        tokio::time::sleep(TURN).await;
-        discord_turns.push(Span { from, to: unix_ms() }.of(&said));
-        // The file may be longer than the turn.
-        stack.standin()?.control.stop(&user.id).await?;
-        tokio::time::sleep(PAUSE).await;
+        let control = &stack.standin()?.control;
+        discord_turns.push(talk_on_discord(bench, control, (&user.id, user.voice), TURN, PAUSE).await?);
     }
     let (all, discord_together) = talk_together(bench, &stack, &mut browsers, &users).await?;
 
@@ -105,13 +100,6 @@ async fn join_discord(stack: &Stack, room: &BridgedRoom, name: &'static str, voi
     Ok(DiscordUser { id, name, voice })
 }
 
-/// Has somebody on Discord begin to talk; gives what he will have said.
-async fn talk_on_discord(bench: &Bench, stack: &Stack, user: &DiscordUser, length: Duration) -> Result<Recording> {
-    let file = bench.speech.file(user.voice, length)?;
-    let playback = stack.standin()?.control.play(&user.id, &file, false).await?;
-    said_on_discord(&file, playback.started_at_ns)
-}
-
 /// Lets everybody talk at once; gives when that was, and what those on Discord said.
 async fn talk_together(
     bench: &Bench,
@@ -124,7 +112,8 @@ async fn talk_together(
     }
     let mut said = Vec::new();
     for user in users {
-        said.push(talk_on_discord(bench, stack, user, TOGETHER).await?);
+        let control = &stack.standin()?.control;
+        said.push(begin_on_discord(bench, control, &user.id, user.voice, TOGETHER).await?);
     }
     let from = unix_ms();
     tokio::time::sleep(TOGETHER).await;

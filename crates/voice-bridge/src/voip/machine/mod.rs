@@ -138,6 +138,11 @@ impl Machine {
         }
     }
 
+    /// Who called.
+    pub fn caller(&self) -> &str {
+        &self.dialog.parties.caller
+    }
+
     /// Whether the call is over.
     pub fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)
