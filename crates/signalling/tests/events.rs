@@ -51,8 +51,6 @@ fn one_of_each() -> Vec<Event> {
             end: bare("[2001:db8::1]:1".parse().expect("an address")),
         }),
         Body::Reject(Refusal::new(RejectReason::AtCapacity, "full").retry_after(Duration::from_secs(30))),
-        Body::People(vec![person("80351110224678912"), person("!")]),
-        Body::People(Vec::new()),
         Body::Broken(Broken {
             channel: CHANNEL,
             reason: BrokenReason::Silent,
@@ -68,6 +66,8 @@ fn one_of_each() -> Vec<Event> {
             reason: CloseReason::Timeout,
             text: String::new(),
         }),
+        Body::People(vec![person("80351110224678912"), person("!")]),
+        Body::People(Vec::new()),
     ];
     bodies.map(|body| Event { header: header(), body }).to_vec()
 }
