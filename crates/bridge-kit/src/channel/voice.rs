@@ -147,7 +147,7 @@ impl<H: AnswerHandler> Program for Voice<H> {
             Stage::In(channel) => {
                 if channel.people.changed().await.is_err() {
                     // Nobody tells any more who is there.
-                    pending().await
+                    return pending().await;
                 }
                 None
             }

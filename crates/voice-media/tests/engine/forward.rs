@@ -360,7 +360,9 @@ fn who_is_on_both_sides_crosses_neither_way_until_he_leaves_one() {
         let pcm = ALICE.speak(400);
         let mut packets = Speaker::new(source, at).send(&pcm, &encode_celt(&pcm));
         // Each turn goes on counting.
-        packets.iter_mut().for_each(|packet| packet.sequence += at / 20_000);
+        for packet in &mut packets {
+            packet.sequence += at / 20_000;
+        }
         room.run(packets);
         let after = [0, 1, 2].map(|sink| forwarded(room, sink).len());
         [0, 1, 2].map(|sink| after[sink] > before[sink])
