@@ -248,6 +248,11 @@ impl Event {
         }
     }
 
+    /// Whether its transaction is over with it, whichever side said it.
+    pub const fn is_final(&self) -> bool {
+        matches!(self.body, Body::Reject(_) | Body::Close(_))
+    }
+
     /// Whether it ends a transaction because another took its place.
     pub(crate) fn is_superseded(&self) -> bool {
         matches!(&self.body, Body::Close(close) if close.reason == CloseReason::Superseded)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ruma::OwnedRoomId;
 use tokio::sync::watch;
 
-use super::{SIGNALLING, Shared};
+use super::{Shared, missed};
 use crate::config::Role;
 use crate::health::{Component, State};
 use crate::matrix::MatrixError;
@@ -102,10 +102,8 @@ impl Shared {
                 tracing::warn!(%error, "cannot read the control room's timeline; the peer will repeat what matters");
                 Vec::new()
             });
-        let from_peer = timeline.into_iter().filter(|event| {
-            event.sender == self.peer.user_id && event.state_key.is_none() && event.kind.starts_with(SIGNALLING)
-        });
-        self.place().inbox.replay(from_peer);
+        let (own, peer) = (self.client.bot(), &self.peer.user_id);
+        self.place().inbox.replay(missed::by_peer(timeline, own, peer));
         self.ready.send_replace(Some(room.clone()));
     }
 

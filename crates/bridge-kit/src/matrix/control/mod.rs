@@ -8,6 +8,7 @@
 mod guest;
 mod inbox;
 mod keeper;
+mod missed;
 mod owner;
 mod power;
 
