@@ -10,6 +10,7 @@
 //! often they have repeated themselves are the same: nothing else follows from that number.
 
 mod bridges;
+mod exploration;
 mod properties;
 mod room;
 mod steps;
@@ -110,7 +111,7 @@ fn outline(path: Path<Bridges, Step>) -> String {
 /// Explores all that can happen within the bounds, shows how much that was, and asserts that the properties are as they
 /// should be.
 fn holds(faults: Faults) {
-    let checker = World::new(faults, None).checker().spawn_dfs().join();
+    let checker = World::new(faults, None, strangers::all()).checker().spawn_dfs().join();
     let mut text = format!(
         "\nwithin {faults}: {} states explored, {} of them distinct, at most {} steps deep\n",
         checker.state_count(),
@@ -137,7 +138,7 @@ fn holds(faults: Faults) {
 /// Asserts that machines that break this rule violate that property, and shows how.
 fn is_missed(rule: Rule, property: &'static str) {
     let found = HasDiscoveries::AnyOf(BTreeSet::from([property]));
-    let checker = World::new(CRASHES, Some(rule))
+    let checker = World::new(CRASHES, Some(rule), strangers::all())
         .checker()
         .finish_when(found)
         .spawn_bfs()

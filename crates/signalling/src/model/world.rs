@@ -2,13 +2,10 @@
 
 use std::time::Instant;
 
-use stateright::{Model, Property};
-
 use super::bridges::{Bridges, Cause, Faults, Link, Shell};
-use super::room::{Letter, Room};
+use super::room::Letter;
 use super::steps::Step;
 use super::who::Who;
-use super::{properties, strangers};
 use crate::rules::{Rule, Rules};
 use crate::{
     Action, Answerer, Asker, Backoff, BrokenReason, Call, ChannelRecord, CloseReason, Event, Format, Input, Machine,
@@ -23,6 +20,7 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) broken: Option<Rule>,
     pub(super) now: Instant,
+    /// What is none of a side's business.
     pub(super) strangers: Vec<(Who, Event)>,
 }
 
@@ -31,12 +29,12 @@ impl World {
         clippy::disallowed_methods,
         reason = "an instant can be had in no other way; time stands still from here on"
     )]
-    pub(super) fn new(faults: Faults, broken: Option<Rule>) -> Self {
+    pub(super) fn new(faults: Faults, broken: Option<Rule>, strangers: Vec<(Who, Event)>) -> Self {
         Self {
             faults,
             broken,
             now: Instant::now(),
-            strangers: strangers::all(),
+            strangers,
         }
     }
 
@@ -56,7 +54,7 @@ impl World {
     }
 
     /// The asking side after so many crashes: each call has a transaction of its own.
-    fn asker(&self, crashes: u8) -> (Asker, Vec<Action>) {
+    pub(super) fn asker(&self, crashes: u8) -> (Asker, Vec<Action>) {
         let call = Call {
             room_id: ROOM.to_owned(),
             transaction_id: TransactionId::from_number(u128::from(crashes) + 1),
@@ -68,7 +66,7 @@ impl World {
         (asker, first)
     }
 
-    fn answerer(&self, crashes: u8) -> Answerer {
+    pub(super) fn answerer(&self, crashes: u8) -> Answerer {
         let mut answerer = Answerer::new(ROOM, vec![Format::SealedOpus], Self::timing(), crashes.into());
         answerer.rules = Rules { broken: self.broken };
         answerer
@@ -165,7 +163,7 @@ impl World {
         self.perform(state, who, actions);
     }
 
-    fn perform(&self, state: &mut Bridges, who: Who, actions: Vec<Action>) {
+    pub(super) fn perform(&self, state: &mut Bridges, who: Who, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Send(event) => state.room.put(Letter::new(who.other(), event)),
@@ -268,57 +266,4 @@ fn answer_without_a_call(before: Option<&ChannelRecord>, input: &Input) -> Vec<A
     let may_go_on = before.is_some_and(|record| record.header.transaction_id == event.header.transaction_id);
     let answer = Asker::answer_unknown(event).filter(|_| !may_go_on);
     answer.map(Action::Send).into_iter().collect()
-}
-
-impl Model for World {
-    type State = Bridges;
-    type Action = Step;
-
-    fn init_states(&self) -> Vec<Bridges> {
-        let (asker, first) = self.asker(0);
-        let mut state = Bridges {
-            asker: Some(asker),
-            answerer: self.answerer(0),
-            asker_shell: Shell::default(),
-            answerer_shell: Shell::default(),
-            resuming: false,
-            before: None,
-            admitting: false,
-            room: Room::default(),
-            record: None,
-            left: self.faults,
-            over: None,
-            epoch_fell: false,
-            repeat_had_effect: false,
-        };
-        self.perform(&mut state, Who::Asker, first);
-        vec![state]
-    }
-
-    fn actions(&self, state: &Bridges, steps: &mut Vec<Step>) {
-        steps.extend(Step::under_way(state));
-        steps.extend(Step::from_outside(state));
-        if state.is_quiet() || state.left.early_timers > 0 {
-            steps.extend(Step::waited_for(state));
-            steps.extend(Step::giving_up(state));
-        }
-    }
-
-    fn next_state(&self, before: &Bridges, step: Step) -> Option<Bridges> {
-        let mut state = before.clone();
-        self.advance(&mut state, &step);
-        if state == *before {
-            return None;
-        }
-        if step.is_waited_for() && !before.is_quiet() {
-            state.left.early_timers -= 1;
-        }
-        Some(state)
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        let mut properties = properties::invariants();
-        properties.extend(properties::goals(self));
-        properties
-    }
 }
