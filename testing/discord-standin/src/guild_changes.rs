@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     gateway::intents,
     guild::{
-        GUILD, Role, json as object,
+        Role, json as object,
         permissions::{OverwriteTarget, Permissions},
     },
     server::Server,
@@ -31,7 +31,7 @@ impl World {
         let id = self.guild.add_role(name, change.permissions.unwrap_or_default());
         apply(self, id, change);
         let role = self.guild.roles.get(&id).cloned()?;
-        let data = json!({"guild_id": GUILD, "role": object::role(&role)});
+        let data = json!({"guild_id": self.guild.id(), "role": object::role(&role)});
         self.broadcast(intents::GUILDS, "GUILD_ROLE_CREATE", &data);
         Some(role)
     }
@@ -48,7 +48,7 @@ impl Server {
         let changed: Vec<_> = std::iter::once(id).chain(others.map(|((other, _), _)| other)).collect();
         for id in changed {
             if let Some(role) = world.guild.roles.get(&id) {
-                let data = json!({"guild_id": GUILD, "role": object::role(role)});
+                let data = json!({"guild_id": world.guild.id(), "role": object::role(role)});
                 world.broadcast(intents::GUILDS, "GUILD_ROLE_UPDATE", &data);
             }
         }
@@ -60,7 +60,7 @@ impl Server {
     pub(crate) fn delete_role(&self, world: &mut World, id: Snowflake) -> bool {
         let removed = world.guild.remove_role(id).is_some();
         if removed {
-            let data = json!({"guild_id": GUILD, "role_id": id});
+            let data = json!({"guild_id": world.guild.id(), "role_id": id});
             world.broadcast(intents::GUILDS, "GUILD_ROLE_DELETE", &data);
             self.permissions_changed(world, &[]);
         }

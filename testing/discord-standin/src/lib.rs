@@ -4,10 +4,12 @@
 //! they meet are played through a control interface, which also tells what everyone said and heard. What of Discord's
 //! protocol is there is listed in `docs/discord-standin.md`.
 
+mod bots;
 mod clock;
 mod config;
 mod control;
 mod counters;
+mod discord;
 mod envelope;
 mod gateway;
 mod guild;

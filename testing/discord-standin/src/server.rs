@@ -1,77 +1,71 @@
-//! Everything that runs, and the actions that more than one interface can cause.
+//! One guild with its voice, and the actions that more than one interface can cause in it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
-use axum::{Router, serve::Listener};
 use parking_lot::Mutex;
 use serde_json::json;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock::Clock,
-    config::{Config, Info},
-    control::types::{AccountKind, RestRequest, VoiceFlags},
-    counters::Counters,
-    gateway::{intents, log::GatewayLog, payload::VoiceStateUpdate, sessions::ToClient},
-    guild::{GUILD, Message, VoiceRefusal, VoiceState, json as object},
-    journal::Journal,
+    control::types::{AccountKind, VoiceFlags},
+    discord::Discord,
+    gateway::{intents, payload::VoiceStateUpdate},
+    guild::{Guild, Message, VoiceRefusal, VoiceState, json as object},
     people::player::Player,
-    rest::limits::Limits,
     snowflake::Snowflake,
-    threads::Threads,
-    voice::{Voice, tls::Identity},
+    standin::StartError,
+    voice::{Voice, dave::Proposer, groups, network},
+    voice_servers::Sockets,
     world::World,
 };
 
-/// The running stand-in, shared by all its tasks.
-///
-/// Lock order: [`Server::world`] before what [`Voice`] and [`Player`] lock inside; never the other way round.
+/// A guild: on Discord people call it a server. It has a voice server of its own.
 #[derive(Debug)]
 pub(crate) struct Server {
-    pub(crate) config: Config,
-    pub(crate) info: Info,
-    pub(crate) clock: Clock,
-    pub(crate) counters: Arc<Counters>,
+    /// What it shares with the other guilds.
+    pub(crate) discord: Arc<Discord>,
     pub(crate) world: Mutex<World>,
     pub(crate) voice: Arc<Voice>,
-    /// What voice servers prove themselves with.
-    pub(crate) identity: Identity,
-    pub(crate) threads: Threads,
-    /// How many REST requests may come, and which came.
-    pub(crate) limits: Mutex<Limits>,
-    pub(crate) requests: Mutex<Journal<RestRequest>>,
-    pub(crate) gateway_log: Arc<GatewayLog>,
     pub(crate) player: Player,
-    pub(crate) cancel: CancellationToken,
-    pub(crate) tasks: TaskTracker,
-    pub(crate) connections: AtomicU64,
 }
 
 impl Server {
-    /// A number for a new websocket.
-    pub(crate) fn next_connection(&self) -> u64 {
-        self.connections.fetch_add(1, Ordering::Relaxed)
+    /// Opens a guild with its voice, and tells its bots of it.
+    pub(crate) fn open(discord: &Arc<Discord>, guild: Guild, sockets: Sockets) -> Result<Arc<Self>, StartError> {
+        let proposer = Proposer::new()?;
+        let voice_server = sockets.server()?;
+        let (id, clock) = (guild.id(), discord.clock);
+        let counters = Arc::clone(&discord.counters);
+        let server = Arc::new(Self {
+            discord: Arc::clone(discord),
+            voice: Arc::new(Voice::new(id, Arc::clone(&voice_server), clock, counters, proposer)),
+            player: Player::new(clock),
+            world: Mutex::new(World {
+                guild,
+                sessions: Arc::clone(&discord.sessions),
+            }),
+        });
+        let Self { voice, player, .. } = &*server;
+        let threads = &discord.threads;
+        threads.keep(network::spawn(Arc::clone(voice), threads.stop())?);
+        threads.keep(groups::spawn(Arc::clone(voice), threads.stop())?);
+        threads.keep(player.spawn(Arc::clone(voice), threads.stop())?);
+        server.open_voice_server(&voice_server, sockets.gateway)?;
+        let world = server.world.lock();
+        discord.servers.write().insert(id, Arc::clone(&server));
+        world.introduce();
+        drop(world);
+        Ok(server)
     }
 
     /// Op 4 of a bot. What may not be is ignored, as Discord does, and counted.
     pub(crate) fn voice_state_update(&self, user: Snowflake, session_id: &str, update: &VoiceStateUpdate) {
-        if update.guild_id != GUILD {
-            self.counters.count("gateway_voice_wrong_guild");
-            return;
-        }
         let Some(channel) = update.channel_id else {
             self.leave_voice(user);
             return;
         };
         let flags = (update.self_mute, update.self_deaf);
         if let Err(refusal) = self.join_voice(user, channel, session_id, flags) {
-            self.counters.count(match refusal {
+            self.discord.counters.count(match refusal {
                 VoiceRefusal::NoVoiceChannel => "gateway_voice_no_channel",
                 VoiceRefusal::NotPermitted => "gateway_voice_not_permitted",
                 VoiceRefusal::Full => "gateway_voice_full",
@@ -136,7 +130,7 @@ impl Server {
 
     /// Changes mute, deaf and suppression; `None` when the user is not in voice.
     pub(crate) fn set_voice_flags(&self, user: Snowflake, flags: VoiceFlags) -> Option<VoiceState> {
-        let now = self.clock.now_ns();
+        let now = self.discord.clock.now_ns();
         let mut world = self.world.lock();
         let person = is_person(&world, user);
         let state = world.guild.voice.get_mut(&user)?;
@@ -180,7 +174,9 @@ impl Server {
         nonce: Option<serde_json::Value>,
     ) -> Message {
         let mut world = self.world.lock();
-        let message = world.guild.post(channel, author, content, nonce, self.clock.now_ns());
+        let message = world
+            .guild
+            .post(channel, author, content, nonce, self.discord.clock.now_ns());
         world.broadcast_message(&message);
         message
     }
@@ -212,14 +208,15 @@ impl Server {
     pub(crate) fn remove_from_guild(&self, user: Snowflake) {
         self.leave_voice(user);
         let mut world = self.world.lock();
+        let guild = world.guild.id();
         let Some(account) = world.guild.accounts.get_mut(&user) else {
             return;
         };
-        let data = json!({"guild_id": GUILD, "user": object::user(account)});
+        let data = json!({"guild_id": guild, "user": object::user(account)});
         if account.kind == AccountKind::Bot {
             account.in_guild = false;
-            for session in world.sessions.of_user(user) {
-                session.dispatch("GUILD_DELETE", &json!({"id": GUILD}));
+            for session in world.sessions.lock().of_user(user) {
+                session.dispatch("GUILD_DELETE", &json!({"id": guild}));
             }
         } else {
             world.guild.accounts.remove(&user);
@@ -229,67 +226,12 @@ impl Server {
         world.broadcast(intents::GUILD_MEMBERS, "GUILD_MEMBER_REMOVE", &data);
     }
 
-    /// Ends a gateway session and the voice that belongs to it.
-    pub(crate) fn end_session(&self, id: &str, only_if_detached: bool) {
-        let user = {
-            let mut world = self.world.lock();
-            let ended = if only_if_detached {
-                world.sessions.end_if_detached(id)
-            } else {
-                world.sessions.end(id)
-            };
-            let Some(session) = ended else {
-                return;
-            };
-            let owns_voice = world
-                .guild
-                .voice
-                .get(&session.user)
-                .is_some_and(|state| state.session_id == id);
-            owns_voice.then_some(session.user)
-        };
-        if let Some(user) = user {
+    /// Takes a user out of voice if it belongs to this gateway session.
+    pub(crate) fn end_voice_of(&self, user: Snowflake, session_id: &str) {
+        let state = self.world.lock().guild.voice.get(&user).cloned();
+        if state.is_some_and(|state| state.session_id == session_id) {
             self.leave_voice(user);
         }
-    }
-
-    /// Sends something to every websocket of a bot; false when there is none.
-    pub(crate) fn tell_bot(&self, user: Snowflake, message: impl Fn() -> ToClient) -> bool {
-        let mut world = self.world.lock();
-        let mut told = false;
-        for session in world.sessions.of_user(user) {
-            told |= session.attachment.is_some();
-            session.send(message());
-        }
-        told
-    }
-
-    /// Serves a router until the stand-in ends or `end` is cancelled.
-    pub(crate) fn serve<L>(&self, listener: L, router: Router, end: CancellationToken)
-    where
-        L: Listener,
-        L::Addr: std::fmt::Debug,
-    {
-        let cancel = self.cancel.clone();
-        self.tasks.spawn(async move {
-            // Open keep-alive connections must not hold up the end, so the server is dropped, not drained.
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = end.cancelled() => {}
-                _ = axum::serve(listener, router) => {}
-            }
-        });
-    }
-
-    /// Runs `f` after a while, unless the stand-in ends before.
-    pub(crate) fn later(self: &Arc<Self>, delay: Duration, f: impl FnOnce(&Self) + Send + 'static) {
-        let server = Arc::clone(self);
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = server.cancel.cancelled() => {}
-                () = tokio::time::sleep(delay) => f(&server),
-            }
-        });
     }
 }
 

@@ -1,12 +1,35 @@
 //! Discord's ids.
 
-use std::{fmt, num::ParseIntError, str::FromStr};
+use std::{
+    fmt,
+    num::ParseIntError,
+    str::FromStr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A snowflake: 64 bits that Discord writes as a string and reads as a string or an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Snowflake(pub(crate) u64);
+
+/// Gives out ids, each once.
+#[derive(Debug)]
+pub(crate) struct Ids(AtomicU64);
+
+impl Ids {
+    /// A new id.
+    pub(crate) fn fresh(&self) -> Snowflake {
+        Snowflake(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Default for Ids {
+    /// Ids above those that are always the same.
+    fn default() -> Self {
+        Self(AtomicU64::new(1_100_000_000_000_001_001))
+    }
+}
 
 impl fmt::Display for Snowflake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

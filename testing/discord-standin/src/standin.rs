@@ -1,7 +1,6 @@
 //! Starting and ending a stand-in.
 
 use std::{
-    collections::BTreeMap,
     io,
     net::{SocketAddr, UdpSocket},
     path::PathBuf,
@@ -9,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -17,24 +16,18 @@ use crate::{
     clock::Clock,
     config::{Config, Info},
     control::{self, client::ControlClient},
-    counters::Counters,
+    discord::Discord,
     gateway::{log::GatewayLog, sessions::Sessions},
-    guild::{self, Guild},
-    interactions::Interactions,
+    guild::{FIRST_BOT, FirstIds},
     journal::Journal,
-    people::player::Player,
     rest,
     server::Server,
     threads::Threads,
     voice::{
-        Voice,
-        dave::{NoIdentity, Proposer},
-        groups, network,
-        server::VoiceServer,
+        dave::NoIdentity,
         tls::{Identity, TlsError},
     },
     voice_servers::Sockets,
-    world::World,
 };
 
 /// REST requests that are remembered.
@@ -69,7 +62,7 @@ pub enum StartError {
 /// A running stand-in. [`Standin::shutdown`] ends it in order; dropping it ends it, too, but waits for nothing.
 #[derive(Debug)]
 pub struct Standin {
-    server: Arc<Server>,
+    discord: Arc<Discord>,
     /// Holds the CA file where it is a temporary one.
     _ca: Option<tempfile::TempPath>,
 }
@@ -82,88 +75,70 @@ impl Standin {
         let http = listen("HTTP", config.http).await?;
         let control = listen("the control interface", config.control).await?;
         let sockets = voice_sockets(&config)?;
-        let voice_server = sockets.server()?;
         let identity = Identity::generate()?;
         let (ca, temporary) = write_ca(config.ca_out.clone(), &identity.ca_pem)?;
-        let info = info(&config, [&http, &control], &voice_server, ca)?;
-
+        let info = info(&config, [&http, &control], &sockets, ca)?;
         let clock = Clock::new();
-        let counters = Arc::new(Counters::default());
-        let voice = Voice::new(
-            Arc::clone(&voice_server),
-            clock,
-            Arc::clone(&counters),
-            Proposer::new()?,
-        );
-        let mut guild = Guild::new(&config.bot_name, &config.token);
-        guild.dave = config.dave;
         let gateway_log = Arc::new(GatewayLog::new(clock));
-        let server = Arc::new(Server {
-            world: Mutex::new(World {
-                guild,
-                sessions: Sessions::new(Arc::clone(&gateway_log)),
-                starts: BTreeMap::new(),
-                interactions: Interactions::default(),
-            }),
-            gateway_log,
-            limits: Mutex::default(),
-            requests: Mutex::new(Journal::new(REQUESTS_KEPT)),
+        let discord = Arc::new(Discord {
             config,
             info,
             clock,
-            voice: Arc::new(voice),
-            counters,
+            counters: Arc::default(),
+            ids: Arc::default(),
+            servers: RwLock::default(),
+            bots: Mutex::default(),
+            sessions: Arc::new(Mutex::new(Sessions::new(Arc::clone(&gateway_log)))),
+            interactions: Mutex::default(),
             identity,
             threads: Threads::default(),
-            player: Player::new(clock),
+            limits: Mutex::default(),
+            requests: Mutex::new(Journal::new(REQUESTS_KEPT)),
+            gateway_log,
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             connections: AtomicU64::new(1),
         });
-        let Server { threads, voice, .. } = &*server;
-        threads.keep(network::spawn(Arc::clone(voice), threads.stop())?);
-        threads.keep(groups::spawn(Arc::clone(voice), threads.stop())?);
-        threads.keep(server.player.spawn(Arc::clone(voice), threads.stop())?);
-        server.open_voice_server(&voice_server, sockets.gateway)?;
+        discord.bots.lock().add(FIRST_BOT, discord.config.token.clone());
+        let first = discord.new_guild("Stand-in", FirstIds::OF_FIRST_GUILD);
+        Server::open(&discord, first, sockets)?;
         let forever = CancellationToken::new();
-        server.serve(http, rest::router(Arc::clone(&server)), forever.clone());
-        server.serve(control, control::router(Arc::clone(&server)), forever);
-        Ok(Self { server, _ca: temporary })
+        discord.serve(http, rest::router(Arc::clone(&discord)), forever.clone());
+        discord.serve(control, control::router(Arc::clone(&discord)), forever);
+        Ok(Self {
+            discord,
+            _ca: temporary,
+        })
     }
 
     /// Addresses and ids.
     pub fn info(&self) -> &Info {
-        &self.server.info
+        &self.discord.info
     }
 
     /// A client of the control interface.
     pub fn control(&self) -> ControlClient {
-        ControlClient::new(&*self.server.info.control)
+        ControlClient::new(&*self.discord.info.control)
     }
 
     /// Ends all connections, tasks and threads.
     pub async fn shutdown(self) {
-        self.end();
-        self.server.tasks.close();
-        if tokio::time::timeout(GOODBYE, self.server.tasks.wait()).await.is_err() {
+        self.discord.end();
+        self.discord.tasks.close();
+        if tokio::time::timeout(GOODBYE, self.discord.tasks.wait()).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
-        let server = Arc::clone(&self.server);
-        let joined = tokio::task::spawn_blocking(move || server.threads.join());
+        let discord = Arc::clone(&self.discord);
+        let joined = tokio::task::spawn_blocking(move || discord.threads.join());
         if joined.await.is_ok_and(|panicked| panicked > 0) {
             tracing::error!("a voice thread panicked");
         }
-    }
-
-    fn end(&self) {
-        self.server.cancel.cancel();
-        self.server.threads.tell_to_end();
     }
 }
 
 impl Drop for Standin {
     fn drop(&mut self) {
-        self.end();
+        self.discord.end();
     }
 }
 
@@ -200,27 +175,23 @@ fn write_ca(wanted: Option<PathBuf>, pem: &str) -> io::Result<(PathBuf, Option<t
     Ok((file.path().to_owned(), Some(file.into_temp_path())))
 }
 
-fn info(
-    config: &Config,
-    [http, control]: [&TcpListener; 2],
-    voice_server: &VoiceServer,
-    ca: PathBuf,
-) -> io::Result<Info> {
+fn info(config: &Config, [http, control]: [&TcpListener; 2], voice: &Sockets, ca: PathBuf) -> io::Result<Info> {
     let http = http.local_addr()?;
+    let first = FirstIds::OF_FIRST_GUILD;
     Ok(Info {
         ready: true,
         api_base: format!("http://{http}"),
         gateway: format!("ws://{http}/gateway"),
         control: format!("http://{}", control.local_addr()?),
-        voice_endpoint: voice_server.endpoint().unwrap_or_default().to_owned(),
-        voice_udp: voice_server.address(),
+        voice_endpoint: voice.endpoint()?,
+        voice_udp: voice.udp.local_addr()?,
         ca,
         token: config.token.clone(),
-        guild_id: guild::GUILD.to_string(),
-        text_channel_id: guild::TEXT_CHANNEL.to_string(),
-        voice_channel_id: guild::VOICE_CHANNEL.to_string(),
-        second_voice_channel_id: guild::SECOND_VOICE_CHANNEL.to_string(),
-        bot_user_id: guild::FIRST_BOT.to_string(),
-        application_id: guild::FIRST_BOT.to_string(),
+        guild_id: first.guild.to_string(),
+        text_channel_id: first.text_channel.to_string(),
+        voice_channel_id: first.voice_channel.to_string(),
+        second_voice_channel_id: first.second_voice_channel.to_string(),
+        bot_user_id: FIRST_BOT.to_string(),
+        application_id: FIRST_BOT.to_string(),
     })
 }

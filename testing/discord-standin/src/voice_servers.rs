@@ -1,4 +1,4 @@
-//! Opening voice servers, and sending members from one to the next.
+//! Opening a guild's voice servers, and sending its members from one to the next.
 
 use std::{
     io,
@@ -10,8 +10,8 @@ use axum::{Router, routing::get};
 use serde_json::json;
 
 use crate::{
+    config::Config,
     control::types::AccountKind,
-    guild::GUILD,
     server::Server,
     snowflake::Snowflake,
     voice::{
@@ -31,10 +31,23 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
+    /// Sockets where the voice servers after the first are: on its addresses, but any ports.
+    pub(crate) fn on_any_ports(config: &Config) -> io::Result<Self> {
+        let anywhere = |address: SocketAddr| SocketAddr::new(address.ip(), 0);
+        Ok(Self {
+            gateway: TcpListener::bind(anywhere(config.voice))?,
+            udp: UdpSocket::bind(anywhere(config.udp))?,
+        })
+    }
+
+    /// Host and port of the gateway, as `VOICE_SERVER_UPDATE` tells it.
+    pub(crate) fn endpoint(&self) -> io::Result<String> {
+        Ok(format!("localhost:{}", self.gateway.local_addr()?.port()))
+    }
+
     /// A voice server on these sockets; nobody listens yet.
     pub(crate) fn server(&self) -> io::Result<Arc<VoiceServer>> {
-        let endpoint = format!("localhost:{}", self.gateway.local_addr()?.port());
-        VoiceServer::new(endpoint, self.udp.try_clone()?).map(Arc::new)
+        VoiceServer::new(self.endpoint()?, self.udp.try_clone()?).map(Arc::new)
     }
 }
 
@@ -49,28 +62,28 @@ impl Server {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let tls = TlsListener::new(
             listener,
-            self.identity.acceptor(),
+            self.discord.identity.acceptor(),
             Arc::clone(voice_server),
-            &self.tasks,
-            self.cancel.clone(),
+            &self.discord.tasks,
+            self.discord.cancel.clone(),
         )?;
         let router = Router::new().route("/", get(gateway::upgrade)).with_state(Gateway {
             server: Arc::clone(self),
             voice_server: Arc::clone(voice_server),
         });
-        self.serve(tls, router, voice_server.retired().clone());
-        let thread = udp::spawn(Arc::clone(&self.voice), Arc::clone(voice_server), self.threads.stop())?;
-        self.threads.keep(thread);
+        self.discord.serve(tls, router, voice_server.retired().clone());
+        let threads = &self.discord.threads;
+        threads.keep(udp::spawn(
+            Arc::clone(&self.voice),
+            Arc::clone(voice_server),
+            threads.stop(),
+        )?);
         Ok(())
     }
 
     /// Opens another voice server and sends everybody there.
     pub(crate) fn move_voice_server(self: &Arc<Self>) -> io::Result<Arc<VoiceServer>> {
-        let anywhere = |address: SocketAddr| SocketAddr::new(address.ip(), 0);
-        let sockets = Sockets {
-            gateway: TcpListener::bind(anywhere(self.config.voice))?,
-            udp: UdpSocket::bind(anywhere(self.config.udp))?,
-        };
+        let sockets = Sockets::on_any_ports(&self.discord.config)?;
         let opened = sockets.server()?;
         self.open_voice_server(&opened, sockets.gateway)?;
         let mut world = self.world.lock();
@@ -110,9 +123,9 @@ impl Server {
     /// Tells a bot where its voice is and what to identify with there.
     pub(crate) fn tell_voice_server(&self, world: &mut World, session_id: &str, token: &str) {
         let data = json!({
-            "token": token, "guild_id": GUILD, "endpoint": self.voice.server().endpoint(),
+            "token": token, "guild_id": world.guild.id(), "endpoint": self.voice.server().endpoint(),
         });
-        if let Some(session) = world.sessions.get_mut(session_id) {
+        if let Some(session) = world.sessions.lock().get_mut(session_id) {
             session.dispatch("VOICE_SERVER_UPDATE", &data);
         }
     }

@@ -1,7 +1,9 @@
-//! The guild and the gateway sessions that watch it, changed together under one lock.
+//! A guild and the gateway sessions that watch it: whatever changes is told under the guild's lock, so that everyone hears
+//! of changes in their order.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::{
@@ -9,45 +11,55 @@ use crate::{
         intents,
         payload::{Presence, RequestMembers, Status},
         sessions::{Session, Sessions},
-        starts::Starts,
     },
-    guild::{GUILD, Guild, Message, json as object, permissions::Permissions},
-    interactions::Interactions,
+    guild::{Guild, Message, json as object, permissions::Permissions},
     snowflake::Snowflake,
 };
 
-/// Guild and sessions.
+/// A guild, and the way to those who watch it.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) guild: Guild,
-    pub(crate) sessions: Sessions,
-    /// How often each bot has begun a session.
-    pub(crate) starts: BTreeMap<Snowflake, Starts>,
-    pub(crate) interactions: Interactions,
+    pub(crate) sessions: Arc<Mutex<Sessions>>,
 }
 
 impl World {
-    /// Keeps how a bot wants to be seen, and tells those who look.
-    pub(crate) fn set_presence(&mut self, session_id: &str, presence: Presence) {
-        let Some(session) = self.sessions.get_mut(session_id) else {
+    /// Sends `GUILD_CREATE` to all sessions of the guild's bots.
+    pub(crate) fn introduce(&self) {
+        let Self { guild, sessions } = self;
+        for session in sessions
+            .lock()
+            .iter_mut()
+            .filter(|session| guild.has_member(session.user))
+        {
+            session.introduce(guild);
+        }
+    }
+
+    /// Tells those who look how a member wants to be seen.
+    pub(crate) fn broadcast_presence(&self, user: Snowflake, presence: &Presence) {
+        if !self.guild.has_member(user) {
             return;
-        };
+        }
         let seen = match presence.status {
             Status::Invisible => Status::Offline,
             status => status,
         };
         let data = json!({
-            "user": {"id": session.user}, "guild_id": GUILD, "status": seen, "activities": presence.activities,
+            "user": {"id": user}, "guild_id": self.guild.id(), "status": seen, "activities": presence.activities,
             "client_status": {"web": seen},
         });
-        session.presence = Some(presence);
         self.broadcast(intents::GUILD_PRESENCES, "PRESENCE_UPDATE", &data);
     }
 
-    /// Answers a request for members; false when the session's intents do not allow it.
-    pub(crate) fn send_members(&mut self, session_id: &str, request: &RequestMembers) -> bool {
-        let Self { guild, sessions, .. } = self;
-        let Some(session) = sessions.get_mut(session_id) else {
+    /// Answers a request for members; false when the session may not ask for them.
+    pub(crate) fn send_members(&self, session_id: &str, request: &RequestMembers) -> bool {
+        let guild = &self.guild;
+        let mut sessions = self.sessions.lock();
+        let Some(session) = sessions
+            .get_mut(session_id)
+            .filter(|session| guild.has_member(session.user))
+        else {
             return false;
         };
         let query = request.query.as_deref().unwrap_or_default();
@@ -70,7 +82,7 @@ impl World {
         let unknown = |id: &&Snowflake| !guild.accounts.contains_key(id);
         let not_found: Vec<_> = request.user_ids.iter().flatten().filter(unknown).collect();
         let data = json!({
-            "guild_id": GUILD, "members": members, "chunk_index": 0, "chunk_count": 1, "not_found": not_found,
+            "guild_id": guild.id(), "members": members, "chunk_index": 0, "chunk_count": 1, "not_found": not_found,
             "nonce": request.nonce,
         });
         session.dispatch("GUILD_MEMBERS_CHUNK", &data);
@@ -78,16 +90,17 @@ impl World {
     }
 
     /// Sends `GUILD_MEMBER_UPDATE` to those who watch members, and to the member.
-    pub(crate) fn broadcast_member(&mut self, user: Snowflake) {
-        let Self { guild, sessions, .. } = self;
+    pub(crate) fn broadcast_member(&self, user: Snowflake) {
+        let Self { guild, sessions } = self;
         let Some(account) = guild.accounts.get(&user) else {
             return;
         };
         let mut data = object::member(account, guild.voice.get(&user));
         if let Some(fields) = data.as_object_mut() {
-            fields.insert("guild_id".into(), json!(GUILD));
+            fields.insert("guild_id".into(), json!(guild.id()));
         }
         for session in sessions
+            .lock()
             .iter_mut()
             .filter(|session| session.user == user || watches(guild, session, intents::GUILD_MEMBERS))
         {
@@ -96,15 +109,19 @@ impl World {
     }
 
     /// Sends an event to every session of a member of the guild that asked for `intent`.
-    pub(crate) fn broadcast(&mut self, intent: u64, name: &str, data: &Value) {
-        let Self { guild, sessions, .. } = self;
-        for session in sessions.iter_mut().filter(|session| watches(guild, session, intent)) {
+    pub(crate) fn broadcast(&self, intent: u64, name: &str, data: &Value) {
+        let Self { guild, sessions } = self;
+        for session in sessions
+            .lock()
+            .iter_mut()
+            .filter(|session| watches(guild, session, intent))
+        {
             session.dispatch(name, data);
         }
     }
 
     /// Sends a channel event to everyone who may see the channel.
-    pub(crate) fn broadcast_channel(&mut self, name: &str, channel: Snowflake) {
+    pub(crate) fn broadcast_channel(&self, name: &str, channel: Snowflake) {
         let Some(data) = self
             .guild
             .channels
@@ -113,8 +130,9 @@ impl World {
         else {
             return;
         };
-        let Self { guild, sessions, .. } = self;
+        let Self { guild, sessions } = self;
         for session in sessions
+            .lock()
             .iter_mut()
             .filter(|session| watches(guild, session, intents::GUILDS) && sees(guild, session, channel))
         {
@@ -125,7 +143,8 @@ impl World {
     /// Changes what may be done in a channel, and tells everyone who saw it before or sees it after: to whoever sees it no
     /// more it is deleted, to whoever did not see it before it is new.
     pub(crate) fn change_sight(&mut self, channel: Snowflake, change: impl FnOnce(&mut Guild)) {
-        let Self { guild, sessions, .. } = self;
+        let Self { guild, sessions } = self;
+        let mut sessions = sessions.lock();
         let saw: Vec<bool> = sessions
             .iter_mut()
             .map(|session| sees(guild, session, channel))
@@ -148,8 +167,8 @@ impl World {
     }
 
     /// Sends `MESSAGE_CREATE`; the text only to its author and to those who asked for it.
-    pub(crate) fn broadcast_message(&mut self, message: &Message) {
-        let Self { guild, sessions, .. } = self;
+    pub(crate) fn broadcast_message(&self, message: &Message) {
+        let Self { guild, sessions } = self;
         let author = guild.accounts.get(&message.author);
         let mut data = object::message(message, author);
         if let (Some(fields), Some(author)) = (data.as_object_mut(), author) {
@@ -157,7 +176,7 @@ impl World {
             if let Some(member) = member.as_object_mut() {
                 member.remove("user");
             }
-            fields.insert("guild_id".into(), json!(GUILD));
+            fields.insert("guild_id".into(), json!(guild.id()));
             fields.insert("member".into(), member);
         }
         let mut without_text = data.clone();
@@ -165,6 +184,7 @@ impl World {
             fields.insert("content".into(), json!(""));
         }
         for session in sessions
+            .lock()
             .iter_mut()
             .filter(|session| watches(guild, session, intents::GUILD_MESSAGES) && sees(guild, session, message.channel))
         {
@@ -174,7 +194,7 @@ impl World {
     }
 
     /// Sends `VOICE_STATE_UPDATE` with a member's present state.
-    pub(crate) fn broadcast_voice_state(&mut self, user: Snowflake) {
+    pub(crate) fn broadcast_voice_state(&self, user: Snowflake) {
         let Some(data) = self
             .guild
             .voice
@@ -185,44 +205,10 @@ impl World {
         };
         self.broadcast(intents::GUILD_VOICE_STATES, "VOICE_STATE_UPDATE", &data);
     }
-
-    /// Sends the events of a session's beginning.
-    pub(crate) fn greet(&mut self, session_id: &str, gateway_url: &str) {
-        let Self { guild, sessions, .. } = self;
-        let Some(session) = sessions.get_mut(session_id) else {
-            return;
-        };
-        let Some(account) = guild.accounts.get(&session.user) else {
-            return;
-        };
-        let guilds: Vec<_> = account
-            .in_guild
-            .then(|| json!({"id": GUILD, "unavailable": true}))
-            .into_iter()
-            .collect();
-        let in_guild = account.in_guild;
-        let ready = json!({
-            "v": 10, "user": object::own_user(account), "guilds": guilds, "session_id": session_id,
-            "resume_gateway_url": gateway_url, "session_type": "normal", "private_channels": [], "presences": [],
-            "relationships": [], "user_settings": {}, "geo_ordered_rtc_regions": [], "guild_join_requests": [],
-            "shard": [0, 1], "application": {"id": account.id, "flags": 0}, "_trace": [],
-        });
-        session.dispatch("READY", &ready);
-        if in_guild && session.intents & intents::GUILDS != 0 {
-            let with_voice = session.intents & intents::GUILD_VOICE_STATES != 0;
-            let all_members = session.intents & intents::GUILD_MEMBERS != 0;
-            let guild = guild.create_json(session.user, with_voice, all_members);
-            session.dispatch("GUILD_CREATE", &guild);
-        }
-    }
 }
 
 fn watches(guild: &Guild, session: &Session, intent: u64) -> bool {
-    let member = guild
-        .accounts
-        .get(&session.user)
-        .is_some_and(|account| account.in_guild);
-    member && session.intents & intent != 0
+    guild.has_member(session.user) && session.intents & intent != 0
 }
 
 fn sees(guild: &Guild, session: &Session, channel: Snowflake) -> bool {

@@ -1,13 +1,41 @@
 //! How the control interface answers, and whom a path names.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
-    http::StatusCode,
+    extract::{FromRequestParts, Query},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{control::types::AccountKind, guild::Guild, server::Server, snowflake::Snowflake};
+use crate::{control::types::AccountKind, discord::Discord, guild::Guild, server::Server, snowflake::Snowflake};
+
+/// The guild that a request is about: the one of its parameter `guild`, or the first.
+pub(crate) struct Here(pub(crate) Arc<Server>);
+
+impl FromRequestParts<Arc<Discord>> for Here {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, discord: &Arc<Discord>) -> Result<Self, Refusal> {
+        #[derive(Deserialize)]
+        struct Parameters {
+            guild: Option<String>,
+        }
+        let invalid = |error| Refusal::Invalid(format!("{error}"));
+        let Query(Parameters { guild }) = Query::try_from_uri(&parts.uri).map_err(invalid)?;
+        let found = match &guild {
+            Some(id) => id.parse().ok().and_then(|id| discord.server(id)),
+            None => discord.servers().into_iter().next(),
+        };
+        found.map(Self).ok_or_else(|| {
+            let id = guild.unwrap_or_default();
+            Refusal::NotFound(format!("no guild has the id {id}"))
+        })
+    }
+}
 
 /// A request that cannot be fulfilled.
 #[derive(Debug, thiserror::Error)]

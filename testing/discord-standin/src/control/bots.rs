@@ -1,26 +1,20 @@
 //! What is done to members from outside, bots above all.
 
-use std::sync::Arc;
-
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::Path};
 use serde_json::Value;
 
 use super::{
-    answer::{self, Answer, Refusal, done},
+    answer::{self, Answer, Here, Refusal, done},
     types::{CloseWith, InChannel},
 };
-use crate::server::Server;
 
-pub(super) async fn kick_voice(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+pub(super) async fn kick_voice(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     server.leave_voice(answer::user(&server, &who)?);
     Ok(done())
 }
 
 pub(super) async fn move_member(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(body): Json<InChannel>,
 ) -> Answer<Value> {
@@ -34,7 +28,7 @@ pub(super) async fn move_member(
 }
 
 pub(super) async fn close_voice(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(CloseWith { code }): Json<CloseWith>,
 ) -> Answer<Value> {

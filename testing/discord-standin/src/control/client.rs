@@ -11,8 +11,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::types::{
-    Account, Channel, ChannelChange, ChannelKind, DavePolicy, Frames, Message, NewBot, NewChannel, NewPerson,
-    Overwrite, Play, Playback, Recording, RecordingStarted, Say, SetPriority, State, VoiceFlags, VoiceMember,
+    Account, Channel, ChannelChange, ChannelKind, DavePolicy, Frames, Guild, Message, NewBot, NewChannel, NewGuild,
+    NewPerson, Overwrite, Play, Playback, Recording, RecordingStarted, Say, SetPriority, State, VoiceFlags,
+    VoiceMember,
 };
 
 /// Why a call of the control interface failed.
@@ -35,6 +36,8 @@ pub enum ControlError {
 #[derive(Clone, Debug)]
 pub struct ControlClient {
     base: String,
+    /// The guild that it is about; the first without.
+    guild: Option<String>,
     http: reqwest::Client,
 }
 
@@ -43,8 +46,24 @@ impl ControlClient {
     pub fn new(base: impl Into<String>) -> Self {
         Self {
             base: base.into(),
+            guild: None,
             http: reqwest::Client::new(),
         }
+    }
+
+    /// The same for another guild: its people, its channels, its voice server.
+    #[must_use]
+    pub fn of_guild(&self, id: &str) -> Self {
+        Self {
+            guild: Some(id.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Opens another guild, which the first bot is in.
+    pub async fn create_guild(&self, name: &str) -> Result<Guild, ControlError> {
+        let guild = NewGuild { name: name.to_owned() };
+        self.call(Method::POST, "guilds", &guild).await
     }
 
     /// Everything that is to be known.
@@ -136,8 +155,7 @@ impl ControlClient {
     pub async fn recording_wav(&self, who: &str, source: Option<&str>) -> Result<Vec<u8>, ControlError> {
         let query = source.map_or_else(String::new, |user| format!("?user={user}"));
         let path = format!("people/{who}/recording.wav{query}");
-        let response = self.http.get(format!("{}/{path}", self.base)).send().await?;
-        Ok(accepted(response).await?.bytes().await?.to_vec())
+        Ok(self.get(&path).await?.bytes().await?.to_vec())
     }
 
     /// The frames a person heard since his recording began, from index `since` on.
@@ -232,8 +250,11 @@ impl ControlClient {
     }
 
     async fn fetch<T: DeserializeOwned>(&self, path: &str) -> Result<T, ControlError> {
-        let response = self.http.get(format!("{}/{path}", self.base)).send().await?;
-        Ok(accepted(response).await?.json().await?)
+        Ok(self.get(path).await?.json().await?)
+    }
+
+    async fn get(&self, path: &str) -> Result<reqwest::Response, ControlError> {
+        accepted(self.to(Method::GET, path).send().await?).await
     }
 
     async fn call<B: Serialize, T: DeserializeOwned>(
@@ -255,8 +276,13 @@ impl ControlClient {
         path: &str,
         body: &B,
     ) -> Result<reqwest::Response, ControlError> {
+        accepted(self.to(method, path).json(body).send().await?).await
+    }
+
+    fn to(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let guild: Vec<_> = self.guild.iter().map(|id| ("guild", id)).collect();
         let url = format!("{}/{path}", self.base);
-        accepted(self.http.request(method, url).json(body).send().await?).await
+        self.http.request(method, url).query(&guild)
     }
 }
 

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{Path, Query},
     routing::{get, patch, post, put},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    answer::{self, Answer, Refusal, done},
+    answer::{self, Answer, Here, Refusal, done},
     types::{CloseWith, GatewayMessages, GatewayRules, Invalidate, RefuseRequests, RestRequests, SetRate},
 };
 use crate::{
+    discord::Discord,
     gateway::{intents, sessions::ToClient},
     server::Server,
 };
@@ -22,7 +23,7 @@ use crate::{
 /// Requests that one answer holds.
 const REQUESTS_ANSWERED: usize = 1_000;
 
-pub(super) fn router() -> Router<Arc<Server>> {
+pub(super) fn router() -> Router<Arc<Discord>> {
     Router::new()
         .route("/people/{who}/gateway", patch(set_rules))
         .route("/people/{who}/close_gateway", post(close))
@@ -36,36 +37,27 @@ pub(super) fn router() -> Router<Arc<Server>> {
         .route("/rest/refusals", post(refuse))
 }
 
-async fn set_rules(
-    State(server): State<Arc<Server>>,
-    Path(who): Path<String>,
-    Json(rules): Json<GatewayRules>,
-) -> Answer<Value> {
+async fn set_rules(Here(server): Here, Path(who): Path<String>, Json(rules): Json<GatewayRules>) -> Answer<Value> {
     let user = answer::user(&server, &who)?;
     let privileged = rules.privileged_intents.map(|names| intents::privileged(&names));
     let privileged = privileged
         .transpose()
         .map_err(|name| Refusal::Invalid(format!("{name} is no privileged intent")))?;
-    let now = server.clock.now_ns();
-    let mut world = server.world.lock();
-    let Some(account) = world
-        .guild
-        .accounts
-        .get_mut(&user)
-        .filter(|account| account.token.is_some())
-    else {
+    let now = server.discord.clock.now_ns();
+    let mut bots = server.discord.bots.lock();
+    let Some(login) = bots.get_mut(user) else {
         return Err(Refusal::Conflict(format!("{who} is no bot")));
     };
-    account.privileged_intents = privileged.unwrap_or(account.privileged_intents);
-    account.sharding_required = rules.sharding_required.unwrap_or(account.sharding_required);
+    login.privileged_intents = privileged.unwrap_or(login.privileged_intents);
+    login.sharding_required = rules.sharding_required.unwrap_or(login.sharding_required);
     if let Some(starts) = rules.session_starts {
-        world.starts.entry(user).or_default().set_remaining(starts, now);
+        login.starts.set_remaining(starts, now);
     }
     Ok(done())
 }
 
 async fn close(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(CloseWith { code }): Json<CloseWith>,
 ) -> Answer<Value> {
@@ -75,7 +67,7 @@ async fn close(
     })
 }
 
-async fn reconnect(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+async fn reconnect(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     tell(&server, &who, || {
         ToClient::Text(json!({"op": 7, "d": null}).to_string())
     })
@@ -83,7 +75,7 @@ async fn reconnect(State(server): State<Arc<Server>>, Path(who): Path<String>) -
 
 /// A session that may not be resumed is over at once, with the voice that belongs to it.
 async fn invalidate(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(Invalidate { resumable }): Json<Invalidate>,
 ) -> Answer<Value> {
@@ -93,22 +85,22 @@ async fn invalidate(
     if !resumable {
         let user = answer::user(&server, &who)?;
         let ended: Vec<_> = {
-            let world = server.world.lock();
-            let of_user = world.sessions.iter().filter(|(_, session)| session.user == user);
+            let sessions = server.discord.sessions.lock();
+            let of_user = sessions.iter().filter(|(_, session)| session.user == user);
             of_user.map(|(id, _)| id.clone()).collect()
         };
         for id in ended {
-            server.end_session(&id, false);
+            server.discord.end_session(&id, false);
         }
     }
     Ok(told)
 }
 
-async fn silence(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+async fn silence(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     tell(&server, &who, || ToClient::Silence)
 }
 
-async fn request_heartbeat(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+async fn request_heartbeat(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     tell(&server, &who, || {
         ToClient::Text(json!({"op": 1, "d": null}).to_string())
     })
@@ -116,7 +108,7 @@ async fn request_heartbeat(State(server): State<Arc<Server>>, Path(who): Path<St
 
 fn tell(server: &Server, who: &str, message: impl Fn() -> ToClient) -> Answer<Value> {
     let user = answer::user(server, who)?;
-    if server.tell_bot(user, message) {
+    if server.discord.tell_bot(user, message) {
         Ok(done())
     } else {
         Err(Refusal::Conflict(format!("{who} has no gateway websocket")))
@@ -129,21 +121,21 @@ struct Since {
     since: u64,
 }
 
-async fn messages(State(server): State<Arc<Server>>, Query(Since { since }): Query<Since>) -> Json<GatewayMessages> {
-    Json(server.gateway_log.since(since))
+async fn messages(Here(server): Here, Query(Since { since }): Query<Since>) -> Json<GatewayMessages> {
+    Json(server.discord.gateway_log.since(since))
 }
 
-async fn requests(State(server): State<Arc<Server>>, Query(Since { since }): Query<Since>) -> Json<RestRequests> {
-    let (requests, next) = server.requests.lock().since(since, REQUESTS_ANSWERED);
+async fn requests(Here(server): Here, Query(Since { since }): Query<Since>) -> Json<RestRequests> {
+    let (requests, next) = server.discord.requests.lock().since(since, REQUESTS_ANSWERED);
     Json(RestRequests { requests, next })
 }
 
-async fn set_limit(State(server): State<Arc<Server>>, Json(SetRate { route, rate }): Json<SetRate>) -> Json<Value> {
-    server.limits.lock().set(route, rate);
+async fn set_limit(Here(server): Here, Json(SetRate { route, rate }): Json<SetRate>) -> Json<Value> {
+    server.discord.limits.lock().set(route, rate);
     done()
 }
 
-async fn refuse(State(server): State<Arc<Server>>, Json(refusal): Json<RefuseRequests>) -> Json<Value> {
-    server.limits.lock().refuse(refusal);
+async fn refuse(Here(server): Here, Json(refusal): Json<RefuseRequests>) -> Json<Value> {
+    server.discord.limits.lock().refuse(refusal);
     done()
 }

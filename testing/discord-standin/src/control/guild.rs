@@ -1,4 +1,4 @@
-//! Changes of the guild: accounts and channels.
+//! Guilds, and changes of one: accounts and channels.
 
 use std::sync::Arc;
 
@@ -9,25 +9,47 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    answer::{self, Answer, Refusal, done},
-    types::{Account, Channel, ChannelChange, NewBot, NewChannel, NewPerson},
+    answer::{self, Answer, Here, Refusal, done},
+    types::{Account, AccountKind, Channel, ChannelChange, Guild, NewBot, NewChannel, NewGuild, NewPerson},
     view,
 };
 use crate::{
+    discord::Discord,
     gateway::intents,
-    guild::{GUILD, json as object},
+    guild::{self, FirstIds, json as object},
     server::Server,
+    standin::StartError,
+    voice_servers::Sockets,
 };
 
 /// Discord's limit of a user name.
 const LONGEST_NAME: usize = 32;
 
-pub(super) async fn create_person(State(server): State<Arc<Server>>, Json(person): Json<NewPerson>) -> Answer<Account> {
+/// Another guild, with a voice server of its own.
+pub(super) async fn create_guild(
+    State(discord): State<Arc<Discord>>,
+    Json(NewGuild { name }): Json<NewGuild>,
+) -> Answer<Guild> {
+    let first = FirstIds::fresh(&discord.ids);
+    let opened = Sockets::on_any_ports(&discord.config)
+        .map_err(StartError::from)
+        .and_then(|sockets| Server::open(&discord, discord.new_guild(&name, first), sockets));
+    opened.map_err(|error| Refusal::Internal(error.to_string()))?;
+    Ok(Json(Guild {
+        id: first.guild.to_string(),
+        name,
+        text_channel_id: first.text_channel.to_string(),
+        voice_channel_id: first.voice_channel.to_string(),
+        second_voice_channel_id: first.second_voice_channel.to_string(),
+    }))
+}
+
+pub(super) async fn create_person(Here(server): Here, Json(person): Json<NewPerson>) -> Answer<Account> {
     create(&server, &person.name, None)
 }
 
-pub(super) async fn create_bot(State(server): State<Arc<Server>>, Json(bot): Json<NewBot>) -> Answer<Account> {
-    if server.world.lock().guild.bot_by_token(&bot.token).is_some() {
+pub(super) async fn create_bot(Here(server): Here, Json(bot): Json<NewBot>) -> Answer<Account> {
+    if server.discord.bots.lock().by_token(&bot.token).is_some() {
         return Err(Refusal::Conflict("the token is taken".to_owned()));
     }
     create(&server, &bot.name, Some(bot.token))
@@ -44,24 +66,32 @@ fn create(server: &Server, name: &str, token: Option<String>) -> Answer<Account>
     if world.guild.find_account(name).is_some() {
         return Err(Refusal::Conflict(format!("the name {name} is taken")));
     }
-    let id = world.guild.add_account(name, token);
+    let kind = if token.is_some() {
+        AccountKind::Bot
+    } else {
+        AccountKind::Person
+    };
+    let id = world.guild.add_account(name, kind);
+    if let Some(token) = token {
+        server.discord.bots.lock().add(id, token);
+    }
     let Some(account) = world.guild.accounts.get(&id).cloned() else {
         return Err(Refusal::Internal("the account is gone".to_owned()));
     };
     let mut member = object::member(&account, None);
     if let Some(fields) = member.as_object_mut() {
-        fields.insert("guild_id".into(), json!(GUILD));
+        fields.insert("guild_id".into(), json!(world.guild.id()));
     }
     world.broadcast(intents::GUILD_MEMBERS, "GUILD_MEMBER_ADD", &member);
     Ok(Json(view::account(&account)))
 }
 
-pub(super) async fn remove(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+pub(super) async fn remove(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     server.remove_from_guild(answer::user(&server, &who)?);
     Ok(done())
 }
 
-pub(super) async fn create_channel(State(server): State<Arc<Server>>, Json(new): Json<NewChannel>) -> Answer<Channel> {
+pub(super) async fn create_channel(Here(server): Here, Json(new): Json<NewChannel>) -> Answer<Channel> {
     let mut world = server.world.lock();
     let id = world.guild.add_channel(&new.name, new.kind, new.user_limit);
     if let Some(channel) = world.guild.channels.get_mut(&id) {
@@ -72,7 +102,7 @@ pub(super) async fn create_channel(State(server): State<Arc<Server>>, Json(new):
 }
 
 pub(super) async fn change_channel(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(id): Path<String>,
     Json(change): Json<ChannelChange>,
 ) -> Answer<Channel> {
@@ -92,13 +122,13 @@ pub(super) async fn change_channel(
     show(&server, &world.guild, &id)
 }
 
-pub(super) async fn delete_channel(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Value> {
+pub(super) async fn delete_channel(Here(server): Here, Path(id): Path<String>) -> Answer<Value> {
     let channel = answer::channel(&server.world.lock().guild, &id)?;
     server.delete_channel(channel);
     Ok(done())
 }
 
-fn show(server: &Server, guild: &crate::guild::Guild, id: &str) -> Answer<Channel> {
+fn show(server: &Server, guild: &guild::Guild, id: &str) -> Answer<Channel> {
     let id = answer::channel(guild, id)?;
     guild
         .channels

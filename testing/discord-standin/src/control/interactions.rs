@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::Path,
     routing::{get, post},
 };
 
 use super::{
-    answer::{self, Answer, Refusal},
+    answer::{self, Answer, Here, Refusal},
     types::{Command, Interaction, InteractionReply, UseCommand},
 };
-use crate::{interactions, server::Server};
+use crate::{discord::Discord, interactions};
 
-pub(super) fn router() -> Router<Arc<Server>> {
+pub(super) fn router() -> Router<Arc<Discord>> {
     Router::new()
         .route("/commands", get(commands))
         .route("/people/{who}/command", post(use_command))
@@ -22,9 +22,9 @@ pub(super) fn router() -> Router<Arc<Server>> {
         .route("/interactions/{id}", get(one))
 }
 
-async fn commands(State(server): State<Arc<Server>>) -> Json<Vec<Command>> {
-    let world = server.world.lock();
-    let commands = world.interactions.commands.values().map(|command| Command {
+async fn commands(Here(server): Here) -> Json<Vec<Command>> {
+    let interactions = server.discord.interactions.lock();
+    let commands = interactions.commands.values().map(|command| Command {
         id: command.id.to_string(),
         name: command.definition.name.clone(),
         application_id: command.application.to_string(),
@@ -35,7 +35,7 @@ async fn commands(State(server): State<Arc<Server>>) -> Json<Vec<Command>> {
 }
 
 async fn use_command(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(asked): Json<UseCommand>,
 ) -> Answer<Interaction> {
@@ -45,19 +45,19 @@ async fn use_command(
     let interaction = server
         .use_command(user, bot, channel, &asked.name, &asked.options)
         .map_err(Refusal::Conflict)?;
-    Ok(Json(view(&interaction, server.clock.now_ns())))
+    Ok(Json(view(&interaction, server.discord.clock.now_ns())))
 }
 
-async fn all(State(server): State<Arc<Server>>) -> Json<Vec<Interaction>> {
-    let now = server.clock.now_ns();
-    let world = server.world.lock();
-    Json(world.interactions.iter().map(|known| view(known, now)).collect())
+async fn all(Here(server): Here) -> Json<Vec<Interaction>> {
+    let now = server.discord.clock.now_ns();
+    let interactions = server.discord.interactions.lock();
+    Json(interactions.iter().map(|known| view(known, now)).collect())
 }
 
-async fn one(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Answer<Interaction> {
-    let now = server.clock.now_ns();
-    let world = server.world.lock();
-    let found = id.parse().ok().and_then(|id| world.interactions.get(id));
+async fn one(Here(server): Here, Path(id): Path<String>) -> Answer<Interaction> {
+    let now = server.discord.clock.now_ns();
+    let interactions = server.discord.interactions.lock();
+    let found = id.parse().ok().and_then(|id| interactions.get(id));
     found
         .map(|interaction| Json(view(interaction, now)))
         .ok_or_else(|| Refusal::NotFound(format!("no interaction has the id {id}")))

@@ -20,17 +20,18 @@ use axum::{
 };
 
 use crate::{
+    discord::Discord,
     page::{self, same_origin},
-    server::Server,
 };
 
 /// The routes of the control interface, the page among them.
-pub(crate) fn router(server: Arc<Server>) -> Router {
+pub(crate) fn router(discord: Arc<Discord>) -> Router {
     Router::new()
         .route("/health", get(view::health))
         .route("/info", get(view::info))
         .route("/state", get(view::state))
         .route("/counters", get(view::counters))
+        .route("/guilds", post(guild::create_guild))
         .route("/people", post(guild::create_person))
         .route("/bots", post(guild::create_bot))
         .route("/people/{who}", axum::routing::delete(guild::remove))
@@ -65,5 +66,5 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .merge(page::router())
         .fallback(answer::unknown)
         .layer(middleware::from_fn(same_origin::only))
-        .with_state(server)
+        .with_state(discord)
 }

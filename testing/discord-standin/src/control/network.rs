@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::Path,
     routing::{get, post, put},
 };
 use serde_json::Value;
 
 use super::{
-    answer::{self, Answer, Refusal, done},
+    answer::{self, Answer, Here, Refusal, done},
     types::{ActiveImpairment, Direction, Impairment, SetImpairment, VoiceRefusal, VoiceServer},
 };
-use crate::server::Server;
+use crate::discord::Discord;
 
 const BOTH: [Direction; 2] = [Direction::ToServer, Direction::FromServer];
 
-pub(super) fn router() -> Router<Arc<Server>> {
+pub(super) fn router() -> Router<Arc<Discord>> {
     Router::new()
         .route("/impairments", get(impairments).put(impair).delete(clear_impairments))
         .route("/voice_server", get(voice_server))
@@ -31,11 +31,11 @@ pub(super) fn router() -> Router<Arc<Server>> {
         )
 }
 
-async fn impairments(State(server): State<Arc<Server>>) -> Json<Vec<ActiveImpairment>> {
+async fn impairments(Here(server): Here) -> Json<Vec<ActiveImpairment>> {
     Json(server.voice.impairments())
 }
 
-async fn impair(State(server): State<Arc<Server>>, Json(asked): Json<SetImpairment>) -> Answer<Vec<ActiveImpairment>> {
+async fn impair(Here(server): Here, Json(asked): Json<SetImpairment>) -> Answer<Vec<ActiveImpairment>> {
     let user = asked.who.map(|who| answer::user(&server, &who)).transpose()?;
     check(&asked.impairment)?;
     let wanted = |direction: &&Direction| asked.direction.is_none_or(|only| only == **direction);
@@ -67,39 +67,39 @@ fn check(impairment: &Impairment) -> Result<(), Refusal> {
     }
 }
 
-async fn clear_impairments(State(server): State<Arc<Server>>) -> Json<Value> {
+async fn clear_impairments(Here(server): Here) -> Json<Value> {
     server.voice.clear_impairments();
     done()
 }
 
-async fn voice_server(State(server): State<Arc<Server>>) -> Json<VoiceServer> {
+async fn voice_server(Here(server): Here) -> Json<VoiceServer> {
     Json(server.voice.server().view())
 }
 
-async fn move_voice_server(State(server): State<Arc<Server>>) -> Answer<VoiceServer> {
+async fn move_voice_server(Here(server): Here) -> Answer<VoiceServer> {
     let opened = server
         .move_voice_server()
         .map_err(|error| Refusal::Internal(error.to_string()))?;
     Ok(Json(opened.view()))
 }
 
-async fn withdraw_voice_server(State(server): State<Arc<Server>>) -> Json<VoiceServer> {
+async fn withdraw_voice_server(Here(server): Here) -> Json<VoiceServer> {
     server.withdraw_voice_server();
-    voice_server(State(server)).await
+    voice_server(Here(server)).await
 }
 
-async fn die(State(server): State<Arc<Server>>) -> Json<VoiceServer> {
+async fn die(Here(server): Here) -> Json<VoiceServer> {
     server.voice.server().set_alive(false);
-    voice_server(State(server)).await
+    voice_server(Here(server)).await
 }
 
-async fn revive(State(server): State<Arc<Server>>) -> Json<VoiceServer> {
+async fn revive(Here(server): Here) -> Json<VoiceServer> {
     server.voice.server().set_alive(true);
-    voice_server(State(server)).await
+    voice_server(Here(server)).await
 }
 
 async fn refuse_identifies(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(refusal): Json<VoiceRefusal>,
 ) -> Answer<Value> {
@@ -108,7 +108,7 @@ async fn refuse_identifies(
     Ok(done())
 }
 
-async fn accept_identifies(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+async fn accept_identifies(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     server.voice.refuse_identifies(answer::user(&server, &who)?, None);
     Ok(done())
 }

@@ -1,10 +1,10 @@
 //! What people do: join, speak, listen.
 
-use std::{io::Cursor, sync::Arc};
+use std::io::Cursor;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, Query},
     http::header,
     response::{IntoResponse as _, Response},
 };
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    answer::{self, Answer, Refusal, done},
+    answer::{self, Answer, Here, Refusal, done},
     types::{
         Frames, InChannel, Message, Play, Playback, Recording, RecordingStarted, Say, SetPriority, VoiceFlags,
         VoiceMember,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub(super) async fn join(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(body): Json<InChannel>,
 ) -> Answer<VoiceMember> {
@@ -47,14 +47,14 @@ pub(super) async fn join(
     voice_member(&server, user)
 }
 
-pub(super) async fn leave(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+pub(super) async fn leave(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     server.leave_voice(answer::person(&server, &who)?);
     Ok(done())
 }
 
 /// A bot mutes and deafens itself by its own gateway session; the server's mute and deaf work for everyone.
 pub(super) async fn set_voice(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(flags): Json<VoiceFlags>,
 ) -> Answer<VoiceMember> {
@@ -67,11 +67,7 @@ pub(super) async fn set_voice(
     voice_member(&server, user)
 }
 
-pub(super) async fn play(
-    State(server): State<Arc<Server>>,
-    Path(who): Path<String>,
-    Json(play): Json<Play>,
-) -> Answer<Playback> {
+pub(super) async fn play(Here(server): Here, Path(who): Path<String>, Json(play): Json<Play>) -> Answer<Playback> {
     let user = answer::person(&server, &who)?;
     if !server.world.lock().guild.voice.contains_key(&user) {
         return Err(Refusal::Conflict(format!("{who} is not in voice")));
@@ -92,14 +88,14 @@ pub(super) async fn play(
         .ok_or_else(|| Refusal::Internal("the playback is gone".to_owned()))
 }
 
-pub(super) async fn stop(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+pub(super) async fn stop(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     server.player.stop(answer::person(&server, &who)?);
     Ok(done())
 }
 
 /// From the next frame that he says.
 pub(super) async fn set_priority(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Json(SetPriority { priority }): Json<SetPriority>,
 ) -> Answer<Value> {
@@ -107,7 +103,7 @@ pub(super) async fn set_priority(
     Ok(done())
 }
 
-pub(super) async fn playback(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Playback> {
+pub(super) async fn playback(Here(server): Here, Path(who): Path<String>) -> Answer<Playback> {
     let user = answer::person(&server, &who)?;
     server
         .player
@@ -116,13 +112,13 @@ pub(super) async fn playback(State(server): State<Arc<Server>>, Path(who): Path<
         .ok_or_else(|| Refusal::NotFound(format!("{who} has played nothing")))
 }
 
-pub(super) async fn record(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<RecordingStarted> {
+pub(super) async fn record(Here(server): Here, Path(who): Path<String>) -> Answer<RecordingStarted> {
     let user = answer::person(&server, &who)?;
     let started_at_ns = server.voice.record(user);
     Ok(Json(RecordingStarted { started_at_ns }))
 }
 
-pub(super) async fn stop_recording(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Recording> {
+pub(super) async fn stop_recording(Here(server): Here, Path(who): Path<String>) -> Answer<Recording> {
     let user = answer::person(&server, &who)?;
     server
         .voice
@@ -134,7 +130,7 @@ pub(super) async fn stop_recording(State(server): State<Arc<Server>>, Path(who):
         .ok_or_else(|| no_recording(&who))
 }
 
-pub(super) async fn recording(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Recording> {
+pub(super) async fn recording(Here(server): Here, Path(who): Path<String>) -> Answer<Recording> {
     let user = answer::person(&server, &who)?;
     server
         .voice
@@ -149,7 +145,7 @@ pub(super) struct Source {
 }
 
 pub(super) async fn recording_wav(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Query(source): Query<Source>,
 ) -> Result<Response, Refusal> {
@@ -172,7 +168,7 @@ pub(super) struct Since {
 }
 
 pub(super) async fn frames(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Query(Since { since }): Query<Since>,
 ) -> Answer<Frames> {
@@ -185,7 +181,7 @@ pub(super) async fn frames(
 }
 
 pub(super) async fn sent(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(who): Path<String>,
     Query(Since { since }): Query<Since>,
 ) -> Answer<Frames> {
@@ -193,11 +189,7 @@ pub(super) async fn sent(
     Ok(Json(server.voice.sent(user, since)))
 }
 
-pub(super) async fn say(
-    State(server): State<Arc<Server>>,
-    Path(who): Path<String>,
-    Json(body): Json<Say>,
-) -> Answer<Message> {
+pub(super) async fn say(Here(server): Here, Path(who): Path<String>, Json(body): Json<Say>) -> Answer<Message> {
     let user = answer::person(&server, &who)?;
     let channel = answer::channel(&server.world.lock().guild, &body.channel_id)?;
     let message = server.post(channel, user, body.content, None);

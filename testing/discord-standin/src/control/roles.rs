@@ -4,29 +4,27 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::Path,
     routing::{post, put},
 };
 use serde_json::Value;
 
 use super::{
-    answer::{self, Answer, Refusal, done},
+    answer::{self, Answer, Here, Refusal, done},
     types::{AfkSettings, Overwrite, Role, RolePermissions, RoleSettings},
     view,
 };
 use crate::{
     control::types::ChannelKind,
-    guild::{
-        GUILD,
-        permissions::{OverwriteTarget, Permissions},
-    },
+    discord::Discord,
+    guild::permissions::{OverwriteTarget, Permissions},
     guild_changes::RoleChange,
     server::Server,
     snowflake::Snowflake,
     world::World,
 };
 
-pub(super) fn router() -> Router<Arc<Server>> {
+pub(super) fn router() -> Router<Arc<Discord>> {
     Router::new()
         .route("/roles", post(create))
         .route("/roles/{role}", put(set_permissions).patch(change).delete(delete))
@@ -39,7 +37,7 @@ pub(super) fn router() -> Router<Arc<Server>> {
         .route("/people/{who}/idle", post(idle))
 }
 
-async fn create(State(server): State<Arc<Server>>, Json(settings): Json<RoleSettings>) -> Answer<Role> {
+async fn create(Here(server): Here, Json(settings): Json<RoleSettings>) -> Answer<Role> {
     let change = change_of(settings)?;
     let mut world = server.world.lock();
     let role = world.create_role(&change);
@@ -49,7 +47,7 @@ async fn create(State(server): State<Arc<Server>>, Json(settings): Json<RoleSett
 }
 
 async fn set_permissions(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path(role): Path<String>,
     Json(RolePermissions { permissions }): Json<RolePermissions>,
 ) -> Answer<Role> {
@@ -57,14 +55,10 @@ async fn set_permissions(
         permissions: Some(permissions),
         ..RoleSettings::default()
     };
-    change(State(server), Path(role), Json(settings)).await
+    change(Here(server), Path(role), Json(settings)).await
 }
 
-async fn change(
-    State(server): State<Arc<Server>>,
-    Path(role): Path<String>,
-    Json(settings): Json<RoleSettings>,
-) -> Answer<Role> {
+async fn change(Here(server): Here, Path(role): Path<String>, Json(settings): Json<RoleSettings>) -> Answer<Role> {
     let change = change_of(settings)?;
     let mut world = server.world.lock();
     let id = find(&world, &role)?;
@@ -75,21 +69,21 @@ async fn change(
         .ok_or_else(|| Refusal::NotFound(format!("no role is called {role}")))
 }
 
-async fn delete(State(server): State<Arc<Server>>, Path(role): Path<String>) -> Answer<Value> {
+async fn delete(Here(server): Here, Path(role): Path<String>) -> Answer<Value> {
     let mut world = server.world.lock();
     let id = find(&world, &role)?;
-    if id == GUILD {
+    if id == world.guild.id() {
         return Err(Refusal::Conflict("everyone is everyone".to_owned()));
     }
     server.delete_role(&mut world, id);
     Ok(done())
 }
 
-async fn give(State(server): State<Arc<Server>>, Path(path): Path<(String, String)>) -> Answer<Value> {
+async fn give(Here(server): Here, Path(path): Path<(String, String)>) -> Answer<Value> {
     set(&server, &path, true)
 }
 
-async fn take(State(server): State<Arc<Server>>, Path(path): Path<(String, String)>) -> Answer<Value> {
+async fn take(Here(server): Here, Path(path): Path<(String, String)>) -> Answer<Value> {
     set(&server, &path, false)
 }
 
@@ -97,7 +91,7 @@ fn set(server: &Server, (who, role): &(String, String), held: bool) -> Answer<Va
     let user = answer::user(server, who)?;
     let mut world = server.world.lock();
     let id = find(&world, role)?;
-    if id != GUILD && server.set_role(&mut world, user, id, held) {
+    if id != world.guild.id() && server.set_role(&mut world, user, id, held) {
         Ok(done())
     } else {
         Err(Refusal::Conflict(format!("{who} cannot have or lose the role {role}")))
@@ -105,7 +99,7 @@ fn set(server: &Server, (who, role): &(String, String), held: bool) -> Answer<Va
 }
 
 async fn set_overwrite(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Path((channel, target)): Path<(String, String)>,
     Json(overwrite): Json<Overwrite>,
 ) -> Answer<Value> {
@@ -114,10 +108,7 @@ async fn set_overwrite(
     change_overwrite(&server, &channel, &target, Some((allow, deny)))
 }
 
-async fn clear_overwrite(
-    State(server): State<Arc<Server>>,
-    Path((channel, target)): Path<(String, String)>,
-) -> Answer<Value> {
+async fn clear_overwrite(Here(server): Here, Path((channel, target)): Path<(String, String)>) -> Answer<Value> {
     change_overwrite(&server, &channel, &target, None)
 }
 
@@ -139,7 +130,7 @@ fn change_overwrite(
     Ok(done())
 }
 
-async fn set_afk(State(server): State<Arc<Server>>, Json(settings): Json<AfkSettings>) -> Answer<Value> {
+async fn set_afk(Here(server): Here, Json(settings): Json<AfkSettings>) -> Answer<Value> {
     let channel = {
         let world = server.world.lock();
         let channel = settings.channel_id.map(|id| answer::channel(&world.guild, &id));
@@ -159,7 +150,7 @@ async fn set_afk(State(server): State<Arc<Server>>, Json(settings): Json<AfkSett
 }
 
 /// A person was away for so long that he is moved.
-async fn idle(State(server): State<Arc<Server>>, Path(who): Path<String>) -> Answer<Value> {
+async fn idle(Here(server): Here, Path(who): Path<String>) -> Answer<Value> {
     let user = answer::person(&server, &who)?;
     let channel = server.world.lock().guild.afk_channel;
     let channel = channel.ok_or_else(|| Refusal::Conflict("there is no channel for those who are away".to_owned()))?;

@@ -222,6 +222,28 @@ impl State {
     }
 }
 
+/// A guild, and the channels that it begins with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Guild {
+    /// Guild id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Its first text channel.
+    pub text_channel_id: String,
+    /// Its first voice channel.
+    pub voice_channel_id: String,
+    /// Its second voice channel.
+    pub second_voice_channel_id: String,
+}
+
+/// Asks for another guild.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewGuild {
+    /// Name.
+    pub name: String,
+}
+
 /// Asks for a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewPerson {

@@ -1,41 +1,38 @@
 //! What the control interface shows.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::Path};
 use serde_json::{Value, json};
 
 use super::{
-    answer::{self, Answer, Refusal},
+    answer::{self, Answer, Here, Refusal},
     types::{self, Account, Channel, GatewaySession, GuildName, Message, Overwrite, Role, VoiceMember},
 };
 use crate::{
     config::Info,
+    gateway::sessions::Sessions,
     guild::{
-        self, GUILD, Guild,
+        self, Guild,
         permissions::{self, OverwriteTarget},
     },
     server::Server,
     snowflake::Snowflake,
-    world::World,
 };
 
 pub(super) async fn health() -> Json<Value> {
     Json(json!({"ok": true}))
 }
 
-pub(super) async fn info(State(server): State<Arc<Server>>) -> Json<Info> {
-    Json(server.info.clone())
+pub(super) async fn info(Here(server): Here) -> Json<Info> {
+    Json(server.discord.info.clone())
 }
 
-pub(super) async fn counters(State(server): State<Arc<Server>>) -> Json<BTreeMap<String, u64>> {
-    Json(server.counters.snapshot())
+pub(super) async fn counters(Here(server): Here) -> Json<BTreeMap<String, u64>> {
+    Json(server.discord.counters.snapshot())
 }
 
-pub(super) async fn messages(State(server): State<Arc<Server>>, Path(channel): Path<String>) -> Answer<Value> {
+pub(super) async fn messages(Here(server): Here, Path(channel): Path<String>) -> Answer<Value> {
     let world = server.world.lock();
     let channel = answer::channel(&world.guild, &channel)?;
     let messages: Vec<_> = world
@@ -48,12 +45,12 @@ pub(super) async fn messages(State(server): State<Arc<Server>>, Path(channel): P
     Ok(Json(json!({"messages": messages})))
 }
 
-pub(super) async fn state(State(server): State<Arc<Server>>) -> Json<types::State> {
+pub(super) async fn state(Here(server): Here) -> Json<types::State> {
     let world = server.world.lock();
     let guild = &world.guild;
     Json(types::State {
         guild: GuildName {
-            id: GUILD.to_string(),
+            id: guild.id().to_string(),
             name: guild.name.clone(),
         },
         accounts: guild
@@ -74,9 +71,9 @@ pub(super) async fn state(State(server): State<Arc<Server>>) -> Json<types::Stat
             .filter_map(|user| voice_member(&server, guild, *user).ok())
             .collect(),
         voice_server: server.voice.server().view(),
-        gateway: gateway_sessions(&world),
+        gateway: gateway_sessions(&world.sessions.lock()),
         messages: guild.messages.iter().map(message).collect(),
-        counters: server.counters.snapshot(),
+        counters: server.discord.counters.snapshot(),
     })
 }
 
@@ -181,9 +178,8 @@ pub(super) fn voice_member(server: &Server, guild: &Guild, user: Snowflake) -> R
     })
 }
 
-fn gateway_sessions(world: &World) -> Vec<GatewaySession> {
-    world
-        .sessions
+fn gateway_sessions(sessions: &Sessions) -> Vec<GatewaySession> {
+    sessions
         .iter()
         .map(|(id, session)| GatewaySession {
             session_id: id.clone(),

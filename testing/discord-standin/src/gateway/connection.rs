@@ -14,8 +14,8 @@ use super::{
     wire::{Flow, Incoming, Wire},
 };
 use crate::{
+    discord::Discord,
     envelope::{DecodeError, Envelope},
-    server::Server,
     snowflake::Snowflake,
 };
 
@@ -26,7 +26,7 @@ const INTERVALS_ALLOWED: u32 = 2;
 const RATE: (usize, Duration) = (120, Duration::from_mins(1));
 
 struct Connection {
-    server: Arc<Server>,
+    discord: Arc<Discord>,
     number: u64,
     out: mpsc::Sender<ToClient>,
     session: Option<(String, Snowflake)>,
@@ -36,7 +36,7 @@ struct Connection {
 }
 
 /// Serves a gateway websocket until either side ends it.
-pub(super) async fn run(server: Arc<Server>, socket: WebSocket, parameters: Parameters) {
+pub(super) async fn run(discord: Arc<Discord>, socket: WebSocket, parameters: Parameters) {
     let compressed = parameters.compress.as_deref() == Some("zlib-stream");
     let mut wire = Wire::new(socket, compressed, close::reason);
     if parameters.v != 10 {
@@ -48,11 +48,11 @@ pub(super) async fn run(server: Arc<Server>, socket: WebSocket, parameters: Para
         return;
     }
     let (out, mut inbox) = mpsc::channel(QUEUE);
-    let patience = server.config.heartbeat_interval * INTERVALS_ALLOWED;
+    let patience = discord.config.heartbeat_interval * INTERVALS_ALLOWED;
     let mut connection = Connection {
         deadline: Instant::now() + patience,
-        number: server.next_connection(),
-        server,
+        number: discord.next_connection(),
+        discord,
         out,
         session: None,
         recent: VecDeque::new(),
@@ -64,8 +64,8 @@ pub(super) async fn run(server: Arc<Server>, socket: WebSocket, parameters: Para
 impl Connection {
     /// Returns the client's close code if it was the client who ended.
     async fn serve(&mut self, wire: &mut Wire, inbox: &mut mpsc::Receiver<ToClient>) -> Option<u16> {
-        let cancel = self.server.cancel.clone();
-        let interval = u64::try_from(self.server.config.heartbeat_interval.as_millis()).unwrap_or_default();
+        let cancel = self.discord.cancel.clone();
+        let interval = u64::try_from(self.discord.config.heartbeat_interval.as_millis()).unwrap_or_default();
         let hello = json!({
             "t": null, "s": null, "op": 10, "d": {"heartbeat_interval": interval, "_trace": []},
         });
@@ -103,7 +103,7 @@ impl Connection {
         let decoded = Envelope::open(text).and_then(|message| {
             if message.op != HEARTBEAT {
                 let user = session.as_ref().map(|(_, user)| *user);
-                self.server.gateway_log.operation(user, message.op, &message.data);
+                self.discord.gateway_log.operation(user, message.op, &message.data);
             }
             payload::decode(message)
         });
@@ -126,16 +126,16 @@ impl Connection {
             }
             (_, None) => self.refuse(wire, close::NOT_AUTHENTICATED).await,
             (Operation::PresenceUpdate(presence), Some((session, _))) => {
-                self.server.world.lock().set_presence(&session, presence);
+                self.discord.set_presence(&session, &presence);
                 Flow::Goes
             }
             (Operation::VoiceStateUpdate(update), Some((session, user))) => {
-                self.server.voice_state_update(user, &session, &update);
+                self.discord.voice_state_update(user, &session, &update);
                 Flow::Goes
             }
             (Operation::RequestMembers(request), Some((session, _))) => {
-                if !self.server.world.lock().send_members(&session, &request) {
-                    self.server.counters.count("gateway_members_not_permitted");
+                if !self.discord.send_members(&session, &request) {
+                    self.discord.counters.count("gateway_members_not_permitted");
                 }
                 Flow::Goes
             }
@@ -143,42 +143,41 @@ impl Connection {
     }
 
     async fn identify(&mut self, wire: &mut Wire, identify: &Identify) -> Flow {
-        let server = Arc::clone(&self.server);
-        let user = match admit(&server, identify) {
+        let discord = Arc::clone(&self.discord);
+        let user = match admit(&discord, identify) {
             Ok(user) => user,
             Err(Refused::Close(code)) => return self.refuse(wire, code).await,
             Err(Refused::InvalidSession) => return wire.send(json!({"op": 9, "d": false}).to_string()).await,
         };
-        let mut world = server.world.lock();
-        let session = world.sessions.begin(user, identify.intents, self.attachment());
-        world.greet(&session, &server.info.gateway);
+        let Some(session) = discord.begin_session(user, identify, self.attachment()) else {
+            return self.refuse(wire, close::AUTHENTICATION_FAILED).await;
+        };
         if let Some(presence) = &identify.presence {
-            world.set_presence(&session, presence.clone());
+            discord.set_presence(&session, presence);
         }
         self.session = Some((session, user));
-        server.counters.count("gateway_identifies");
+        discord.counters.count("gateway_identifies");
         Flow::Goes
     }
 
     async fn resume(&mut self, wire: &mut Wire, resume: &Resume) -> Flow {
-        let server = Arc::clone(&self.server);
+        let discord = Arc::clone(&self.discord);
         let attachment = self.attachment();
-        let resumed = {
-            let mut world = server.world.lock();
-            world.guild.bot_by_token(bare(&resume.token)).map(|user| {
-                let carried = world.sessions.resume(&resume.session_id, user, resume.seq, attachment);
-                (user, carried)
-            })
-        };
+        let user = discord.bots.lock().by_token(bare(&resume.token));
+        let resumed = user.map(|user| {
+            let mut sessions = discord.sessions.lock();
+            let carried = sessions.resume(&resume.session_id, user, resume.seq, attachment);
+            (user, carried)
+        });
         match resumed {
             None => self.refuse(wire, close::AUTHENTICATION_FAILED).await,
             Some((user, true)) => {
                 self.session = Some((resume.session_id.clone(), user));
-                server.counters.count("gateway_resumes");
+                discord.counters.count("gateway_resumes");
                 Flow::Goes
             }
             Some((_, false)) => {
-                server.counters.count("gateway_resumes_refused");
+                discord.counters.count("gateway_resumes_refused");
                 wire.send(json!({"op": 9, "d": false}).to_string()).await
             }
         }
@@ -186,28 +185,28 @@ impl Connection {
 
     /// Notes a heartbeat; the client is heard of, and what it says it has seen is compared.
     fn heartbeat(&mut self, session: Option<&str>, seen: Option<u64>) {
-        self.deadline = Instant::now() + self.server.config.heartbeat_interval * INTERVALS_ALLOWED;
-        let now = self.server.clock.now_ns();
-        let mut world = self.server.world.lock();
-        let Some(session) = session.and_then(|id| world.sessions.get_mut(id)) else {
+        self.deadline = Instant::now() + self.discord.config.heartbeat_interval * INTERVALS_ALLOWED;
+        let now = self.discord.clock.now_ns();
+        let mut sessions = self.discord.sessions.lock();
+        let Some(session) = session.and_then(|id| sessions.get_mut(id)) else {
             return;
         };
         session.heartbeats += 1;
         session.last_heartbeat_ns = Some(now);
         if seen.is_some_and(|seen| seen > session.sequence) {
-            self.server.counters.count("gateway_heartbeats_from_the_future");
+            self.discord.counters.count("gateway_heartbeats_from_the_future");
         }
     }
 
     /// The session of this connection, unless it was ended from outside: then the client may identify again.
     fn live_session(&mut self) -> Option<(String, Snowflake)> {
-        let world = self.server.world.lock();
-        self.session.take_if(|(id, _)| !world.sessions.contains(id));
+        let sessions = self.discord.sessions.lock();
+        self.session.take_if(|(id, _)| !sessions.contains(id));
         self.session.clone()
     }
 
     async fn refuse(&self, wire: &mut Wire, code: u16) -> Flow {
-        self.server.counters.count(close::counter(code));
+        self.discord.counters.count(close::counter(code));
         wire.close(code).await
     }
 
@@ -234,13 +233,13 @@ impl Connection {
             return;
         };
         if matches!(ended_by_client, Some(1000 | 1001)) {
-            self.server.end_session(&session, false);
+            self.discord.end_session(&session, false);
             return;
         }
-        if self.server.world.lock().sessions.detach(&session, self.number) {
-            let grace = self.server.config.session_grace;
-            self.server
-                .later(grace, move |server| server.end_session(&session, true));
+        if self.discord.sessions.lock().detach(&session, self.number) {
+            let grace = self.discord.config.session_grace;
+            let discord = Arc::clone(&self.discord);
+            self.discord.later(grace, move || discord.end_session(&session, true));
         }
     }
 }

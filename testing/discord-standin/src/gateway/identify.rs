@@ -1,13 +1,9 @@
 //! Who may begin a session.
 
-use super::{
-    close, intents,
-    payload::Identify,
-    starts::{self, Starts},
-};
-use crate::{server::Server, snowflake::Snowflake};
+use super::{close, intents, payload::Identify, starts};
+use crate::{discord::Discord, snowflake::Snowflake};
 
-/// The only shard: one is enough for one guild.
+/// The only shard: one is enough for a few guilds.
 const ONLY_SHARD: [u64; 2] = [0, 1];
 
 /// What a client that may not begin a session is told.
@@ -20,33 +16,28 @@ pub(super) enum Refused {
 }
 
 /// The bot that identifies, if it may.
-pub(super) fn admit(server: &Server, identify: &Identify) -> Result<Snowflake, Refused> {
-    let mut world = server.world.lock();
-    let user = world
-        .guild
-        .bot_by_token(bare(&identify.token))
-        .ok_or(Refused::Close(close::AUTHENTICATION_FAILED))?;
-    let account = world.guild.accounts.get(&user);
-    let allowed = account.map_or(0, |account| account.privileged_intents);
-    let large = account.is_some_and(|account| account.sharding_required);
+pub(super) fn admit(discord: &Discord, identify: &Identify) -> Result<Snowflake, Refused> {
+    let mut bots = discord.bots.lock();
+    let unknown = Refused::Close(close::AUTHENTICATION_FAILED);
+    let user = bots.by_token(bare(&identify.token)).ok_or(unknown)?;
+    let login = bots.get_mut(user).ok_or(unknown)?;
     if identify.shard.unwrap_or(ONLY_SHARD) != ONLY_SHARD {
         return Err(Refused::Close(close::INVALID_SHARD));
     }
-    if large {
+    if login.sharding_required {
         return Err(Refused::Close(close::SHARDING_REQUIRED));
     }
     if identify.intents & !intents::KNOWN != 0 {
         return Err(Refused::Close(close::INVALID_INTENTS));
     }
-    if identify.intents & intents::PRIVILEGED & !allowed != 0 {
+    if identify.intents & intents::PRIVILEGED & !login.privileged_intents != 0 {
         return Err(Refused::Close(close::DISALLOWED_INTENTS));
     }
-    let spacing = u64::try_from(server.config.identify_spacing.as_nanos()).unwrap_or(u64::MAX);
-    let starts: &mut Starts = world.starts.entry(user).or_default();
-    match starts.begin(server.clock.now_ns(), spacing) {
+    let spacing = u64::try_from(discord.config.identify_spacing.as_nanos()).unwrap_or(u64::MAX);
+    match login.starts.begin(discord.clock.now_ns(), spacing) {
         Ok(()) => Ok(user),
         Err(starts::Refused::TooSoon) => {
-            server.counters.count("gateway_identifies_too_soon");
+            discord.counters.count("gateway_identifies_too_soon");
             Err(Refused::InvalidSession)
         }
         Err(starts::Refused::Exhausted) => Err(Refused::Close(close::AUTHENTICATION_FAILED)),

@@ -19,7 +19,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use crate::server::Server;
+use crate::discord::Discord;
 
 /// Largest message that a client may send, as Discord's.
 const LARGEST_MESSAGE: usize = 4_096;
@@ -41,14 +41,14 @@ const fn default_version() -> u8 {
 
 /// Takes a websocket to the gateway.
 pub(crate) async fn upgrade(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Query(parameters): Query<Parameters>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
     upgrade.on_upgrade(move |socket| async move {
-        let tasks = server.tasks.clone();
+        let tasks = discord.tasks.clone();
         // The tracker waits for the connection at the end; the cancellation inside ends it.
-        tasks.track_future(connection::run(server, socket, parameters)).await;
+        tasks.track_future(connection::run(discord, socket, parameters)).await;
     })
 }

@@ -75,6 +75,7 @@ pub(crate) struct VoiceStateUpdate {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RequestMembers {
+    pub(crate) guild_id: Snowflake,
     #[serde(default)]
     pub(crate) query: Option<String>,
     #[serde(default)]

@@ -8,8 +8,8 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{log::GatewayLog, payload::Presence};
-use crate::snowflake::Snowflake;
+use super::{intents, log::GatewayLog, payload::Presence};
+use crate::{guild::Guild, snowflake::Snowflake};
 
 /// Events kept for a resume.
 const KEPT: usize = 1_000;
@@ -80,6 +80,16 @@ impl Session {
         }
         self.sent.push_back((self.sequence, text.clone()));
         self.send(ToClient::Text(text));
+    }
+
+    /// Sends `GUILD_CREATE` of a guild that the bot is in, if it has asked for guilds.
+    pub(crate) fn introduce(&mut self, guild: &Guild) {
+        let asked = |intent| self.intents & intent != 0;
+        if asked(intents::GUILDS) {
+            let (with_voice, all_members) = (asked(intents::GUILD_VOICE_STATES), asked(intents::GUILD_MEMBERS));
+            let data = guild.create_json(self.user, with_voice, all_members);
+            self.dispatch("GUILD_CREATE", &data);
+        }
     }
 
     /// Hands something to the websocket task; a client that does not read loses its websocket.

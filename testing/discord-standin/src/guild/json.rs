@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Account, Channel, GUILD, Guild, Message, OWNER, Role, VoiceState,
+    Account, Channel, Guild, Message, OWNER, Role, VoiceState,
     permissions::{Overwrite, OverwriteTarget, Permissions},
 };
 use crate::{
@@ -37,11 +37,11 @@ pub(crate) fn own_user(account: &Account) -> Value {
 }
 
 /// An application object.
-pub(crate) fn application(account: &Account) -> Value {
+pub(crate) fn application(account: &Account, privileged_intents: u64) -> Value {
     json!({
         "id": account.id, "name": account.name, "icon": null, "description": "", "bot_public": true,
         "bot_require_code_grant": false, "verify_key": "0".repeat(64),
-        "flags": intents::application_flags(account.privileged_intents), "team": null, "summary": "",
+        "flags": intents::application_flags(privileged_intents), "team": null, "summary": "",
         "owner": {"id": OWNER, "username": "owner", "discriminator": "0", "global_name": null, "avatar": null},
     })
 }
@@ -78,7 +78,7 @@ impl Guild {
     pub(crate) fn voice_state_json(&self, user: Snowflake, state: &VoiceState) -> Value {
         let member = self.accounts.get(&user).map(|account| member(account, Some(state)));
         json!({
-            "guild_id": GUILD, "channel_id": state.channel, "user_id": user, "member": member,
+            "guild_id": self.id(), "channel_id": state.channel, "user_id": user, "member": member,
             "session_id": state.session_id, "deaf": state.deaf, "mute": state.mute, "self_deaf": state.self_deaf,
             "self_mute": state.self_mute, "self_video": false, "suppress": state.suppress,
             "request_to_speak_timestamp": state.request_to_speak_ns.map(timestamp),
@@ -89,7 +89,7 @@ impl Guild {
     pub(crate) fn left_voice_json(&self, user: Snowflake, session_id: &str) -> Value {
         let member = self.accounts.get(&user).map(|account| member(account, None));
         json!({
-            "guild_id": GUILD, "channel_id": null, "user_id": user, "member": member, "session_id": session_id,
+            "guild_id": self.id(), "channel_id": null, "user_id": user, "member": member, "session_id": session_id,
             "deaf": false, "mute": false, "self_deaf": false, "self_mute": false, "self_video": false,
             "suppress": false, "request_to_speak_timestamp": null,
         })
@@ -100,7 +100,7 @@ impl Guild {
         let position = self.channels.keys().position(|id| *id == channel.id);
         let overwrites: Vec<_> = channel.overwrites.iter().map(overwrite).collect();
         let mut object = json!({
-            "id": channel.id, "guild_id": GUILD, "name": channel.name, "position": position, "parent_id": null,
+            "id": channel.id, "guild_id": self.id(), "name": channel.name, "position": position, "parent_id": null,
             "permission_overwrites": overwrites, "nsfw": false, "rate_limit_per_user": 0, "last_message_id": null,
             "flags": 0,
         });
@@ -142,7 +142,7 @@ impl Guild {
     /// A guild object, as REST gives it.
     pub(crate) fn json(&self) -> Value {
         json!({
-            "id": GUILD, "name": self.name, "icon": null, "icon_hash": null, "splash": null, "discovery_splash": null,
+            "id": self.id(), "name": self.name, "icon": null, "icon_hash": null, "splash": null, "discovery_splash": null,
             "owner_id": OWNER, "region": "local", "afk_channel_id": self.afk_channel,
             "afk_timeout": self.afk_timeout, "widget_enabled": false,
             "widget_channel_id": null, "verification_level": 0, "default_message_notifications": 0,

@@ -1,56 +1,76 @@
-//! The guild: users, channels, roles, voice states and messages. No sockets, no clock.
+//! A guild: users, channels, roles, voice states and messages. No sockets, no clock.
 
 pub(crate) mod json;
 pub(crate) mod permissions;
 mod roles;
 mod voice;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use crate::{
     control::types::{AccountKind, ChannelKind, DavePolicy},
-    snowflake::Snowflake,
+    snowflake::{Ids, Snowflake},
 };
 use permissions::{Overwrite, OverwriteTarget, Permissions};
 pub(crate) use roles::Role;
 pub(crate) use voice::{VoiceRefusal, VoiceState};
 
-/// The guild's id, also the id of its role `@everyone`.
-pub(crate) const GUILD: Snowflake = Snowflake(1_100_000_000_000_000_001);
-/// The first text channel.
-pub(crate) const TEXT_CHANNEL: Snowflake = Snowflake(1_100_000_000_000_000_002);
-/// The first voice channel.
-pub(crate) const VOICE_CHANNEL: Snowflake = Snowflake(1_100_000_000_000_000_003);
-/// The second voice channel.
-pub(crate) const SECOND_VOICE_CHANNEL: Snowflake = Snowflake(1_100_000_000_000_000_004);
-/// The role of all bots.
-pub(crate) const BOT_ROLE: Snowflake = Snowflake(1_100_000_000_000_000_005);
-/// Owner of the guild, who is never seen.
+/// Owner of all guilds, who is never seen.
 pub(crate) const OWNER: Snowflake = Snowflake(1_100_000_000_000_000_009);
 /// The first bot, and its application.
 pub(crate) const FIRST_BOT: Snowflake = Snowflake(1_100_000_000_000_000_010);
 
-const FIRST_FREE_ID: u64 = 1_100_000_000_000_001_000;
 const MESSAGES_KEPT: usize = 10_000;
 
-/// A user.
+/// The ids of what a guild begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstIds {
+    /// The guild's own, also that of its role `@everyone`.
+    pub(crate) guild: Snowflake,
+    pub(crate) text_channel: Snowflake,
+    pub(crate) voice_channel: Snowflake,
+    pub(crate) second_voice_channel: Snowflake,
+    /// The role of all bots.
+    pub(crate) bot_role: Snowflake,
+}
+
+impl FirstIds {
+    /// Those of the first guild, which are always the same.
+    pub(crate) const OF_FIRST_GUILD: Self = Self {
+        guild: Snowflake(1_100_000_000_000_000_001),
+        text_channel: Snowflake(1_100_000_000_000_000_002),
+        voice_channel: Snowflake(1_100_000_000_000_000_003),
+        second_voice_channel: Snowflake(1_100_000_000_000_000_004),
+        bot_role: Snowflake(1_100_000_000_000_000_005),
+    };
+
+    /// Those of another guild.
+    pub(crate) fn fresh(ids: &Ids) -> Self {
+        Self {
+            guild: ids.fresh(),
+            text_channel: ids.fresh(),
+            voice_channel: ids.fresh(),
+            second_voice_channel: ids.fresh(),
+            bot_role: ids.fresh(),
+        }
+    }
+}
+
+/// A user as one guild knows him.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: Snowflake,
     pub(crate) name: String,
     pub(crate) kind: AccountKind,
-    /// What a bot logs in with.
-    pub(crate) token: Option<String>,
     /// Nickname in the guild.
     pub(crate) nick: Option<String>,
     /// A bot that was kicked still exists, outside the guild.
     pub(crate) in_guild: bool,
     /// Roles beside `@everyone`.
     pub(crate) roles: Vec<Snowflake>,
-    /// Privileged intents that a bot may ask for.
-    pub(crate) privileged_intents: u64,
-    /// A bot that is too large for one shard.
-    pub(crate) sharding_required: bool,
 }
 
 /// A channel.
@@ -77,9 +97,11 @@ pub(crate) struct Message {
     pub(crate) at_ns: u64,
 }
 
-/// All state of the guild.
+/// All state of a guild.
 #[derive(Debug)]
 pub(crate) struct Guild {
+    /// What it began with.
+    pub(crate) first: FirstIds,
     pub(crate) name: String,
     /// Where those who are away are moved to.
     pub(crate) afk_channel: Option<Snowflake>,
@@ -92,60 +114,57 @@ pub(crate) struct Guild {
     pub(crate) messages: VecDeque<Message>,
     /// Encryption of voice channels for which nothing else is said.
     pub(crate) dave: DavePolicy,
-    next_id: u64,
+    ids: Arc<Ids>,
 }
 
 impl Guild {
-    /// A guild with one text channel, two voice channels and one bot.
-    pub(crate) fn new(bot_name: &str, bot_token: &str) -> Self {
+    /// A guild with one text channel, two voice channels and nobody in it.
+    pub(crate) fn new(name: &str, first: FirstIds, dave: DavePolicy, ids: Arc<Ids>) -> Self {
         let mut guild = Self {
-            name: "Stand-in".to_owned(),
+            first,
+            name: name.to_owned(),
             afk_channel: None,
             afk_timeout: 300,
-            roles: Role::first().map(|role| (role.id, role)).into(),
+            roles: Role::first(&first).map(|role| (role.id, role)).into(),
             accounts: BTreeMap::new(),
             channels: BTreeMap::new(),
             voice: BTreeMap::new(),
             messages: VecDeque::new(),
-            dave: DavePolicy::Required,
-            next_id: FIRST_FREE_ID,
+            dave,
+            ids,
         };
-        guild.insert_channel(TEXT_CHANNEL, "general", ChannelKind::Text, 0);
-        guild.insert_channel(VOICE_CHANNEL, "Voice", ChannelKind::Voice, 0);
-        guild.insert_channel(SECOND_VOICE_CHANNEL, "Voice 2", ChannelKind::Voice, 0);
-        guild.insert_account(FIRST_BOT, bot_name, Some(bot_token.to_owned()));
+        guild.insert_channel(first.text_channel, "general", ChannelKind::Text, 0);
+        guild.insert_channel(first.voice_channel, "Voice", ChannelKind::Voice, 0);
+        guild.insert_channel(first.second_voice_channel, "Voice 2", ChannelKind::Voice, 0);
         guild
     }
 
-    /// A new id.
-    pub(crate) fn fresh_id(&mut self) -> Snowflake {
-        self.next_id += 1;
-        Snowflake(self.next_id)
+    /// Its id, also that of its role `@everyone`.
+    pub(crate) const fn id(&self) -> Snowflake {
+        self.first.guild
     }
 
-    /// Adds a person, or a bot when there is a token.
-    pub(crate) fn add_account(&mut self, name: &str, token: Option<String>) -> Snowflake {
+    /// A new id.
+    pub(crate) fn fresh_id(&self) -> Snowflake {
+        self.ids.fresh()
+    }
+
+    /// Adds somebody new.
+    pub(crate) fn add_account(&mut self, name: &str, kind: AccountKind) -> Snowflake {
         let id = self.fresh_id();
-        self.insert_account(id, name, token);
+        self.admit(id, name, kind);
         id
     }
 
-    fn insert_account(&mut self, id: Snowflake, name: &str, token: Option<String>) {
-        let kind = if token.is_some() {
-            AccountKind::Bot
-        } else {
-            AccountKind::Person
-        };
+    /// Takes a user in, who may be in other guilds as well.
+    pub(crate) fn admit(&mut self, id: Snowflake, name: &str, kind: AccountKind) {
         let account = Account {
             id,
             name: name.to_owned(),
             kind,
-            token,
             nick: None,
             in_guild: true,
-            roles: Self::first_roles(kind),
-            privileged_intents: 0,
-            sharding_required: false,
+            roles: self.first_roles(kind),
         };
         self.accounts.insert(id, account);
     }
@@ -186,12 +205,9 @@ impl Guild {
             .find(|account| Some(account.id) == id || account.name == who)
     }
 
-    /// The bot that logs in with `token`.
-    pub(crate) fn bot_by_token(&self, token: &str) -> Option<Snowflake> {
-        self.accounts
-            .values()
-            .find(|account| account.token.as_deref() == Some(token))
-            .map(|account| account.id)
+    /// Whether a user is in the guild; a bot that was kicked is not.
+    pub(crate) fn has_member(&self, user: Snowflake) -> bool {
+        self.accounts.get(&user).is_some_and(|account| account.in_guild)
     }
 
     /// The name of a user, empty when there is none.
@@ -208,7 +224,7 @@ impl Guild {
         };
         permissions::in_channel(
             self.base_permissions(user),
-            GUILD,
+            self.id(),
             self.accounts.get(&user).map_or(&[], |account| &account.roles),
             user,
             &channel.overwrites,
@@ -255,5 +271,20 @@ impl Guild {
         }
         self.messages.push_back(message.clone());
         message
+    }
+}
+
+#[cfg(test)]
+impl Guild {
+    /// The first guild with one bot in it.
+    pub(crate) fn example() -> Self {
+        let mut guild = Self::new(
+            "Stand-in",
+            FirstIds::OF_FIRST_GUILD,
+            DavePolicy::Required,
+            Arc::default(),
+        );
+        guild.admit(FIRST_BOT, "bot", AccountKind::Bot);
+        guild
     }
 }

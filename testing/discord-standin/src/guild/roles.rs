@@ -1,6 +1,6 @@
 //! Roles: who has them, their order, and who may change them.
 
-use super::{BOT_ROLE, GUILD, Guild, OWNER, permissions::Permissions};
+use super::{FirstIds, Guild, OWNER, permissions::Permissions};
 use crate::{control::types::AccountKind, snowflake::Snowflake};
 
 /// A role. Its position tells who may change whom: a higher one is above.
@@ -32,9 +32,9 @@ impl Role {
     }
 
     /// The roles that every guild here begins with: `@everyone` and that of the bots.
-    pub(super) fn first() -> [Self; 2] {
-        let everyone = Self::new(GUILD, "@everyone", Permissions::EVERYONE, 0);
-        let mut bots = Self::new(BOT_ROLE, "bots", Permissions::EVERYONE, 1);
+    pub(super) fn first(ids: &FirstIds) -> [Self; 2] {
+        let everyone = Self::new(ids.guild, "@everyone", Permissions::EVERYONE, 0);
+        let mut bots = Self::new(ids.bot_role, "bots", Permissions::EVERYONE, 1);
         bots.managed = true;
         [everyone, bots]
     }
@@ -90,7 +90,7 @@ impl Guild {
     pub(crate) fn find_role(&self, which: &str) -> Option<&Role> {
         let id = which.parse().ok();
         self.roles.values().find(|role| {
-            let everyone = role.id == GUILD && which == "everyone";
+            let everyone = role.id == self.id() && which == "everyone";
             everyone || Some(role.id) == id || role.name == which
         })
     }
@@ -115,7 +115,7 @@ impl Guild {
         let Some(account) = self.accounts.get(&user).filter(|account| account.in_guild) else {
             return Permissions::default();
         };
-        let held = account.roles.iter().chain([&GUILD]);
+        let held = account.roles.iter().chain([&self.first.guild]);
         let together = held
             .filter_map(|role| self.roles.get(role))
             .fold(Permissions::default(), |set, role| set | role.permissions);
@@ -127,9 +127,9 @@ impl Guild {
     }
 
     /// The roles that a new account has.
-    pub(super) fn first_roles(kind: AccountKind) -> Vec<Snowflake> {
+    pub(super) fn first_roles(&self, kind: AccountKind) -> Vec<Snowflake> {
         match kind {
-            AccountKind::Bot => vec![BOT_ROLE],
+            AccountKind::Bot => vec![self.first.bot_role],
             AccountKind::Person => Vec::new(),
         }
     }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn roles_keep_an_order_without_gaps() {
-        let mut guild = Guild::new("bot", "token");
+        let mut guild = Guild::example();
         let first = guild.add_role("first", Permissions::default());
         guild.add_role("second", Permissions::default());
         assert_eq!(order(&guild), ["@everyone", "second", "first", "bots"]);
@@ -165,15 +165,15 @@ mod tests {
 
     #[test]
     fn everyone_stays_below() {
-        let mut guild = Guild::new("bot", "token");
-        guild.move_role(GUILD, 1);
-        guild.move_role(BOT_ROLE, 0);
+        let mut guild = Guild::example();
+        guild.move_role(guild.first.guild, 1);
+        guild.move_role(guild.first.bot_role, 0);
         assert_eq!(order(&guild), ["@everyone", "bots"]);
     }
 
     #[test]
     fn roles_add_up_and_only_lower_ones_may_be_managed() {
-        let mut guild = Guild::new("bot", "token");
+        let mut guild = Guild::example();
         let low = guild.add_role("low", Permissions::MUTE_MEMBERS);
         let high = guild.add_role("high", Permissions::MANAGE_ROLES);
         guild.move_role(high, 3);

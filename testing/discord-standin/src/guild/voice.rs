@@ -143,8 +143,13 @@ impl Guild {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guild::{BOT_ROLE, FIRST_BOT, TEXT_CHANNEL, VOICE_CHANNEL, permissions::OverwriteTarget};
+    use crate::{
+        control::types::AccountKind,
+        guild::{FIRST_BOT, FirstIds, permissions::OverwriteTarget},
+    };
 
+    const TEXT_CHANNEL: Snowflake = FirstIds::OF_FIRST_GUILD.text_channel;
+    const VOICE_CHANNEL: Snowflake = FirstIds::OF_FIRST_GUILD.voice_channel;
     const BOT: OverwriteTarget = OverwriteTarget::Member(FIRST_BOT);
 
     fn join(guild: &mut Guild, user: Snowflake, channel: Snowflake) -> Result<VoiceState, VoiceRefusal> {
@@ -153,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_text_channel_and_an_unknown_one_cannot_be_joined() {
-        let mut guild = Guild::new("bot", "token");
+        let mut guild = Guild::example();
         let text = join(&mut guild, FIRST_BOT, TEXT_CHANNEL);
         assert_eq!(text, Err(VoiceRefusal::NoVoiceChannel));
         let unknown = join(&mut guild, FIRST_BOT, Snowflake(7));
@@ -162,18 +167,18 @@ mod tests {
 
     #[test]
     fn a_full_channel_takes_only_those_who_may_move_members() {
-        let mut guild = Guild::new("bot", "token");
+        let mut guild = Guild::example();
         let channel = guild.add_channel("small", ChannelKind::Voice, 1);
-        let person = guild.add_account("alice", None);
+        let person = guild.add_account("alice", AccountKind::Person);
         join(&mut guild, person, channel).unwrap();
         assert_eq!(join(&mut guild, FIRST_BOT, channel), Err(VoiceRefusal::Full));
-        guild.roles.get_mut(&BOT_ROLE).unwrap().permissions |= Permissions::MOVE_MEMBERS;
+        guild.roles.get_mut(&guild.first.bot_role).unwrap().permissions |= Permissions::MOVE_MEMBERS;
         assert!(join(&mut guild, FIRST_BOT, channel).is_ok());
     }
 
     #[test]
     fn without_connect_nobody_joins() {
-        let mut guild = Guild::new("bot", "token");
+        let mut guild = Guild::example();
         guild.set_overwrite(VOICE_CHANNEL, BOT, Some((Permissions::default(), Permissions::CONNECT)));
         let refused = join(&mut guild, FIRST_BOT, VOICE_CHANNEL);
         assert_eq!(refused, Err(VoiceRefusal::NotPermitted));
@@ -183,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_stage_and_a_lost_speak_permission_suppress() {
-        let mut guild = Guild::new("bot", "token");
+        let mut guild = Guild::example();
         let stage = guild.add_channel("stage", ChannelKind::Stage, 0);
         assert!(join(&mut guild, FIRST_BOT, stage).unwrap().suppress);
         assert!(!join(&mut guild, FIRST_BOT, VOICE_CHANNEL).unwrap().suppress);
@@ -194,8 +199,8 @@ mod tests {
 
     #[test]
     fn nobody_speaks_in_the_afk_channel_and_a_moderator_moves_past_every_limit() {
-        let mut guild = Guild::new("bot", "token");
-        let person = guild.add_account("alice", None);
+        let mut guild = Guild::example();
+        let person = guild.add_account("alice", AccountKind::Person);
         let small = guild.add_channel("small", ChannelKind::Voice, 1);
         guild.afk_channel = Some(VOICE_CHANNEL);
         assert!(join(&mut guild, FIRST_BOT, VOICE_CHANNEL).unwrap().suppress);

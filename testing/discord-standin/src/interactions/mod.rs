@@ -62,6 +62,7 @@ pub(crate) struct Interaction {
     pub(crate) application: Snowflake,
     pub(crate) command: String,
     pub(crate) user: Snowflake,
+    pub(crate) guild: Snowflake,
     pub(crate) channel: Snowflake,
     pub(crate) created_ns: u64,
     pub(crate) acknowledged: Option<(Acknowledged, u64)>,
@@ -167,12 +168,13 @@ impl Interactions {
         Ok((command, before.is_none()))
     }
 
-    /// The command that a person means by its name: that of the guild goes before the one for everywhere.
-    pub(crate) fn named(&self, name: &str, application: Option<Snowflake>) -> Option<&Command> {
+    /// The command that a person in a guild means by its name: that of the guild goes before the one for everywhere.
+    pub(crate) fn named(&self, name: &str, application: Option<Snowflake>, guild: Snowflake) -> Option<&Command> {
         let meant = |command: &&Command| {
             let definition = &command.definition;
             let of = application.is_none_or(|application| application == command.application);
-            of && definition.name == name && definition.kind == SLASH
+            let here = command.guild.is_none_or(|only| only == guild);
+            of && here && definition.name == name && definition.kind == SLASH
         };
         self.commands.values().filter(meant).max_by_key(|command| command.guild)
     }
@@ -254,6 +256,7 @@ mod tests {
             application: APPLICATION,
             command: "voice".to_owned(),
             user: Snowflake(2),
+            guild: Snowflake(7),
             channel: Snowflake(3),
             created_ns: 0,
             acknowledged: None,
@@ -308,9 +311,10 @@ mod tests {
         assert!(!new);
         assert_eq!((second.id, second.version), (first.id, Snowflake(11)));
         register("voice", Some(Snowflake(7)), 12);
-        let meant = interactions.named("voice", None).unwrap();
-        assert_eq!(meant.guild, Some(Snowflake(7)));
-        assert!(interactions.named("voice", Some(Snowflake(9))).is_none());
+        let meant = |application, guild| interactions.named("voice", application, Snowflake(guild));
+        assert_eq!(meant(None, 7).unwrap().guild, Some(Snowflake(7)));
+        assert_eq!(meant(None, 8).unwrap().guild, None);
+        assert!(meant(Some(Snowflake(9)), 7).is_none());
     }
 
     #[test]

@@ -4,10 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Interaction, commands::Command, values::Values};
 use crate::{
-    guild::{GUILD, json as object, permissions::Permissions},
+    guild::{Guild, json as object, permissions::Permissions},
     server::Server,
     snowflake::Snowflake,
-    world::World,
 };
 
 impl Server {
@@ -23,8 +22,9 @@ impl Server {
         name: &str,
         given: &Map<String, Value>,
     ) -> Result<Interaction, String> {
-        let mut world = self.world.lock();
-        let command = world.interactions.named(name, bot).cloned();
+        let mut interactions = self.discord.interactions.lock();
+        let world = self.world.lock();
+        let command = interactions.named(name, bot, world.guild.id()).cloned();
         let command = command.ok_or_else(|| format!("there is no command {name}"))?;
         let permissions = world.guild.permissions(user, channel);
         let needed = command.needed().unwrap_or_default() | Permissions::USE_APPLICATION_COMMANDS;
@@ -38,22 +38,22 @@ impl Server {
             application: command.application,
             command: command.definition.name.clone(),
             user,
+            guild: world.guild.id(),
             channel,
-            created_ns: self.clock.now_ns(),
+            created_ns: self.discord.clock.now_ns(),
             acknowledged: None,
             replies: Vec::new(),
         };
-        let event = event(&world, &interaction, &command, &values);
-        world.interactions.begin(interaction.clone());
-        for session in world.sessions.of_user(command.application) {
+        let event = event(&world.guild, &interaction, &command, &values);
+        interactions.begin(interaction.clone());
+        for session in world.sessions.lock().of_user(command.application) {
             session.dispatch("INTERACTION_CREATE", &event);
         }
         Ok(interaction)
     }
 }
 
-fn event(world: &World, interaction: &Interaction, command: &Command, values: &Values) -> Value {
-    let guild = &world.guild;
+fn event(guild: &Guild, interaction: &Interaction, command: &Command, values: &Values) -> Value {
     let mut data = json!({
         "id": command.id, "name": command.definition.name, "type": command.definition.kind,
         "options": values.options,
@@ -73,10 +73,10 @@ fn event(world: &World, interaction: &Interaction, command: &Command, values: &V
     let channel = guild.channels.get(&interaction.channel);
     json!({
         "id": interaction.id, "application_id": interaction.application, "type": 2, "data": data,
-        "guild_id": GUILD, "guild": {"id": GUILD, "locale": "en-US", "features": []},
+        "guild_id": guild.id(), "guild": {"id": guild.id(), "locale": "en-US", "features": []},
         "channel_id": interaction.channel, "channel": channel.map(|channel| guild.channel_json(channel)),
         "member": member, "token": interaction.token, "version": 1, "locale": "en-US", "guild_locale": "en-US",
         "app_permissions": permissions(interaction.application), "entitlements": [],
-        "authorizing_integration_owners": {"0": GUILD}, "context": 0, "attachment_size_limit": 10_485_760,
+        "authorizing_integration_owners": {"0": guild.id()}, "context": 0, "attachment_size_limit": 10_485_760,
     })
 }

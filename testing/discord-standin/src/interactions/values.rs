@@ -125,14 +125,14 @@ fn fits_range(option: &CommandOption, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guild::VOICE_CHANNEL;
+    use crate::guild::FirstIds;
 
     fn options(value: Value) -> Vec<CommandOption> {
         serde_json::from_value(value).unwrap()
     }
 
     fn read(defined: &[CommandOption], given: &Value) -> Result<Values, String> {
-        Values::read(&Guild::new("bot", "token"), defined, given.as_object().unwrap())
+        Values::read(&Guild::example(), defined, given.as_object().unwrap())
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
             "type": 1, "name": "link", "description": "d",
             "options": [{"type": 7, "name": "channel", "description": "d"}],
         }]));
-        let id = VOICE_CHANNEL.to_string();
+        let id = FirstIds::OF_FIRST_GUILD.voice_channel.to_string();
         let values = read(&defined, &json!({"link": {"channel": id}})).unwrap();
         assert_eq!(values.options[0]["options"][0]["value"], json!(id));
         assert_eq!(values.resolved().unwrap()["channels"][&id]["type"], 2);

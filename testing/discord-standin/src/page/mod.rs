@@ -17,7 +17,7 @@ use axum::{
     routing::get,
 };
 
-use crate::server::Server;
+use crate::discord::Discord;
 
 /// Close codes of the page's sockets.
 mod code {
@@ -32,7 +32,7 @@ mod code {
 }
 
 /// The routes of the page.
-pub(crate) fn router() -> Router<Arc<Server>> {
+pub(crate) fn router() -> Router<Arc<Discord>> {
     Router::new()
         .route("/", get(assets::index))
         .route("/page/{file}", get(assets::file))

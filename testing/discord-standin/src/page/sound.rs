@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{
-        Query, State, WebSocketUpgrade,
+        Query, WebSocketUpgrade,
         ws::{Message, WebSocket},
     },
     response::Response,
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::{close, code};
 use crate::{
-    control::answer::{self, Refusal},
+    control::answer::{self, Here, Refusal},
     people::sound::FRAME,
     server::Server,
     snowflake::Snowflake,
@@ -37,7 +37,7 @@ pub(super) struct Whose {
 }
 
 pub(super) async fn upgrade(
-    State(server): State<Arc<Server>>,
+    Here(server): Here,
     Query(whose): Query<Whose>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Refusal> {
@@ -45,14 +45,14 @@ pub(super) async fn upgrade(
     Ok(upgrade
         .max_message_size(LARGEST_MESSAGE)
         .on_upgrade(move |socket| async move {
-            let tasks = server.tasks.clone();
+            let tasks = server.discord.tasks.clone();
             tasks.track_future(carry(server, socket, user)).await;
         }))
 }
 
 /// Carries voice both ways until either side ends it.
 async fn carry(server: Arc<Server>, mut socket: WebSocket, user: Snowflake) {
-    let cancel = server.cancel.clone();
+    let cancel = server.discord.cancel.clone();
     let mut heard: mpsc::Receiver<Arrival> = server.voice.listen(user);
     let (why, reason) = loop {
         tokio::select! {
@@ -69,7 +69,7 @@ async fn carry(server: Arc<Server>, mut socket: WebSocket, user: Snowflake) {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Binary(opus))) if is_frame(&opus) => {
                     if !server.player.talk(user, Arc::from(&*opus)) {
-                        server.counters.count("page_talks_too_fast");
+                        server.discord.counters.count("page_talks_too_fast");
                     }
                 }
                 Some(Ok(Message::Binary(_))) => break (code::INVALID, "this is no Opus packet of 20 ms"),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{
-        State, WebSocketUpgrade,
+        WebSocketUpgrade,
         ws::{Message, WebSocket},
     },
     response::Response,
@@ -12,25 +12,25 @@ use axum::{
 use tokio::time::MissedTickBehavior;
 
 use super::{close, code, view::View};
-use crate::server::Server;
+use crate::{control::answer::Here, server::Server};
 
 /// How often the guild is looked at. Rings go out by the passing of time alone, so nothing could tell of every change.
 const LOOK: Duration = Duration::from_millis(100);
 /// The page says nothing here, so this is enough to refuse it with a reason.
 const LARGEST_MESSAGE: usize = 1_024;
 
-pub(super) async fn upgrade(State(server): State<Arc<Server>>, upgrade: WebSocketUpgrade) -> Response {
+pub(super) async fn upgrade(Here(server): Here, upgrade: WebSocketUpgrade) -> Response {
     upgrade
         .max_message_size(LARGEST_MESSAGE)
         .on_upgrade(move |socket| async move {
-            let tasks = server.tasks.clone();
+            let tasks = server.discord.tasks.clone();
             tasks.track_future(watch(server, socket)).await;
         })
 }
 
 /// Tells of every change, at most once a look, until either side ends it.
 async fn watch(server: Arc<Server>, mut socket: WebSocket) {
-    let cancel = server.cancel.clone();
+    let cancel = server.discord.cancel.clone();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = String::new();

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, RawPathParams},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::{
     control::types::RateScope,
-    guild::{GUILD, Guild, permissions::Permissions},
+    discord::Discord,
+    guild::{Guild, permissions::Permissions},
     interactions::form::FormErrors,
     server::Server,
     snowflake::Snowflake,
@@ -21,24 +22,48 @@ use crate::{
 /// The bot whose token came with a request.
 pub(super) struct Bot(pub(super) Snowflake);
 
-impl FromRequestParts<Arc<Server>> for Bot {
+impl FromRequestParts<Arc<Discord>> for Bot {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Self::Rejection> {
-        bot_of(server, &parts.headers).map(Self).ok_or_else(|| {
-            server.counters.count("rest_unauthorized");
+    async fn from_request_parts(parts: &mut Parts, discord: &Arc<Discord>) -> Result<Self, Self::Rejection> {
+        bot_of(discord, &parts.headers).map(Self).ok_or_else(|| {
+            discord.counters.count("rest_unauthorized");
             Refusal::Unauthorized
         })
     }
 }
 
+/// The guild that a path names, by its own id or by that of one of its channels.
+pub(super) struct Here(pub(super) Arc<Server>);
+
+impl FromRequestParts<Arc<Discord>> for Here {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, discord: &Arc<Discord>) -> Result<Self, Self::Rejection> {
+        let names = RawPathParams::from_request_parts(parts, discord).await;
+        let names = names.map_err(|_| Refusal::NotFound)?;
+        let named = |what| {
+            let value = names.iter().find_map(|(name, value)| (name == what).then_some(value));
+            value.map(|id| id.parse().ok())
+        };
+        let found = match (named("guild"), named("channel")) {
+            (Some(guild), _) => guild.and_then(|id| discord.server(id)).ok_or(Refusal::UnknownGuild),
+            (None, Some(channel)) => channel
+                .and_then(|id| discord.server_of_channel(id))
+                .ok_or(Refusal::UnknownChannel),
+            (None, None) => Err(Refusal::NotFound),
+        };
+        found.map(Self)
+    }
+}
+
 /// The bot whose token these headers carry.
-pub(super) fn bot_of(server: &Server, headers: &HeaderMap) -> Option<Snowflake> {
+pub(super) fn bot_of(discord: &Discord, headers: &HeaderMap) -> Option<Snowflake> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bot "))?;
-    server.world.lock().guild.bot_by_token(token)
+    discord.bots.lock().by_token(token)
 }
 
 /// Discord's errors, as far as they are used here.
@@ -148,13 +173,13 @@ pub(super) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(bytes).map_err(|_| Refusal::BadRequest)
 }
 
-/// The guild of a path, if the bot is in it.
-pub(super) fn check_guild(guild: &Guild, bot: Snowflake, id: &str) -> Result<(), Refusal> {
-    if id.parse() != Ok(GUILD) {
-        return Err(Refusal::UnknownGuild);
+/// A guild is for those who are in it.
+pub(super) fn check_member(guild: &Guild, bot: Snowflake) -> Result<(), Refusal> {
+    if guild.has_member(bot) {
+        Ok(())
+    } else {
+        Err(Refusal::MissingAccess)
     }
-    let member = guild.accounts.get(&bot).is_some_and(|account| account.in_guild);
-    if member { Ok(()) } else { Err(Refusal::MissingAccess) }
 }
 
 /// The channel of a path, if the bot has `needed` there.

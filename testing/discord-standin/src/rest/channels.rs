@@ -1,20 +1,17 @@
 //! Channels and their messages.
 
-use std::sync::Arc;
-
 use axum::{
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, Query},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Bot, Refusal, body, check_channel, ok};
+use super::answer::{Bot, Here, Refusal, body, check_channel, ok};
 use crate::{
     guild::{Guild, Message, json as object, permissions::Permissions},
-    server::Server,
     snowflake::Snowflake,
 };
 
@@ -22,22 +19,14 @@ use crate::{
 pub(super) const LONGEST_MESSAGE: usize = 2_000;
 const MOST_MESSAGES: usize = 100;
 
-pub(super) async fn channel(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+pub(super) async fn channel(Bot(bot): Bot, Here(server): Here, Path(id): Path<String>) -> Result<Response, Refusal> {
     let world = server.world.lock();
     let id = check_channel(&world.guild, bot, &id, Permissions::VIEW_CHANNEL)?;
     let channel = world.guild.channels.get(&id).ok_or(Refusal::UnknownChannel)?;
     Ok(ok(&world.guild.channel_json(channel)))
 }
 
-pub(super) async fn typing(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
+pub(super) async fn typing(Bot(bot): Bot, Here(server): Here, Path(id): Path<String>) -> Result<Response, Refusal> {
     let world = server.world.lock();
     check_channel(&world.guild, bot, &id, Permissions::SEND_MESSAGES)?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -49,8 +38,8 @@ pub(super) struct Page {
 }
 
 pub(super) async fn messages(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path(id): Path<String>,
     Query(page): Query<Page>,
 ) -> Result<Response, Refusal> {
@@ -79,8 +68,8 @@ struct NewMessage {
 }
 
 pub(super) async fn post_message(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path(id): Path<String>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
@@ -99,8 +88,8 @@ pub(super) async fn post_message(
 }
 
 pub(super) async fn message(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path((channel, id)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let world = server.world.lock();
@@ -110,8 +99,8 @@ pub(super) async fn message(
 }
 
 pub(super) async fn edit_message(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path((channel, id)): Path<(String, String)>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
@@ -128,8 +117,8 @@ pub(super) async fn edit_message(
 }
 
 pub(super) async fn delete_message(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path((channel, id)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let mut world = server.world.lock();

@@ -12,18 +12,18 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-use super::answer::{Bot, Refusal, body, check_guild, created, ok};
+use super::answer::{Bot, Refusal, body, check_member, created, ok};
 use crate::{
+    discord::Discord,
     interactions::{
+        Interactions,
         commands::{Command, Definition, MOST_SLASH_COMMANDS},
         form::FormErrors,
     },
-    server::Server,
     snowflake::Snowflake,
-    world::World,
 };
 
-pub(super) fn router() -> Router<Arc<Server>> {
+pub(super) fn router() -> Router<Arc<Discord>> {
     Router::new()
         .route(
             "/applications/{application}/commands",
@@ -57,51 +57,62 @@ struct Named {
 type Place = (Snowflake, Option<Snowflake>);
 
 /// A bot manages the commands of its own application, in a guild that it is in.
-fn place(world: &World, bot: Snowflake, named: &Named) -> Result<Place, Refusal> {
+fn place(discord: &Discord, bot: Snowflake, named: &Named) -> Result<Place, Refusal> {
     if named.application.parse() != Ok(bot) {
         return Err(Refusal::NotYourApplication);
     }
     let Some(guild) = &named.guild else {
         return Ok((bot, None));
     };
-    check_guild(&world.guild, bot, guild)?;
-    Ok((bot, guild.parse().ok()))
+    let found = guild.parse().ok().and_then(|id| discord.server(id));
+    let server = found.ok_or(Refusal::UnknownGuild)?;
+    let guild = &server.world.lock().guild;
+    check_member(guild, bot)?;
+    Ok((bot, Some(guild.id())))
 }
 
-fn find(world: &World, (application, guild): Place, named: &Named) -> Result<Command, Refusal> {
+fn find(interactions: &Interactions, (application, guild): Place, named: &Named) -> Result<Command, Refusal> {
     let id = named.command.as_ref().and_then(|id| id.parse().ok());
-    let mut commands = world.interactions.of(application, guild);
+    let mut commands = interactions.of(application, guild);
     let found = commands.find(|command| Some(command.id) == id);
     found.cloned().ok_or(Refusal::UnknownCommand)
 }
 
-fn listed(world: &World, (application, guild): Place) -> Response {
-    let commands: Vec<_> = world.interactions.of(application, guild).map(Command::json).collect();
+fn listed(interactions: &Interactions, (application, guild): Place) -> Response {
+    let commands: Vec<_> = interactions.of(application, guild).map(Command::json).collect();
     ok(&json!(commands))
 }
 
-async fn all(State(server): State<Arc<Server>>, Bot(bot): Bot, Path(named): Path<Named>) -> Result<Response, Refusal> {
-    let world = server.world.lock();
-    let place = place(&world, bot, &named)?;
-    Ok(listed(&world, place))
+async fn all(
+    State(discord): State<Arc<Discord>>,
+    Bot(bot): Bot,
+    Path(named): Path<Named>,
+) -> Result<Response, Refusal> {
+    let place = place(&discord, bot, &named)?;
+    let interactions = discord.interactions.lock();
+    Ok(listed(&interactions, place))
 }
 
-async fn one(State(server): State<Arc<Server>>, Bot(bot): Bot, Path(named): Path<Named>) -> Result<Response, Refusal> {
-    let world = server.world.lock();
-    let place = place(&world, bot, &named)?;
-    Ok(ok(&find(&world, place, &named)?.json()))
+async fn one(
+    State(discord): State<Arc<Discord>>,
+    Bot(bot): Bot,
+    Path(named): Path<Named>,
+) -> Result<Response, Refusal> {
+    let place = place(&discord, bot, &named)?;
+    let interactions = discord.interactions.lock();
+    Ok(ok(&find(&interactions, place, &named)?.json()))
 }
 
 async fn register(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Bot(bot): Bot,
     Path(named): Path<Named>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let definition = Definition::read(body(&bytes)?).map_err(Refusal::InvalidForm)?;
-    let mut world = server.world.lock();
-    let place = place(&world, bot, &named)?;
-    let (command, new) = keep(&mut world, place, definition)?;
+    let place = place(&discord, bot, &named)?;
+    let mut interactions = discord.interactions.lock();
+    let (command, new) = keep(&mut interactions, place, definition, discord.ids.fresh())?;
     Ok(if new {
         created(&command.json())
     } else {
@@ -111,26 +122,25 @@ async fn register(
 
 /// Registers exactly these commands: all of them, or none when one is wrong.
 async fn replace(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Bot(bot): Bot,
     Path(named): Path<Named>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let definitions = read_all(body(&bytes)?).map_err(Refusal::InvalidForm)?;
-    let mut world = server.world.lock();
-    let place = place(&world, bot, &named)?;
+    let place = place(&discord, bot, &named)?;
+    let mut interactions = discord.interactions.lock();
     let kept = |command: &Command| {
         let same = |new: &Definition| new.name == command.definition.name && new.kind == command.definition.kind;
         definitions.iter().any(same)
     };
-    world
-        .interactions
+    interactions
         .commands
         .retain(|_, command| (command.application, command.guild) != place || kept(command));
     for definition in definitions {
-        keep(&mut world, place, definition)?;
+        keep(&mut interactions, place, definition, discord.ids.fresh())?;
     }
-    Ok(listed(&world, place))
+    Ok(listed(&interactions, place))
 }
 
 fn read_all(values: Vec<Value>) -> Result<Vec<Definition>, FormErrors> {
@@ -156,41 +166,44 @@ fn read_all(values: Vec<Value>) -> Result<Vec<Definition>, FormErrors> {
 }
 
 async fn change(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Bot(bot): Bot,
     Path(named): Path<Named>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let changes: Map<String, Value> = body(&bytes)?;
-    let mut world = server.world.lock();
-    let place = place(&world, bot, &named)?;
-    let mut command = find(&world, place, &named)?;
+    let place = place(&discord, bot, &named)?;
+    let mut interactions = discord.interactions.lock();
+    let mut command = find(&interactions, place, &named)?;
     let mut value = json!(command.definition);
     if let Some(fields) = value.as_object_mut() {
         fields.extend(changes);
     }
     command.definition = Definition::read(value).map_err(Refusal::InvalidForm)?;
-    command.version = world.guild.fresh_id();
-    world.interactions.commands.insert(command.id, command.clone());
+    command.version = discord.ids.fresh();
+    interactions.commands.insert(command.id, command.clone());
     Ok(ok(&command.json()))
 }
 
 async fn delete(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Bot(bot): Bot,
     Path(named): Path<Named>,
 ) -> Result<Response, Refusal> {
-    let mut world = server.world.lock();
-    let place = place(&world, bot, &named)?;
-    let command = find(&world, place, &named)?;
-    world.interactions.commands.remove(&command.id);
+    let place = place(&discord, bot, &named)?;
+    let mut interactions = discord.interactions.lock();
+    let command = find(&interactions, place, &named)?;
+    interactions.commands.remove(&command.id);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn keep(world: &mut World, (application, guild): Place, definition: Definition) -> Result<(Command, bool), Refusal> {
-    let fresh = world.guild.fresh_id();
-    world
-        .interactions
+fn keep(
+    interactions: &mut Interactions,
+    (application, guild): Place,
+    definition: Definition,
+    fresh: Snowflake,
+) -> Result<(Command, bool), Refusal> {
+    interactions
         .register(application, guild, definition, fresh)
         .map_err(Refusal::InvalidForm)
 }

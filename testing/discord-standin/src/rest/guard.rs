@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     control::types::{RateScope, RestRequest, Route},
-    server::Server,
+    discord::Discord,
 };
 
 /// The largest body that is taken.
@@ -25,12 +25,12 @@ const LARGEST_BODY: usize = 1 << 20;
 const VERSIONS: [&str; 3] = ["/api/v10", "/api/v9", "/api"];
 
 /// Lets a request pass, or refuses it, and logs it. Whatever is not REST passes unseen.
-pub(super) async fn pass(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+pub(super) async fn pass(State(discord): State<Arc<Discord>>, request: Request, next: Next) -> Response {
     let Some(path) = without_version(request.uri().path()).map(ToOwned::to_owned) else {
         return next.run(request).await;
     };
-    let at_ns = server.clock.now_ns();
-    let bot = bot_of(&server, request.headers());
+    let at_ns = discord.clock.now_ns();
+    let bot = bot_of(&discord, request.headers());
     let method = request.method().to_string();
     let template = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let template = template.and_then(without_version).unwrap_or(&path).to_owned();
@@ -43,14 +43,14 @@ pub(super) async fn pass(State(server): State<Arc<Server>>, request: Request, ne
         },
     };
     let with_query = with_query(&path, request.uri());
-    let standing = server.limits.lock().ask(&asked, at_ns);
+    let standing = discord.limits.lock().ask(&asked, at_ns);
 
     let (parts, body) = request.into_parts();
     let bytes = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
     let sent: Option<Value> = serde_json::from_slice(&bytes).ok();
     let mut response = match standing.exceeded {
         Some((scope, wait_ns)) => {
-            server.counters.count("rest_rate_limited");
+            discord.counters.count("rest_rate_limited");
             Refusal::RateLimited { scope, wait_ns }.into_response()
         }
         None => next.run(Request::from_parts(parts, Body::from(bytes))).await,
@@ -60,9 +60,9 @@ pub(super) async fn pass(State(server): State<Arc<Server>>, request: Request, ne
     let shared = matches!(standing.exceeded, Some((RateScope::Shared, _)));
     if matches!(status, 401 | 403 | 429) && !shared {
         // Discord locks out whoever collects 10,000 of these in ten minutes.
-        server.counters.count("rest_invalid_requests");
+        discord.counters.count("rest_invalid_requests");
     }
-    server.requests.lock().push(|index| RestRequest {
+    discord.requests.lock().push(|index| RestRequest {
         index,
         at_ns,
         method,

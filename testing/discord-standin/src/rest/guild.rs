@@ -1,17 +1,11 @@
 //! The guild: channels, roles, members.
 
-use std::sync::Arc;
-
-use axum::{
-    body::Bytes,
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{body::Bytes, extract::Path, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    answer::{Bot, Refusal, body, check_guild, ok},
+    answer::{Bot, Here, Refusal, body, check_member, ok},
     roles::check_new_roles,
 };
 use crate::{
@@ -26,39 +20,22 @@ pub(super) async fn regions(Bot(_): Bot) -> Response {
     ok(&json!([{"id": "local", "name": "Local", "optimal": true, "deprecated": false, "custom": false}]))
 }
 
-pub(super) async fn guild(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| Ok(guild.json()))
+pub(super) async fn guild(Bot(bot): Bot, Here(server): Here) -> Result<Response, Refusal> {
+    read(&server, bot, |guild| Ok(guild.json()))
 }
 
-pub(super) async fn channels(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| Ok(json!(guild.visible_channels_json(bot))))
+pub(super) async fn channels(Bot(bot): Bot, Here(server): Here) -> Result<Response, Refusal> {
+    read(&server, bot, |guild| Ok(json!(guild.visible_channels_json(bot))))
 }
 
-pub(super) async fn roles(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| Ok(guild.roles_json()))
+pub(super) async fn roles(Bot(bot): Bot, Here(server): Here) -> Result<Response, Refusal> {
+    read(&server, bot, |guild| Ok(guild.roles_json()))
 }
 
-pub(super) async fn members(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| {
-        let account = guild.accounts.get(&bot);
+pub(super) async fn members(Bot(bot): Bot, Here(server): Here) -> Result<Response, Refusal> {
+    read(&server, bot, |guild| {
         // Whoever may not ask for the members intent may not list members either.
-        if account.is_none_or(|account| account.privileged_intents & intents::GUILD_MEMBERS == 0) {
+        if server.discord.bots.lock().privileged_intents(bot) & intents::GUILD_MEMBERS == 0 {
             return Err(Refusal::MissingAccess);
         }
         Ok(json!(guild.members_json()))
@@ -66,11 +43,11 @@ pub(super) async fn members(
 }
 
 pub(super) async fn member(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
-    Path((id, user)): Path<(String, String)>,
+    Here(server): Here,
+    Path((_, user)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| member_json(guild, own(&user, bot)?))
+    read(&server, bot, |guild| member_json(guild, own(&user, bot)?))
 }
 
 #[derive(Deserialize)]
@@ -99,16 +76,16 @@ fn move_to<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Move, D:
 
 /// A bot mutes, deafens, moves or disconnects a member, or gives him roles.
 pub(super) async fn change_member(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
-    Path((id, user)): Path<(String, String)>,
+    Here(server): Here,
+    Path((_, user)): Path<(String, String)>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let change: MemberChange = body(&bytes)?;
     let user = own(&user, bot)?;
     {
         let world = server.world.lock();
-        check_guild(&world.guild, bot, &id)?;
+        check_member(&world.guild, bot)?;
         let permissions = world.guild.base_permissions(bot);
         let needed = [
             (change.mute.is_some(), Permissions::MUTE_MEMBERS),
@@ -160,15 +137,10 @@ struct NickChange {
     nick: Option<String>,
 }
 
-pub(super) async fn change_own_nick(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<Response, Refusal> {
+pub(super) async fn change_own_nick(Bot(bot): Bot, Here(server): Here, bytes: Bytes) -> Result<Response, Refusal> {
     let change: NickChange = body(&bytes)?;
     let mut world = server.world.lock();
-    check_guild(&world.guild, bot, &id)?;
+    check_member(&world.guild, bot)?;
     let account = world.guild.accounts.get_mut(&bot).ok_or(Refusal::UnknownMember)?;
     account.nick = change.nick.filter(|nick| !nick.is_empty());
     Ok(ok(&member_json(&world.guild, bot)?))
@@ -177,11 +149,10 @@ pub(super) async fn change_own_nick(
 pub(super) fn read(
     server: &Server,
     bot: Snowflake,
-    id: &str,
     what: impl FnOnce(&Guild) -> Result<Value, Refusal>,
 ) -> Result<Response, Refusal> {
     let world = server.world.lock();
-    check_guild(&world.guild, bot, id)?;
+    check_member(&world.guild, bot)?;
     what(&world.guild).map(|value| ok(&value))
 }
 

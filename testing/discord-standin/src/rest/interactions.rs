@@ -18,10 +18,10 @@ use super::{
     channels::LONGEST_MESSAGE,
 };
 use crate::{
+    discord::Discord,
     guild::{Message, json as object},
-    interactions::{Acknowledged, Interaction, Refused, Reply, form::FormErrors},
+    interactions::{Acknowledged, Interaction, Interactions, Refused, Reply, form::FormErrors},
     server::Server,
-    snowflake::Snowflake,
     world::World,
 };
 
@@ -31,7 +31,7 @@ const EPHEMERAL: u64 = 1 << 6;
 const MESSAGE: u8 = 4;
 const DEFERRED: u8 = 5;
 
-pub(super) fn router() -> Router<Arc<Server>> {
+pub(super) fn router() -> Router<Arc<Discord>> {
     Router::new()
         .route("/interactions/{interaction}/{token}/callback", post(callback))
         .route("/webhooks/{application}/{token}", post(follow_up))
@@ -105,22 +105,22 @@ struct WithResponse {
 }
 
 async fn callback(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Path((id, token)): Path<(String, String)>,
     Query(query): Query<WithResponse>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let Answer { kind, data } = body(&bytes)?;
     let text = data.unwrap_or_default();
-    let now = server.clock.now_ns();
-    let mut world = server.world.lock();
-    let interaction = world.interactions.unanswered(&id, &token)?;
+    let now = discord.clock.now_ns();
+    let mut interactions = discord.interactions.lock();
+    let interaction = interactions.unanswered(&id, &token)?;
     let reply = match kind {
         MESSAGE => {
             text.check()?;
             interaction.acknowledge(Acknowledged::Answered, now)?;
             let interaction = interaction.clone();
-            Some(reply(&mut world, &interaction, text, true, now))
+            Some(reply(&discord, &mut interactions, &interaction, text, true)?)
         }
         DEFERRED => {
             let ephemeral = text.is_ephemeral();
@@ -149,45 +149,47 @@ async fn callback(
 }
 
 async fn follow_up(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Path((application, token)): Path<(String, String)>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let text: Text = body(&bytes)?;
     text.check()?;
-    let now = server.clock.now_ns();
-    let mut world = server.world.lock();
-    let interaction = world.interactions.answered(&application, &token, now)?.clone();
+    let now = discord.clock.now_ns();
+    let mut interactions = discord.interactions.lock();
+    let interaction = interactions.answered(&application, &token, now)?.clone();
     let original = interaction.awaited().is_some();
-    Ok(ok(&reply(&mut world, &interaction, text, original, now)))
+    Ok(ok(&reply(&discord, &mut interactions, &interaction, text, original)?))
 }
 
 async fn message(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Path((application, token, which)): Path<(String, String, String)>,
 ) -> Result<Response, Refusal> {
-    let now = server.clock.now_ns();
-    let mut world = server.world.lock();
-    let interaction = world.interactions.answered(&application, &token, now)?;
+    let now = discord.clock.now_ns();
+    let mut interactions = discord.interactions.lock();
+    let interaction = interactions.answered(&application, &token, now)?;
     let reply = interaction.reply(&which)?.clone();
     let interaction = interaction.clone();
+    let server = guild_of(&discord, &interaction)?;
+    let world = server.world.lock();
     Ok(ok(&show(&world, &interaction, &reply)))
 }
 
 async fn edit(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Path((application, token, which)): Path<(String, String, String)>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let text: Text = body(&bytes)?;
-    let now = server.clock.now_ns();
-    let mut world = server.world.lock();
-    let interaction = world.interactions.answered(&application, &token, now)?;
+    let now = discord.clock.now_ns();
+    let mut interactions = discord.interactions.lock();
+    let interaction = interactions.answered(&application, &token, now)?;
     if which == "@original" && interaction.awaited().is_some() {
         // A deferred answer is given by changing it.
         text.check()?;
         let interaction = interaction.clone();
-        return Ok(ok(&reply(&mut world, &interaction, text, true, now)));
+        return Ok(ok(&reply(&discord, &mut interactions, &interaction, text, true)?));
     }
     text.check_length()?;
     let known = interaction.reply(&which)?;
@@ -195,34 +197,53 @@ async fn edit(
     known.message.content = text.content.unwrap_or_else(|| known.message.content.clone());
     known.embeds = text.embeds.unwrap_or_else(|| known.embeds.clone());
     let (known, interaction) = (known.clone(), interaction.clone());
-    if let Some(public) = public(&mut world, &known.message) {
+    let server = guild_of(&discord, &interaction)?;
+    let mut world = server.world.lock();
+    let mut messages = world.guild.messages.iter_mut();
+    if let Some(public) = messages.find(|public| public.id == known.message.id) {
         public.content.clone_from(&known.message.content);
     }
     Ok(ok(&show(&world, &interaction, &known)))
 }
 
 async fn delete(
-    State(server): State<Arc<Server>>,
+    State(discord): State<Arc<Discord>>,
     Path((application, token, which)): Path<(String, String, String)>,
 ) -> Result<Response, Refusal> {
-    let now = server.clock.now_ns();
-    let mut world = server.world.lock();
-    let known = world.interactions.answered(&application, &token, now)?.reply(&which)?;
+    let now = discord.clock.now_ns();
+    let mut interactions = discord.interactions.lock();
+    let interaction = interactions.answered(&application, &token, now)?;
+    let known = interaction.reply(&which)?;
     known.deleted = true;
     let id = known.message.id;
-    world.guild.messages.retain(|message| message.id != id);
+    let server = guild_of(&discord, interaction)?;
+    server.world.lock().guild.messages.retain(|message| message.id != id);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// The guild in which a command was used.
+fn guild_of(discord: &Discord, interaction: &Interaction) -> Result<Arc<Server>, Refusal> {
+    discord.server(interaction.guild).ok_or(Refusal::UnknownInteraction)
+}
+
 /// Keeps a message about an interaction, and posts it where everyone sees it unless it is for one person only.
-fn reply(world: &mut World, interaction: &Interaction, text: Text, original: bool, now_ns: u64) -> Value {
+fn reply(
+    discord: &Discord,
+    interactions: &mut Interactions,
+    interaction: &Interaction,
+    text: Text,
+    original: bool,
+) -> Result<Value, Refusal> {
     let ephemeral = match interaction.awaited() {
         Some(ephemeral) if original => ephemeral,
         _ => text.is_ephemeral(),
     };
     let content = text.content.unwrap_or_default();
+    let now_ns = discord.clock.now_ns();
+    let server = guild_of(discord, interaction)?;
+    let mut world = server.world.lock();
     let message = if ephemeral {
-        whisper(world, interaction, content, now_ns)
+        whisper(&world, interaction, content, now_ns)
     } else {
         let posted = world
             .guild
@@ -238,18 +259,15 @@ fn reply(world: &mut World, interaction: &Interaction, text: Text, original: boo
         edits: 0,
         deleted: false,
     };
-    let shown = show(world, interaction, &reply);
-    if let Ok(known) = world
-        .interactions
-        .unanswered(&interaction.id.to_string(), &interaction.token)
-    {
+    let shown = show(&world, interaction, &reply);
+    if let Ok(known) = interactions.unanswered(&interaction.id.to_string(), &interaction.token) {
         known.replies.push(reply);
     }
-    shown
+    Ok(shown)
 }
 
 /// A message that no channel keeps.
-fn whisper(world: &mut World, interaction: &Interaction, content: String, at_ns: u64) -> Message {
+fn whisper(world: &World, interaction: &Interaction, content: String, at_ns: u64) -> Message {
     Message {
         id: world.guild.fresh_id(),
         channel: interaction.channel,
@@ -259,11 +277,6 @@ fn whisper(world: &mut World, interaction: &Interaction, content: String, at_ns:
         nonce: None,
         at_ns,
     }
-}
-
-fn public<'a>(world: &'a mut World, message: &Message) -> Option<&'a mut Message> {
-    let id: Snowflake = message.id;
-    world.guild.messages.iter_mut().find(|known| known.id == id)
 }
 
 fn show(world: &World, interaction: &Interaction, reply: &Reply) -> Value {

@@ -23,11 +23,11 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{gateway, server::Server};
+use crate::{discord::Discord, gateway};
 use answer::{Bot, Refusal, ok};
 
 /// REST and gateway of one stand-in.
-pub(crate) fn router(server: Arc<Server>) -> Router {
+pub(crate) fn router(discord: Arc<Discord>) -> Router {
     let api = Router::new()
         .route("/gateway", get(gateway_url))
         .route("/gateway/bot", get(gateway_bot))
@@ -85,7 +85,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .merge(interactions::router())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed);
-    let guard = middleware::from_fn_with_state(Arc::clone(&server), guard::pass);
+    let guard = middleware::from_fn_with_state(Arc::clone(&discord), guard::pass);
     Router::new()
         .nest("/api/v10", api.clone())
         .nest("/api/v9", api.clone())
@@ -94,33 +94,35 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/gateway/", get(gateway::upgrade))
         .fallback(unknown)
         .layer(guard)
-        .with_state(server)
+        .with_state(discord)
 }
 
 /// Needs no token, and must answer from the first moment: serenity falls back to the real Discord without it.
-async fn gateway_url(State(server): State<Arc<Server>>) -> Response {
-    ok(&json!({"url": server.info.gateway}))
+async fn gateway_url(State(discord): State<Arc<Discord>>) -> Response {
+    ok(&json!({"url": discord.info.gateway}))
 }
 
-async fn gateway_bot(State(server): State<Arc<Server>>, Bot(bot): Bot) -> Response {
-    let now = server.clock.now_ns();
-    let (remaining, total, reset_after) = server.world.lock().starts.entry(bot).or_default().left(now);
-    ok(&json!({
-        "url": server.info.gateway, "shards": 1,
+async fn gateway_bot(State(discord): State<Arc<Discord>>, Bot(bot): Bot) -> Result<Response, Refusal> {
+    let now = discord.clock.now_ns();
+    let mut bots = discord.bots.lock();
+    let login = bots.get_mut(bot).ok_or(Refusal::Unauthorized)?;
+    let (remaining, total, reset_after) = login.starts.left(now);
+    Ok(ok(&json!({
+        "url": discord.info.gateway, "shards": 1,
         "session_start_limit": {
             "total": total, "remaining": remaining, "reset_after": reset_after, "max_concurrency": 1,
         },
-    }))
+    })))
 }
 
-async fn unknown(State(server): State<Arc<Server>>, method: Method, uri: Uri) -> Refusal {
+async fn unknown(State(discord): State<Arc<Discord>>, method: Method, uri: Uri) -> Refusal {
     tracing::debug!(%method, path = uri.path(), "a route that is not there");
-    server.counters.count("rest_unknown_routes");
+    discord.counters.count("rest_unknown_routes");
     Refusal::NotFound
 }
 
-async fn not_allowed(State(server): State<Arc<Server>>, method: Method, uri: Uri) -> Refusal {
+async fn not_allowed(State(discord): State<Arc<Discord>>, method: Method, uri: Uri) -> Refusal {
     tracing::debug!(%method, path = uri.path(), "a method that is not there");
-    server.counters.count("rest_unknown_routes");
+    discord.counters.count("rest_unknown_routes");
     Refusal::MethodNotAllowed
 }

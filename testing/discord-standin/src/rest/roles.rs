@@ -1,19 +1,17 @@
 //! Roles, who has them, and a channel's overwrites.
 
-use std::sync::Arc;
-
 use axum::{
     body::Bytes,
-    extract::{Path, State},
+    extract::Path,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Deserializer, de};
 
-use super::answer::{Bot, Refusal, body, check_channel, check_guild, ok};
+use super::answer::{Bot, Here, Refusal, body, check_channel, check_member, ok};
 use crate::{
     guild::{
-        GUILD, Guild, Role, json as object,
+        Guild, Role, json as object,
         permissions::{OverwriteTarget, Permissions},
     },
     guild_changes::RoleChange,
@@ -57,24 +55,19 @@ impl From<RoleBody> for RoleChange {
 }
 
 pub(super) async fn role(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
-    Path((guild, role)): Path<(String, String)>,
+    Here(server): Here,
+    Path((_, role)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let world = server.world.lock();
-    check_guild(&world.guild, bot, &guild)?;
+    check_member(&world.guild, bot)?;
     Ok(ok(&object::role(find(&world.guild, &role)?)))
 }
 
-pub(super) async fn create(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(guild): Path<String>,
-    bytes: Bytes,
-) -> Result<Response, Refusal> {
+pub(super) async fn create(Bot(bot): Bot, Here(server): Here, bytes: Bytes) -> Result<Response, Refusal> {
     let change: RoleChange = body::<RoleBody>(&bytes)?.into();
     let mut world = server.world.lock();
-    check_guild(&world.guild, bot, &guild)?;
+    check_member(&world.guild, bot)?;
     if !world.guild.base_permissions(bot).contains(Permissions::MANAGE_ROLES) {
         return Err(Refusal::MissingPermissions);
     }
@@ -84,14 +77,14 @@ pub(super) async fn create(
 }
 
 pub(super) async fn change(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
-    Path((guild, role)): Path<(String, String)>,
+    Here(server): Here,
+    Path((_, role)): Path<(String, String)>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let change: RoleChange = body::<RoleBody>(&bytes)?.into();
     let mut world = server.world.lock();
-    check_guild(&world.guild, bot, &guild)?;
+    check_member(&world.guild, bot)?;
     let id = manageable(&world.guild, bot, &role)?;
     check_granted(&world.guild, bot, change.permissions)?;
     let role = server
@@ -106,15 +99,10 @@ struct RolePlace {
     position: Option<u32>,
 }
 
-pub(super) async fn change_places(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(guild): Path<String>,
-    bytes: Bytes,
-) -> Result<Response, Refusal> {
+pub(super) async fn change_places(Bot(bot): Bot, Here(server): Here, bytes: Bytes) -> Result<Response, Refusal> {
     let places: Vec<RolePlace> = body(&bytes)?;
     let mut world = server.world.lock();
-    check_guild(&world.guild, bot, &guild)?;
+    check_member(&world.guild, bot)?;
     let rank = world.guild.rank(bot);
     for place in &places {
         manageable(&world.guild, bot, &place.id.to_string())?;
@@ -133,14 +121,14 @@ pub(super) async fn change_places(
 }
 
 pub(super) async fn delete(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
-    Path((guild, role)): Path<(String, String)>,
+    Here(server): Here,
+    Path((_, role)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let mut world = server.world.lock();
-    check_guild(&world.guild, bot, &guild)?;
+    check_member(&world.guild, bot)?;
     let id = manageable(&world.guild, bot, &role)?;
-    if id == GUILD || find(&world.guild, &role)?.managed {
+    if id == world.guild.id() || find(&world.guild, &role)?.managed {
         return Err(Refusal::InvalidRole);
     }
     server.delete_role(&mut world, id);
@@ -148,16 +136,16 @@ pub(super) async fn delete(
 }
 
 pub(super) async fn give(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path(path): Path<(String, String, String)>,
 ) -> Result<Response, Refusal> {
     set(&server, bot, &path, true)
 }
 
 pub(super) async fn take(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path(path): Path<(String, String, String)>,
 ) -> Result<Response, Refusal> {
     set(&server, bot, &path, false)
@@ -166,14 +154,14 @@ pub(super) async fn take(
 fn set(
     server: &Server,
     bot: Snowflake,
-    (guild, user, role): &(String, String, String),
+    (_, user, role): &(String, String, String),
     held: bool,
 ) -> Result<Response, Refusal> {
     let mut world = server.world.lock();
-    check_guild(&world.guild, bot, guild)?;
+    check_member(&world.guild, bot)?;
     let user = user.parse().map_err(|_| Refusal::UnknownMember)?;
     let id = manageable(&world.guild, bot, role)?;
-    if id == GUILD || find(&world.guild, role)?.managed {
+    if id == world.guild.id() || find(&world.guild, role)?.managed {
         return Err(Refusal::InvalidRole);
     }
     if server.set_role(&mut world, user, id, held) {
@@ -195,8 +183,8 @@ struct OverwriteBody {
 
 /// A bot may only give and take in a channel what it has there itself.
 pub(super) async fn set_overwrite(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path((channel, target)): Path<(String, String)>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
@@ -220,8 +208,8 @@ pub(super) async fn set_overwrite(
 }
 
 pub(super) async fn clear_overwrite(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
+    Here(server): Here,
     Path((channel, target)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let mut world = server.world.lock();
@@ -249,7 +237,7 @@ pub(super) fn check_new_roles(
     let taken = before.iter().filter(|role| !roles.contains(role));
     for role in given.chain(taken) {
         let id = manageable(guild, bot, &role.to_string())?;
-        if id == GUILD || guild.roles.get(&id).is_some_and(|role| role.managed) {
+        if id == guild.id() || guild.roles.get(&id).is_some_and(|role| role.managed) {
             return Err(Refusal::InvalidRole);
         }
     }

@@ -1,10 +1,8 @@
 //! Voice states, and what a bot changes about them on a stage.
 
-use std::sync::Arc;
-
 use axum::{
     body::Bytes,
-    extract::{Path, State},
+    extract::Path,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -12,30 +10,25 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    answer::{Bot, Refusal, body, check_guild},
+    answer::{Bot, Here, Refusal, body, check_member},
     guild::{own, read},
 };
 use crate::{
     control::types::VoiceFlags,
     guild::{Guild, VoiceState, permissions::Permissions},
-    server::Server,
     snowflake::Snowflake,
 };
 
-pub(super) async fn own_state(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| state_json(guild, bot))
+pub(super) async fn own_state(Bot(bot): Bot, Here(server): Here) -> Result<Response, Refusal> {
+    read(&server, bot, |guild| state_json(guild, bot))
 }
 
 pub(super) async fn state(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
-    Path((id, user)): Path<(String, String)>,
+    Here(server): Here,
+    Path((_, user)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    read(&server, bot, &id, |guild| state_json(guild, own(&user, bot)?))
+    read(&server, bot, |guild| state_json(guild, own(&user, bot)?))
 }
 
 #[derive(Deserialize)]
@@ -52,16 +45,11 @@ fn request<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<b
 }
 
 /// A bot in a stage's audience makes itself a speaker, if it may mute members, or asks to speak.
-pub(super) async fn change_own(
-    State(server): State<Arc<Server>>,
-    Bot(bot): Bot,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<Response, Refusal> {
+pub(super) async fn change_own(Bot(bot): Bot, Here(server): Here, bytes: Bytes) -> Result<Response, Refusal> {
     let change: OwnChange = body(&bytes)?;
     {
         let world = server.world.lock();
-        check_guild(&world.guild, bot, &id)?;
+        check_member(&world.guild, bot)?;
         let state = in_voice(&world.guild, bot, change.channel_id)?;
         let permissions = world.guild.permissions(bot, state.channel);
         let lifts_itself = change.suppress == Some(false) && !permissions.contains(Permissions::MUTE_MEMBERS);
@@ -89,16 +77,16 @@ struct OtherChange {
 
 /// A bot that may mute members makes somebody else a speaker, or puts him back into the audience.
 pub(super) async fn change_other(
-    State(server): State<Arc<Server>>,
     Bot(bot): Bot,
-    Path((id, user)): Path<(String, String)>,
+    Here(server): Here,
+    Path((_, user)): Path<(String, String)>,
     bytes: Bytes,
 ) -> Result<Response, Refusal> {
     let change: OtherChange = body(&bytes)?;
     let user = own(&user, bot)?;
     {
         let world = server.world.lock();
-        check_guild(&world.guild, bot, &id)?;
+        check_member(&world.guild, bot)?;
         let state = in_voice(&world.guild, user, change.channel_id)?;
         let permissions = world.guild.permissions(bot, state.channel);
         if !permissions.contains(Permissions::MUTE_MEMBERS) {

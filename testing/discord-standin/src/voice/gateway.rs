@@ -52,7 +52,7 @@ pub(crate) async fn upgrade(
 ) -> Response {
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
     upgrade.on_upgrade(move |socket| async move {
-        let tasks = gateway.server.tasks.clone();
+        let tasks = gateway.server.discord.tasks.clone();
         tasks.track_future(run(gateway, socket, parameters.v)).await;
     })
 }
@@ -60,13 +60,13 @@ pub(crate) async fn upgrade(
 async fn run(Gateway { server, voice_server }: Gateway, socket: WebSocket, version: u8) {
     let mut wire = Wire::new(socket, false, close::reason);
     let Some(version) = Version::from_number(version) else {
-        server.counters.count("voice_unsupported_version");
+        server.discord.counters.count("voice_unsupported_version");
         wire.close(close::UNKNOWN_PROTOCOL).await;
         return;
     };
     let (out, mut inbox) = mpsc::channel(QUEUE);
     let mut connection = Connection {
-        number: server.next_connection(),
+        number: server.discord.next_connection(),
         server,
         voice_server,
         version,
@@ -88,7 +88,7 @@ struct Connection {
 
 impl Connection {
     async fn serve(&mut self, wire: &mut Wire, inbox: &mut mpsc::Receiver<ToClient>) {
-        let cancel = self.server.cancel.clone();
+        let cancel = self.server.discord.cancel.clone();
         if self.greet(wire).await == Flow::Ends {
             return;
         }
@@ -184,7 +184,7 @@ impl Connection {
     }
 
     async fn refuse(&self, wire: &mut Wire, code: u16) -> Flow {
-        self.server.counters.count(match code {
+        self.server.discord.counters.count(match code {
             close::UNKNOWN_OPERATION => "voice_unknown_operations",
             close::DECODE_ERROR => "voice_decode_errors",
             close::NOT_AUTHENTICATED => "voice_not_authenticated",
@@ -216,10 +216,11 @@ impl Connection {
             return;
         };
         if self.server.voice.detach(user, number) {
-            let grace = self.server.config.voice_grace;
-            self.server.later(grace, move |server| {
+            let grace = self.server.discord.config.voice_grace;
+            let server = Arc::clone(&self.server);
+            self.server.discord.later(grace, move || {
                 if server.voice.is_abandoned(user, number) {
-                    server.counters.count("voice_abandoned");
+                    server.discord.counters.count("voice_abandoned");
                     server.leave_voice(user);
                 }
             });

@@ -1,4 +1,4 @@
-//! The voice server: sessions, calls, and the forwarding of voice.
+//! The voice of a guild: sessions, calls, and the forwarding of voice.
 
 mod calls;
 pub(crate) mod crypto;
@@ -47,9 +47,11 @@ const SENT_KEPT: usize = 100_000;
 /// Frames that one answer of the control interface holds.
 const FRAMES_ANSWERED: usize = 20_000;
 
-/// The voice server. All methods may be called from any thread and none blocks for long.
+/// The voice of a guild. All methods may be called from any thread and none blocks for long.
 #[derive(Debug)]
 pub(crate) struct Voice {
+    /// Whose voice it is.
+    guild: Snowflake,
     clock: Clock,
     counters: Arc<Counters>,
     /// The server of the moment: where members are placed.
@@ -86,8 +88,15 @@ pub(crate) struct MemberView {
 
 impl Voice {
     /// The voice of one guild, on its first server.
-    pub(crate) fn new(server: Arc<VoiceServer>, clock: Clock, counters: Arc<Counters>, proposer: Proposer) -> Self {
+    pub(crate) fn new(
+        guild: Snowflake,
+        server: Arc<VoiceServer>,
+        clock: Clock,
+        counters: Arc<Counters>,
+        proposer: Proposer,
+    ) -> Self {
         Self {
+            guild,
             clock,
             counters,
             server: Mutex::new(server),

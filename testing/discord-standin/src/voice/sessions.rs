@@ -12,7 +12,7 @@ use super::{
     protocol::{Framing, Identify, Op, Resume, SelectProtocol, Version},
     server::VoiceServer,
 };
-use crate::{gateway::sessions::ToClient, guild::GUILD, snowflake::Snowflake};
+use crate::{gateway::sessions::ToClient, snowflake::Snowflake};
 
 /// Close codes of the voice gateway.
 pub(crate) mod close {
@@ -65,7 +65,7 @@ pub(crate) struct Websocket {
 impl Voice {
     /// Begins a bot's session and answers with Ready, or says which code to close with.
     pub(crate) fn identify(&self, websocket: Websocket, identify: &Identify) -> Result<(), u16> {
-        if identify.server_id != GUILD {
+        if identify.server_id != self.guild {
             return Err(close::SERVER_NOT_FOUND);
         }
         if let Some(code) = self.refusals.lock().next(identify.user_id) {
@@ -140,7 +140,7 @@ impl Voice {
 
     /// Carries a session on over a new websocket; returns whose it is.
     pub(crate) fn resume(&self, websocket: Websocket, resume: &Resume) -> Result<Snowflake, u16> {
-        if resume.server_id != GUILD {
+        if resume.server_id != self.guild {
             return Err(close::SERVER_NOT_FOUND);
         }
         let mut calls = self.calls.lock();
