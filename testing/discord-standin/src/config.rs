@@ -78,7 +78,7 @@ pub struct Info {
     pub ca: PathBuf,
     /// Token of the first bot.
     pub token: String,
-    /// The guild.
+    /// The first guild.
     pub guild_id: String,
     /// Its first text channel.
     pub text_channel_id: String,

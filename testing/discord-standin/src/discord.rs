@@ -37,8 +37,8 @@ use crate::{
 
 /// The running stand-in, shared by all its tasks.
 ///
-/// Lock order: [`Discord::interactions`], then [`Server::world`] (the lower guild id first), then [`Discord::sessions`]
-/// and what voice and players lock inside; never the other way round.
+/// Lock order: [`Discord::interactions`], then [`Server::world`] (the lower guild id first), then [`Discord::sessions`],
+/// [`Discord::bots`] and what voice and players lock inside; never the other way round.
 #[derive(Debug)]
 pub(crate) struct Discord {
     pub(crate) config: Config,

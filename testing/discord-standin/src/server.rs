@@ -30,7 +30,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Opens a guild with its voice, and tells its bots of it.
-    pub(crate) fn open(discord: &Arc<Discord>, guild: Guild, sockets: Sockets) -> Result<Arc<Self>, StartError> {
+    pub(crate) fn open(discord: &Arc<Discord>, guild: Guild, sockets: Sockets) -> Result<(), StartError> {
         let proposer = Proposer::new()?;
         let voice_server = sockets.server()?;
         let (id, clock) = (guild.id(), discord.clock);
@@ -53,8 +53,7 @@ impl Server {
         let world = server.world.lock();
         discord.servers.write().insert(id, Arc::clone(&server));
         world.introduce();
-        drop(world);
-        Ok(server)
+        Ok(())
     }
 
     /// Op 4 of a bot. What may not be is ignored, as Discord does, and counted.

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use discord_standin::{Config, Info, Standin, types::DavePolicy};
+use discord_standin::{
+    Config, ControlClient, Info, Standin,
+    types::{DavePolicy, State},
+};
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::{Method, header::HeaderMap};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -58,8 +61,12 @@ pub(crate) async fn rest(
 }
 
 /// Polls the stand-in's state until `f` finds what it looks for.
-pub(crate) async fn eventually<T>(standin: &Standin, f: impl Fn(&discord_standin::types::State) -> Option<T>) -> T {
-    let control = standin.control();
+pub(crate) async fn eventually<T>(standin: &Standin, f: impl Fn(&State) -> Option<T>) -> T {
+    until(&standin.control(), f).await
+}
+
+/// The same for the state of one guild.
+pub(crate) async fn until<T>(control: &ControlClient, f: impl Fn(&State) -> Option<T>) -> T {
     let search = async {
         loop {
             if let Some(found) = f(&control.state().await.unwrap()) {

@@ -13,6 +13,7 @@ mod dave;
 mod dave_client;
 mod garbage;
 mod gateway;
+mod guilds;
 mod identify;
 mod impairments;
 mod interactions;

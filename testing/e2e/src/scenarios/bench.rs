@@ -63,14 +63,19 @@ impl Bench {
 
     /// A new room, linked to a new voice channel.
     pub(crate) async fn room(&mut self, name: &str) -> Result<BridgedRoom> {
+        let guild = self.stack().await?.standin()?.info.guild_id.clone();
+        self.room_in(&guild, name).await
+    }
+
+    /// A new room, linked to a new voice channel of this guild.
+    pub(crate) async fn room_in(&mut self, guild: &str, name: &str) -> Result<BridgedRoom> {
         let stack = self.stack().await?;
-        let standin = stack.standin()?;
         self.rooms += 1;
-        let channel = standin
-            .control
+        let control = stack.standin()?.control.of_guild(guild);
+        let channel = control
             .create_channel(&format!("{name}-{}", self.rooms), ChannelKind::Voice, 0)
             .await?;
-        stack.bridged_room(name, &standin.info.guild_id, &channel.id).await
+        stack.bridged_room(name, guild, &channel.id).await
     }
 
     /// Serves the page of this room to browsers.

@@ -107,7 +107,7 @@ async fn turns(bench: &mut Bench, stack: &Stack, ada: &str) -> Result<()> {
         browser.close().await?;
     }
     page.stop().await;
-    ends_cleanly(bench, stack, &room.channel_id, &before).await
+    ends_cleanly(bench, stack, &room, &before).await
 }
 
 /// Calls, and switches the microphone off.

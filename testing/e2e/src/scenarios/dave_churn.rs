@@ -107,7 +107,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     for client in visitors.into_iter().chain([speaker, listener]) {
         client.close().await?;
     }
-    ends_cleanly(bench, &stack, &room.channel_id, &before).await
+    ends_cleanly(bench, &stack, &room, &before).await
 }
 
 /// Whoever joins soon hears all who speak.

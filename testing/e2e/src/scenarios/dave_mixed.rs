@@ -94,7 +94,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     for client in clients {
         client.close().await?;
     }
-    ends_cleanly(bench, &stack, &room.channel_id, &before).await
+    ends_cleanly(bench, &stack, &room, &before).await
 }
 
 /// Waits until all clients show the same privacy code, and gives it.

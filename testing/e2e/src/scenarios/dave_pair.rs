@@ -77,5 +77,5 @@ pub(crate) async fn run(bench: &mut Bench, library: Library) -> Result<()> {
     alice.close().await?;
     page.stop().await;
     client.close().await?;
-    ends_cleanly(bench, &stack, &room.channel_id, &before).await
+    ends_cleanly(bench, &stack, &room, &before).await
 }

@@ -24,7 +24,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let (muted, told) = muted(&stack, &mut talk).await?;
     told_check(bench, &told);
     sleep(TALK).await;
-    let [to_discord, _] = talk.so_far(&stack).await?;
+    let [to_discord, _] = talk.so_far().await?;
     silence_check(bench, to_discord.direction, &muted, &to_discord.heard);
     // The hang-up is an event in the room: that the bot leaves shows that it has arrived.
     talk.end(bench).await

@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::signalling::ControlRoom;
-use crate::stack::{Bridge, Stack, wait_for};
+use crate::stack::{Bridge, BridgedRoom, Stack, wait_for};
 use anyhow::{Context as _, Result};
 use discord_standin::types::AccountKind;
 use serde::Deserialize;
@@ -75,7 +75,7 @@ impl Footprint {
                 .filter_map(|seats| seats.as_array())
                 .map(Vec::len)
                 .sum::<usize>();
-            udp_sockets += udp_sockets_of(bridge.process_id()?)?;
+            udp_sockets += udp_ports_of(bridge)?.len();
             *memory = memory_of(bridge.process_id()?)?;
         }
         let held = Held {
@@ -107,19 +107,30 @@ impl Footprint {
 }
 
 /// After the hang-up: the bot has left, the channel is closed, and the bridges are as they were before the call.
-pub(crate) async fn ends_cleanly(bench: &mut Bench, stack: &Stack, channel_id: &str, before: &Footprint) -> Result<()> {
-    let standin = stack.standin()?;
+pub(crate) async fn ends_cleanly(
+    bench: &mut Bench,
+    stack: &Stack,
+    room: &BridgedRoom,
+    before: &Footprint,
+) -> Result<()> {
+    bot_leaves(bench, stack, room).await?;
+    nothing_is_left(bench, stack, before).await
+}
+
+/// After the hang-up: the bot leaves the room's voice channel.
+pub(crate) async fn bot_leaves(bench: &mut Bench, stack: &Stack, room: &BridgedRoom) -> Result<()> {
+    let guild = stack.standin()?.control.of_guild(&room.guild_id);
     let left = wait_for("the bot to leave the voice channel", LET_GO_WITHIN, || async {
-        let state = standin.control.state().await?;
+        let state = guild.state().await?;
         let there = state
             .voice
             .iter()
-            .any(|voice| voice.kind == AccountKind::Bot && voice.channel_id == channel_id);
+            .any(|voice| voice.kind == AccountKind::Bot && voice.channel_id == room.channel_id);
         Ok((!there).then_some(()))
     });
     let left = left.await;
     bench.check("the bot has left the voice channel", left.is_ok(), outcome(&left));
-    nothing_is_left(bench, stack, before).await
+    Ok(())
 }
 
 /// The control room records no open channel, and the bridges are as they were before.
@@ -226,9 +237,9 @@ fn memory_of(process: u32) -> Result<u64> {
     Ok(kib / 1024)
 }
 
-/// How many UDP sockets a process holds, from the operating system.
-fn udp_sockets_of(process: u32) -> Result<usize> {
-    let proc = Path::new("/proc").join(process.to_string());
+/// The ports of all UDP sockets that a bridge holds, from the operating system.
+pub(crate) fn udp_ports_of(bridge: &Bridge) -> Result<Vec<u16>> {
+    let proc = Path::new("/proc").join(bridge.process_id()?.to_string());
     let mut sockets = BTreeSet::new();
     for entry in std::fs::read_dir(proc.join("fd"))? {
         // A descriptor may be closed while the folder is read.
@@ -243,12 +254,20 @@ fn udp_sockets_of(process: u32) -> Result<usize> {
                 .map(str::to_owned),
         );
     }
-    let mut count = 0;
+    let mut ports = Vec::new();
     for table in ["net/udp", "net/udp6"] {
         let table = std::fs::read_to_string(proc.join(table))?;
-        // The tenth column is the inode.
-        let inodes = table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(9));
-        count += inodes.filter(|inode| sockets.contains(*inode)).count();
+        for line in table.lines().skip(1) {
+            // The second column is the local address, the tenth the inode.
+            let columns: Vec<_> = line.split_whitespace().collect();
+            let (Some(local), Some(inode)) = (columns.get(1), columns.get(9)) else {
+                continue;
+            };
+            if sockets.contains(*inode) {
+                let (_, port) = local.rsplit_once(':').context("a socket without a port")?;
+                ports.push(u16::from_str_radix(port, 16)?);
+            }
+        }
     }
-    Ok(count)
+    Ok(ports)
 }

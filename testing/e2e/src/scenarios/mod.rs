@@ -23,6 +23,7 @@ mod silent_call;
 mod standin_page;
 mod stretches;
 mod talk;
+mod two_rooms;
 mod udp_cut;
 mod unbridged_mid_call;
 mod voice_bridge_killed;
@@ -47,7 +48,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 28] = [
+const SCENARIOS: [Scenario; 29] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -161,6 +162,12 @@ const SCENARIOS: [Scenario; 28] = [
         area: "signalling",
         about: "a peer in Python that knows only the seed's packets is refused by default, and talks where that is allowed (S1, S3, S8, S9)",
         run: |bench| Box::pin(plain_peer::run(bench)),
+    },
+    Scenario {
+        name: "two-rooms-one-channel",
+        area: "signalling",
+        about: "two rooms in two guilds over one UDP port: one breaks and hangs up, the other hears nothing of it (S3, S10)",
+        run: |bench| Box::pin(two_rooms::run(bench)),
     },
     Scenario {
         name: "late-start",

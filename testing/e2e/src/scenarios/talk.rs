@@ -1,13 +1,14 @@
 //! A call in which both sides talk on and on, so that it shows for how long something takes their voices away.
 
 use super::bench::Bench;
-use super::leftovers::{Footprint, ends_cleanly};
+use super::leftovers::{Footprint, bot_leaves, ends_cleanly};
 use super::listening::{heard_on_discord, said_on_discord};
 use crate::audio::{Recording, Voice, VoiceAway, unix_ms};
 use crate::browser::{Browser, CallState};
 use crate::page::PageServer;
-use crate::stack::{BridgedRoom, Stack, wait_for};
+use crate::stack::{BridgedRoom, wait_for};
 use anyhow::Result;
+use discord_standin::ControlClient;
 use discord_standin::types::FrameKind;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(crate) const NONE: Duration = Duration::from_millis(600);
 pub(crate) struct Talk {
     pub(crate) room: BridgedRoom,
     pub(crate) browser: Browser,
+    /// The guild of the person on Discord.
+    pub(crate) guild: ControlClient,
     /// Id of the person on Discord.
     pub(crate) listener: String,
     /// From when on both were heard (UNIX milliseconds).
@@ -63,25 +66,27 @@ impl Talk {
     /// The same in a room that is there already, with these voices in the browser and on Discord.
     pub(crate) async fn in_room(bench: &mut Bench, name: &str, room: BridgedRoom, voices: [Voice; 2]) -> Result<Self> {
         let stack = bench.stack().await?;
-        let control = &stack.standin()?.control;
+        let standin = stack.standin()?;
+        let guild = standin.control.of_guild(&room.guild_id);
         let [in_browser, on_discord] = voices;
         let before = Footprint::of(&stack).await?;
-        let listener = control.create_person(&format!("listener-of-{name}")).await?.id;
-        control.join(&listener, &room.channel_id).await?;
-        control.record(&listener).await?;
+        let listener = guild.create_person(&format!("listener-of-{name}")).await?.id;
+        guild.join(&listener, &room.channel_id).await?;
+        guild.record(&listener).await?;
         let page = bench.page(&room, &[in_browser.name()]).await?;
         let mut browser = bench.browser(&page, in_browser.name(), in_browser).await?;
         browser.call().await?;
         browser.wait_for(CallState::Connected, Duration::from_secs(20)).await?;
         let file = bench.speech.file(on_discord, SPEECH)?;
-        let playback = control.play(&listener, &file, false).await?;
-        is_heard_on_discord(&stack, &listener).await?;
+        let playback = guild.play(&listener, &file, false).await?;
+        is_heard_on_discord(&guild, &standin.info.bot_user_id, &listener).await?;
         let within = Duration::from_secs(10);
         let audible = browser.wait_until("voice from Discord", within, |page| page.remote_level > AUDIBLE);
         audible.await?;
         Ok(Self {
             room,
             browser,
+            guild,
             listener,
             heard_from: unix_ms() + SETTLED_MS,
             page,
@@ -92,10 +97,10 @@ impl Talk {
     }
 
     /// What was said and heard so far, both ways.
-    pub(crate) async fn so_far(&mut self, stack: &Stack) -> Result<[Way; 2]> {
+    pub(crate) async fn so_far(&mut self) -> Result<[Way; 2]> {
         let recordings = self.browser.recordings().await?;
         let now = unix_ms();
-        let heard = heard_on_discord(&stack.standin()?.control, &self.listener, &self.folder).await?;
+        let heard = heard_on_discord(&self.guild, &self.listener, &self.folder).await?;
         let said = |recording: &Recording| recording.between(self.heard_from, now);
         Ok([
             Way {
@@ -113,8 +118,7 @@ impl Talk {
 
     /// For how long each voice was away, and for how long of that after `back`, which is checked then.
     pub(crate) async fn away_checks(&mut self, bench: &mut Bench, limit: Duration, back: Option<Back>) -> Result<()> {
-        let stack = bench.stack().await?;
-        for Way { direction, said, heard } in self.so_far(&stack).await? {
+        for Way { direction, said, heard } in self.so_far().await? {
             let away = VoiceAway::run(&said, &heard);
             let (checked, since) = match back {
                 None => (away.longest(), String::new()),
@@ -142,24 +146,36 @@ impl Talk {
         self.left(bench).await
     }
 
+    /// The same while other calls go on, of which the bridges hold more.
+    pub(crate) async fn end_beside_others(mut self, bench: &mut Bench) -> Result<()> {
+        let stack = bench.stack().await?;
+        self.browser.hang_up().await?;
+        bot_leaves(bench, &stack, &self.room).await?;
+        self.people_leave().await.map(drop)
+    }
+
     /// What is to be seen when the call is over, however it ended.
     pub(crate) async fn left(self, bench: &mut Bench) -> Result<()> {
         let stack = bench.stack().await?;
+        let (room, before) = self.people_leave().await?;
+        ends_cleanly(bench, &stack, &room, &before).await
+    }
+
+    async fn people_leave(self) -> Result<(BridgedRoom, Footprint)> {
         self.browser.close().await?;
         self.page.stop().await;
-        stack.standin()?.control.leave(&self.listener).await?;
-        ends_cleanly(bench, &stack, &self.room.channel_id, &self.before).await
+        self.guild.leave(&self.listener).await?;
+        Ok((self.room, self.before))
     }
 }
 
 /// Waits until this listener hears the bridge.
-async fn is_heard_on_discord(stack: &Stack, who: &str) -> Result<()> {
-    let standin = stack.standin()?;
+async fn is_heard_on_discord(guild: &ControlClient, bot: &str, who: &str) -> Result<()> {
     wait_for("voice from the bridge", Duration::from_secs(10), || async {
-        let heard = standin.control.frames(who, 0).await?.frames;
+        let heard = guild.frames(who, 0).await?.frames;
         let voice = heard
             .iter()
-            .any(|frame| frame.kind == FrameKind::Voice && frame.user_id == standin.info.bot_user_id);
+            .any(|frame| frame.kind == FrameKind::Voice && frame.user_id == bot);
         Ok(voice.then_some(()))
     })
     .await

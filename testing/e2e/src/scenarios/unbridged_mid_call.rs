@@ -34,7 +34,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         close.map_or_else(|error| format!("{error:#}"), |event| event["content"].to_string()),
     );
     sleep(TALK).await;
-    for way in talk.so_far(&stack).await? {
+    for way in talk.so_far().await? {
         let last = way.heard.last_sound_ms().unwrap_or(f64::NEG_INFINITY) - removed;
         bench.check(
             &format!("voice stops at once {}", way.direction),

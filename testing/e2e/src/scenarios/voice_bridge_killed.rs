@@ -54,7 +54,7 @@ async fn killed_for(bench: &mut Bench, stack: &Stack, talk: &mut Talk, gone: Dur
     let what = "the bridge was started";
     talk.away_checks(bench, LIMIT, Some(Back { what, at })).await?;
     let back = at + LIMIT.as_secs_f64() * 1_000.0;
-    for Way { direction, said, heard } in talk.so_far(stack).await? {
+    for Way { direction, said, heard } in talk.so_far().await? {
         let check = SpeechCheck::run(&said.since(back), &heard);
         let passes = check.passes(VoicePath::Forwarded);
         bench.check(&format!("SPEECH_CHECK {direction} after that"), passes, &check);

@@ -26,7 +26,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         direction,
         said,
         heard: all,
-    } in talk.so_far(&stack).await?
+    } in talk.so_far().await?
     {
         for Stretch { after, span } in &heard {
             let check = SpeechCheck::run(&span.of(&said), &all);

@@ -83,7 +83,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     alice.hang_up().await?;
     alice.close().await?;
     page.stop().await;
-    ends_cleanly(bench, &stack, &room.channel_id, &before).await
+    ends_cleanly(bench, &stack, &room, &before).await
 }
 
 /// How long a word takes from a mouth to the other side's ear.

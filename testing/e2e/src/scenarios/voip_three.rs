@@ -89,7 +89,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         browser.close().await?;
     }
     page.stop().await;
-    ends_cleanly(bench, &stack, &room.channel_id, &before).await
+    ends_cleanly(bench, &stack, &room, &before).await
 }
 
 async fn join_discord(stack: &Stack, room: &BridgedRoom, name: &'static str, voice: Voice) -> Result<DiscordUser> {
