@@ -166,10 +166,16 @@ pub(crate) fn identify(token: &str, intents: u64) -> Value {
     json!({"op": 2, "d": {"token": token, "intents": intents, "properties": {"os": "t", "browser": "t", "device": "t"}}})
 }
 
-pub(crate) async fn log_in(info: &Info, token: &str) -> Bot {
+/// A gateway websocket on which a bot has identified; what the stand-in makes of it is still to be read.
+pub(crate) async fn identified(info: &Info, token: &str, intents: u64) -> Websocket {
     let mut socket = gateway(info, "v=10&encoding=json").await;
     assert_eq!(socket.json().await["op"], 10);
-    socket.send(identify(token, INTENTS)).await;
+    socket.send(identify(token, intents)).await;
+    socket
+}
+
+pub(crate) async fn log_in(info: &Info, token: &str) -> Bot {
+    let mut socket = identified(info, token, INTENTS).await;
     let ready = socket.event("READY").await;
     let guild = socket.event("GUILD_CREATE").await;
     Bot {

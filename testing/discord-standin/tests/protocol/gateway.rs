@@ -4,7 +4,7 @@ use discord_standin::types::{ChannelKind, GatewayRules, Overwrite};
 use flate2::{Decompress, FlushDecompress};
 use serde_json::{Value, json};
 
-use crate::client::{Event, INTENTS, counted, eventually, gateway, identify, log_in, standin};
+use crate::client::{Event, INTENTS, counted, eventually, gateway, identified, identify, log_in, standin};
 
 #[tokio::test]
 async fn a_login_brings_ready_and_the_guild_with_those_in_voice() {
@@ -45,8 +45,7 @@ async fn voice_states_come_only_with_their_intent() {
     let control = standin.control();
     control.create_person("alice").await.unwrap();
     let mut with = log_in(&info, &info.token).await;
-    let mut without = gateway(&info, "v=10").await;
-    without.send(identify(&info.token, 1)).await;
+    let mut without = identified(&info, &info.token, 1).await;
     let guild = without.event("GUILD_CREATE").await;
     assert_eq!(guild["voice_states"], json!([]));
 
@@ -70,8 +69,7 @@ async fn message_text_is_hidden_without_its_intent() {
     };
     control.set_gateway_rules("bridge", &rules).await.unwrap();
     let mut without = log_in(&info, &info.token).await;
-    let mut with = gateway(&info, "v=10").await;
-    with.send(identify(&info.token, INTENTS | 1 << 15)).await;
+    let mut with = identified(&info, &info.token, INTENTS | 1 << 15).await;
     with.event("GUILD_CREATE").await;
     control.say("alice", &info.text_channel_id, "hello").await.unwrap();
     assert_eq!(with.event("MESSAGE_CREATE").await["content"], "hello");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{
-        INTENTS, Voice, Websocket, counted, eventually, gateway, identify, log_in, rest, standin, until, voice_gateway,
+        INTENTS, Voice, Websocket, counted, eventually, identified, log_in, rest, standin, until, voice_gateway,
         voice_identify,
     },
     crypto::MODES,
@@ -42,7 +42,7 @@ fn bot_in(state: &State) -> Option<()> {
 }
 
 /// Identifies with a guild's voice server; gives the websocket after Hello.
-async fn identified(info: &Info, session: &str, (token, endpoint): &(String, String)) -> Websocket {
+async fn voice_identified(info: &Info, session: &str, (token, endpoint): &(String, String)) -> Websocket {
     let mut socket = voice_gateway(info, endpoint, 8).await;
     assert_eq!(socket.json().await["op"], 8);
     socket
@@ -74,9 +74,7 @@ async fn a_new_guild_is_told_to_who_is_there_and_listed_to_who_logs_in() {
     );
 
     let both = [info.guild_id.as_str(), opened.id.as_str()];
-    let mut again = gateway(info, "v=10&encoding=json").await;
-    assert_eq!(again.json().await["op"], 10);
-    again.send(identify(&info.token, INTENTS)).await;
+    let mut again = identified(info, &info.token, INTENTS).await;
     let ready = again.event("READY").await;
     let listed = ready["guilds"].as_array().unwrap().iter().map(|guild| &guild["id"]);
     assert!(listed.eq(both));
@@ -99,9 +97,9 @@ async fn a_bot_talks_in_two_guilds_at_once_and_leaves_each_by_itself() {
     let session = first.bot.session_id.clone();
     let other = first.bot.join(&there, &there.voice_channel_id).await;
     assert_ne!(first.endpoint, other.1, "each guild has a voice server of its own");
-    let mut socket = identified(&there, &session, &other).await;
+    let mut socket = voice_identified(&there, &session, &other).await;
     assert_ne!(socket.op(2).await["d"]["port"], first.server.port());
-    let mut astray = identified(&here, &session, &other).await;
+    let mut astray = voice_identified(&here, &session, &other).await;
     assert_eq!(astray.close_code().await, Some(4011), "a server knows no other guild");
 
     first.announce().await;
@@ -221,9 +219,7 @@ async fn a_bot_that_is_not_in_a_guild_has_no_access_to_it() {
     ] {
         assert_eq!(status(&info, Method::GET, &path, None).await.0, expected, "{path}");
     }
-    let mut socket = gateway(&info, "v=10&encoding=json").await;
-    assert_eq!(socket.json().await["op"], 10);
-    socket.send(identify(&info.token, INTENTS)).await;
+    let mut socket = identified(&info, &info.token, INTENTS).await;
     let ready = socket.event("READY").await;
     assert_eq!(ready["guilds"].as_array().map(Vec::len), Some(1));
     standin.shutdown().await;

@@ -9,7 +9,7 @@ use discord_standin::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{INTENTS, eventually, gateway, identify, log_in, rest, standin};
+use crate::client::{INTENTS, eventually, gateway, identified, identify, log_in, rest, standin};
 
 const MEMBERS: u64 = 1 << 1;
 const PRESENCES: u64 = 1 << 8;
@@ -50,16 +50,14 @@ async fn shards_and_privileged_intents_need_what_the_bot_was_given() {
         session_starts: None,
     };
     standin.control().set_gateway_rules("bridge", &rules).await.unwrap();
-    let mut socket = gateway(&info, "v=10").await;
-    socket.send(identify(&info.token, INTENTS | MEMBERS)).await;
+    let mut socket = identified(&info, &info.token, INTENTS | MEMBERS).await;
     assert_eq!(socket.close_code().await, Some(4011));
     let small = GatewayRules {
         sharding_required: Some(false),
         ..GatewayRules::default()
     };
     standin.control().set_gateway_rules("bridge", &small).await.unwrap();
-    let mut socket = gateway(&info, "v=10").await;
-    socket.send(identify(&info.token, INTENTS | MEMBERS)).await;
+    let mut socket = identified(&info, &info.token, INTENTS | MEMBERS).await;
     socket.event("GUILD_CREATE").await;
     let everyone = json!({"op": 8, "d": {"guild_id": info.guild_id, "query": "", "limit": 0, "nonce": "n"}});
     socket.send(everyone).await;
@@ -79,8 +77,7 @@ async fn session_starts_are_counted_and_spaced() {
     let info = standin.info().clone();
     assert_eq!(left(&standin).await, (1_000, 1_000));
     log_in(&info, &info.token).await;
-    let mut hasty = gateway(&info, "v=10").await;
-    hasty.send(identify(&info.token, INTENTS)).await;
+    let mut hasty = identified(&info, &info.token, INTENTS).await;
     assert_eq!(hasty.op(9).await["d"], false);
     assert_eq!(
         left(&standin).await,
@@ -97,8 +94,7 @@ async fn session_starts_are_counted_and_spaced() {
         ..GatewayRules::default()
     };
     standin.control().set_gateway_rules("bridge", &none).await.unwrap();
-    let mut last = gateway(&info, "v=10").await;
-    last.send(identify(&info.token, INTENTS)).await;
+    let mut last = identified(&info, &info.token, INTENTS).await;
     assert_eq!(last.close_code().await, Some(4004), "the token was taken away");
     standin.shutdown().await;
 }
@@ -114,8 +110,7 @@ async fn presences_are_kept_and_told_to_those_who_look() {
         ..GatewayRules::default()
     };
     control.set_gateway_rules("watcher", &rules).await.unwrap();
-    let mut watcher = gateway(&info, "v=10").await;
-    watcher.send(identify("other", INTENTS | PRESENCES)).await;
+    let mut watcher = identified(&info, "other", INTENTS | PRESENCES).await;
     watcher.event("GUILD_CREATE").await;
     let mut bot = log_in(&info, &info.token).await;
     let presence = json!({"status": "idle", "since": 91, "activities": [{"name": "music", "type": 2}], "afk": true});

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use discord_standin::{
-    Info,
-    types::{InteractionState, UseCommand},
+    ControlClient, Info,
+    types::{Interaction, InteractionState, UseCommand},
 };
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -33,6 +33,16 @@ impl Commander {
             "/applications/{}/guilds/{}/commands",
             self.info.application_id, self.info.guild_id
         )
+    }
+
+    /// Alice uses the command, as she should; the bot is told.
+    async fn is_used(&mut self, control: &ControlClient) -> (Interaction, Value) {
+        let used = control
+            .use_command("alice", &self.used(json!({"minutes": 5})))
+            .await
+            .unwrap();
+        let event = self.bot.socket.event("INTERACTION_CREATE").await;
+        (used, event)
     }
 
     fn used(&self, options: Value) -> UseCommand {
@@ -118,12 +128,8 @@ async fn a_command_is_answered_followed_up_changed_and_taken_back() {
     let alice = control.create_person("alice").await.unwrap();
     let mut bot = commander(standin.info()).await;
     bot.ask(Method::POST, &bot.commands(), Some(record())).await;
-    let used = control
-        .use_command("alice", &bot.used(json!({"minutes": 5})))
-        .await
-        .unwrap();
+    let (used, event) = bot.is_used(&control).await;
     assert_eq!(used.state, InteractionState::Pending);
-    let event = bot.bot.socket.event("INTERACTION_CREATE").await;
     assert_eq!(event["id"], used.id.as_str());
     assert_eq!(
         event["data"]["options"],
@@ -186,11 +192,7 @@ async fn a_deferred_answer_comes_with_the_first_follow_up_or_change() {
     let mut bot = commander(standin.info()).await;
     bot.ask(Method::POST, &bot.commands(), Some(record())).await;
     for method in [Method::POST, Method::PATCH] {
-        let used = control
-            .use_command("alice", &bot.used(json!({"minutes": 5})))
-            .await
-            .unwrap();
-        let event = bot.bot.socket.event("INTERACTION_CREATE").await;
+        let (used, event) = bot.is_used(&control).await;
         let token = event["token"].as_str().unwrap().to_owned();
         let callback = format!("/interactions/{}/{token}/callback?with_response=true", used.id);
         let (status, body) = bot.answer(Method::POST, &callback, Some(json!({"type": 5}))).await;
@@ -224,11 +226,7 @@ async fn an_answer_after_three_seconds_is_too_late() {
     control.create_person("alice").await.unwrap();
     let mut bot = commander(standin.info()).await;
     bot.ask(Method::POST, &bot.commands(), Some(record())).await;
-    let used = control
-        .use_command("alice", &bot.used(json!({"minutes": 5})))
-        .await
-        .unwrap();
-    let event = bot.bot.socket.event("INTERACTION_CREATE").await;
+    let (used, event) = bot.is_used(&control).await;
     tokio::time::sleep(Duration::from_millis(3_050)).await;
     assert_eq!(
         control.interaction(&used.id).await.unwrap().state,
