@@ -18,6 +18,7 @@ mod peer_path;
 mod port;
 mod ports;
 mod quarantine;
+mod queue;
 mod reservation;
 mod sealed_ear;
 mod throttle;

@@ -26,7 +26,8 @@ impl PeerPath {
     pub(super) fn heard(&self, now: Instant, from: SocketAddr, newest: bool, keep_alive: bool) {
         let heard = self.lock().heard(now, from, newest, keep_alive);
         if heard.moved {
-            tracing::info!(address = %from, "the peer's VDP address moved");
+            // Whoever sends on the peer's packets from elsewhere decides how often: nothing that is always logged.
+            tracing::debug!(address = %from, "the peer's VDP address moved");
         }
         if heard.answer {
             self.answer.notify_one();

@@ -13,6 +13,7 @@ use vdp_proto::{ChannelTable, MAX_DATAGRAM, Packet, Refusal, Route, Taken};
 use super::drops::{DropCounts, Reason};
 use super::ear::Ear;
 use super::icmp;
+use super::queue;
 use super::sealed_ear::SealedEar;
 use crate::supervise::{self, Task};
 
@@ -46,6 +47,7 @@ impl Port {
         let sender = UdpSocket::bind(address)?;
         sender.set_nonblocking(true)?;
         icmp::enable(&sender)?;
+        queue::lengthen(&sender)?;
         let local = sender.local_addr()?;
         let number = local.port();
         let rooms = Arc::<RwLock<Rooms>>::default();
