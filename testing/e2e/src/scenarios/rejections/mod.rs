@@ -105,6 +105,18 @@ impl Desk {
         self.rejected.push((case, call));
     }
 
+    /// Another call in this room, where one was rejected, is bridged.
+    async fn goes_through(&self, bench: &mut Bench, room: &BridgedRoom, case: &str) -> Result<()> {
+        let call = SilentCall::place(&self.stack, room).await?;
+        let answered = call.answered(ANSWERED_WITHIN).await;
+        bench.check(
+            &format!("{case}: a later call goes through"),
+            answered.is_ok(),
+            answered.map_or_else(|error| format!("{error:#}"), |()| "yes".to_owned()),
+        );
+        call.hang_up().await
+    }
+
     /// The call of another room goes on.
     async fn still_runs(&self, bench: &mut Bench, room: &BridgedRoom, call: &SilentCall) -> Result<()> {
         let open = self.control.open_channels().await?.contains_key(&room.id);
