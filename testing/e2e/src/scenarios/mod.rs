@@ -10,6 +10,7 @@ mod dave_pair;
 mod dave_required;
 mod dev_page;
 mod discord_bridge_killed;
+mod forged;
 mod gateway_drops;
 mod homeserver_restart;
 mod late_start;
@@ -18,6 +19,7 @@ mod listening;
 mod page_to_page;
 mod plain_peer;
 mod rejections;
+mod relayed;
 mod signalling;
 mod silent_call;
 mod standin_page;
@@ -48,7 +50,7 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 29] = [
+const SCENARIOS: [Scenario; 30] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -136,13 +138,13 @@ const SCENARIOS: [Scenario; 29] = [
     Scenario {
         name: "reject-capacity",
         area: "signalling",
-        about: "a bridge that carries as many calls as it is set to refuses the next, and keeps those it has (S8, B12)",
+        about: "a bridge that carries as many calls as it is set to, or comes late to them, refuses the next and keeps those it has (S8, B12)",
         run: |bench| Box::pin(rejections::capacity::run(bench)),
     },
     Scenario {
         name: "reject-discord-limit",
         area: "signalling",
-        about: "a full channel, a closed stage, a bot that is elsewhere in the server, a gateway that is gone (S8)",
+        about: "a full channel, a closed stage, a bot that is elsewhere in the server, rate limits, a gateway that is gone (S8)",
         run: |bench| Box::pin(rejections::discord_limit::run(bench)),
     },
     Scenario {
@@ -168,6 +170,12 @@ const SCENARIOS: [Scenario; 29] = [
         area: "signalling",
         about: "two rooms in two guilds over one UDP port: one breaks and hangs up, the other hears nothing of it (S3, S10)",
         run: |bench| Box::pin(two_rooms::run(bench)),
+    },
+    Scenario {
+        name: "forged",
+        area: "signalling",
+        about: "floods, replays, held-up packets, false events and links of strangers beside a call: nothing is heard or moved (B6, S5, S8)",
+        run: |bench| Box::pin(forged::run(bench)),
     },
     Scenario {
         name: "late-start",

@@ -21,11 +21,17 @@ pub(crate) struct SilentCall {
 impl SilentCall {
     /// Places a call in a room.
     pub(crate) async fn place(stack: &Stack, room: &BridgedRoom) -> Result<Self> {
+        let caller = stack.person("caller", room).await?;
+        Self::by(caller, &room.id, &stack.voice_bot()).await
+    }
+
+    /// Places a call of this member of a room.
+    pub(crate) async fn by(caller: Person, room: &str, voice_bot: &str) -> Result<Self> {
         let call = Self {
-            caller: stack.person("caller", room).await?,
-            room: room.id.clone(),
+            caller,
+            room: room.to_owned(),
             call_id: format!("call-at-{}", crate::audio::unix_ms()),
-            voice_bot: stack.voice_bot(),
+            voice_bot: voice_bot.to_owned(),
         };
         let content = json!({
             "lifetime": 60_000,

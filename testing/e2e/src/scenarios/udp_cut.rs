@@ -1,12 +1,12 @@
 //! The way between the bridges breaks for a while; later a router on it forgets one of them, who is elsewhere from then on.
 
 use super::bench::{Bench, note};
+use super::relayed;
 use super::signalling::ControlRoom;
 use super::talk::{Back, NONE, Talk};
 use crate::audio::unix_ms;
-use crate::stack::{Bridge, Relay, Stack, Stand};
+use crate::stack::{Relay, Stack};
 use anyhow::{Context as _, Result};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -16,36 +16,13 @@ const LIMIT: Duration = Duration::from_secs(3);
 const DEAD: Duration = Duration::from_secs(8);
 /// How long both talk before and after each fault.
 const TALK: Duration = Duration::from_secs(6);
-/// Where the voice bridge says that it is, and where the Discord bridge does.
-const ADVERTISED: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 3), Ipv4Addr::new(127, 0, 0, 2)];
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let stack = bench.stack().await?;
-    let mut relay = between(&stack).await?;
+    let mut relay = relayed::begin(&stack).await?;
     let outcome = faults(bench, &stack, &mut relay).await;
-    for bridge in [&stack.voice_bridge, &stack.discord_bridge] {
-        bridge.restart_with(&[]).await?;
-    }
+    relayed::end(&stack).await?;
     outcome
-}
-
-/// Puts a relay between the bridges, each of which is told to say that it is where the relay stands for it.
-async fn between(stack: &Stack) -> Result<Relay> {
-    let [voice, discord] = ADVERTISED.map(|address| address.to_string());
-    let stand = |bridge: &Bridge, at: Ipv4Addr| Stand {
-        bridge: bridge.vdp,
-        advertised: SocketAddr::new(IpAddr::V4(at), bridge.vdp.port()),
-    };
-    let relay = Relay::between(
-        stand(&stack.voice_bridge, ADVERTISED[0]),
-        stand(&stack.discord_bridge, ADVERTISED[1]),
-    )
-    .await?;
-    let voice = [("VOICE_BRIDGE_VDP__ADVERTISE", voice.as_str())];
-    let discord = [("DISCORD_BRIDGE_VDP__ADVERTISE", discord.as_str())];
-    stack.voice_bridge.restart_with(&voice).await?;
-    stack.discord_bridge.restart_with(&discord).await?;
-    Ok(relay)
 }
 
 async fn faults(bench: &mut Bench, stack: &Stack, relay: &mut Relay) -> Result<()> {

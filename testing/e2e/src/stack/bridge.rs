@@ -3,7 +3,7 @@
 use super::BridgePorts;
 use super::restartable::Restartable;
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,6 +15,8 @@ pub struct Bridge {
     program: Restartable,
     folder: PathBuf,
     telemetry: String,
+    /// Where the homeserver reaches it.
+    appservice: String,
     /// Where it listens for VDP.
     pub vdp: SocketAddr,
     environment: Vec<(&'static str, PathBuf)>,
@@ -34,6 +36,7 @@ impl Bridge {
             program: Restartable::new(name),
             folder: folder.to_owned(),
             telemetry: format!("http://127.0.0.1:{}", ports.telemetry),
+            appservice: format!("http://127.0.0.1:{}", ports.appservice),
             vdp: SocketAddr::from(([127, 0, 0, 1], ports.vdp)),
             environment: Vec::new(),
         })
@@ -117,6 +120,19 @@ impl Bridge {
                 .text()
                 .await?,
         ))
+    }
+
+    /// Sends the bridge a transaction as its homeserver does, with the homeserver's token.
+    pub async fn transact(&self, id: &str, events: &[Value]) -> Result<()> {
+        let token = std::fs::read_to_string(self.folder.join("hs_token"))?;
+        let answer = reqwest::Client::new()
+            .put(format!("{}/_matrix/app/v1/transactions/{id}", self.appservice))
+            .bearer_auth(token.trim())
+            .json(&json!({ "events": events }))
+            .send()
+            .await?;
+        ensure!(answer.status().is_success(), "transaction {id}: {}", answer.status());
+        Ok(())
     }
 
     /// Asks the process to end and waits for it.

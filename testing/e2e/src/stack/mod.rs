@@ -13,7 +13,7 @@ pub use bridge::{Bridge, Metrics};
 pub use gate::Gate;
 pub use matrix::Person;
 pub use process::{Process, wait_for};
-pub use relay::{Relay, Stand};
+pub use relay::{End, Relay, Stand};
 pub use synapse::{SERVER_NAME, Synapse, tools};
 
 use anyhow::{Context as _, Result};

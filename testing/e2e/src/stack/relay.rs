@@ -2,13 +2,22 @@
 
 use anyhow::{Context as _, Result};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
 /// More than any datagram of VDP.
 const LONGEST: usize = 2_000;
+
+/// One of the two bridges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The one that was named first.
+    First,
+    /// The other one.
+    Second,
+}
 
 /// An end of the path.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +49,29 @@ struct Link {
     cut: AtomicBool,
     passed: AtomicU64,
     lost: AtomicU64,
+    inspection: Inspection,
+}
+
+/// Who sees what passes: is told who sent a datagram, and says whether it goes on.
+#[derive(Default)]
+struct Inspection(Mutex<Option<Inspector>>);
+
+type Inspector = Box<dyn FnMut(End, &[u8]) -> bool + Send>;
+
+impl Inspection {
+    fn lets_pass(&self, from: End, datagram: &[u8]) -> bool {
+        self.lock().as_mut().is_none_or(|inspector| inspector(from, datagram))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Inspector>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Inspection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Inspection")
+    }
 }
 
 impl Relay {
@@ -66,6 +98,26 @@ impl Relay {
     /// Lets everything through again.
     pub fn mend(&self) {
         self.link.cut.store(false, Ordering::SeqCst);
+    }
+
+    /// Lets somebody see each datagram with the end that sent it, and keep from passing what he gives `false` for.
+    pub fn inspect(&self, inspector: impl FnMut(End, &[u8]) -> bool + Send + 'static) {
+        *self.link.inspection.lock() = Some(Box::new(inspector));
+    }
+
+    /// Lets nobody see what passes any more.
+    pub fn inspect_no_more(&self) {
+        *self.link.inspection.lock() = None;
+    }
+
+    /// Sends the other end a datagram from where it hears this one.
+    pub async fn send_as(&self, from: End, datagram: &[u8]) -> Result<()> {
+        let (mouth, to) = match from {
+            End::First => (&self.for_first, self.second.bridge),
+            End::Second => (&self.for_second, self.first.bridge),
+        };
+        mouth.send_to(datagram, to).await?;
+        Ok(())
     }
 
     /// From now on the first bridge is heard from another port, as behind a router that has forgotten it; what goes to
@@ -95,23 +147,29 @@ impl Relay {
             ..
         } = self;
         let mut pumps = JoinSet::new();
-        let way = |from: Stand, ear: &Arc<UdpSocket>, mouth: &Arc<UdpSocket>, to: Stand| {
+        let way = |from: (End, Stand), ear: &Arc<UdpSocket>, mouth: &Arc<UdpSocket>, to: Stand| {
             pass(
-                from.bridge,
+                (from.0, from.1.bridge),
                 Arc::clone(ear),
                 Arc::clone(mouth),
                 to.bridge,
                 Arc::clone(link),
             )
         };
-        pumps.spawn(way(*first, for_second, for_first, *second));
-        pumps.spawn(way(*second, for_first, for_second, *first));
+        pumps.spawn(way((End::First, *first), for_second, for_first, *second));
+        pumps.spawn(way((End::Second, *second), for_first, for_second, *first));
         self.pumps = pumps;
     }
 }
 
 /// What `from` sends to `ear` leaves from `mouth` for `to`.
-async fn pass(from: SocketAddr, ear: Arc<UdpSocket>, mouth: Arc<UdpSocket>, to: SocketAddr, link: Arc<Link>) {
+async fn pass(
+    (end, from): (End, SocketAddr),
+    ear: Arc<UdpSocket>,
+    mouth: Arc<UdpSocket>,
+    to: SocketAddr,
+    link: Arc<Link>,
+) {
     let mut datagram = [0; LONGEST];
     loop {
         // An error tells of an earlier datagram that did not arrive: the bridge behind it is not there at the moment.
@@ -123,6 +181,8 @@ async fn pass(from: SocketAddr, ear: Arc<UdpSocket>, mouth: Arc<UdpSocket>, to: 
         }
         if link.cut.load(Ordering::SeqCst) {
             link.lost.fetch_add(1, Ordering::SeqCst);
+        } else if !link.inspection.lets_pass(end, &datagram[..length]) {
+            // It is the inspector's now.
         } else if mouth.send_to(&datagram[..length], to).await.is_ok() {
             link.passed.fetch_add(1, Ordering::SeqCst);
         }
@@ -190,6 +250,34 @@ mod tests {
         relay.mend();
         first.send_to(b"heard", relay.second.advertised).await.unwrap();
         assert_eq!(heard(&second).await.0, b"heard");
+    }
+
+    #[tokio::test]
+    async fn an_inspector_sees_what_passes_and_keeps_what_he_likes() {
+        let (first, second, relay) = bridges().await;
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sees = Arc::clone(&seen);
+        relay.inspect(move |from, datagram| {
+            sees.lock().expect("nobody panics").push((from, datagram.to_vec()));
+            datagram != b"kept"
+        });
+        first.send_to(b"kept", relay.second.advertised).await.unwrap();
+        first.send_to(b"passed", relay.second.advertised).await.unwrap();
+        assert_eq!(heard(&second).await.0, b"passed");
+        relay.inspect_no_more();
+        second.send_to(b"unseen", relay.first.advertised).await.unwrap();
+        assert_eq!(heard(&first).await.0, b"unseen");
+        let seen = seen.lock().unwrap().clone();
+        assert_eq!(seen, [(End::First, b"kept".to_vec()), (End::First, b"passed".to_vec())]);
+    }
+
+    #[tokio::test]
+    async fn a_datagram_can_be_sent_as_if_an_end_had() {
+        let (first, second, relay) = bridges().await;
+        relay.send_as(End::First, b"again").await.unwrap();
+        assert_eq!(heard(&second).await, (b"again".to_vec(), relay.first.advertised));
+        relay.send_as(End::Second, b"and again").await.unwrap();
+        assert_eq!(heard(&first).await, (b"and again".to_vec(), relay.second.advertised));
     }
 
     #[tokio::test]
