@@ -16,6 +16,9 @@ await build({
     minify: true,
     sourcemap: true,
     format: "esm",
+    // Each kind of call is loaded by itself.
+    splitting: true,
+    chunkNames: "[name]-[hash]",
     target: "chrome120",
     // The SDK uses it only where encryption is set up, which this page never does.
     alias: { "@matrix-org/matrix-sdk-crypto-wasm": "./src/no-encryption.cjs" },

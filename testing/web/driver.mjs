@@ -56,8 +56,8 @@ const commands = {
 
     state: () => page.evaluate(() => window.page.state()),
 
-    async recordings({ folder }) {
-        const recording = await page.evaluate(() => window.page.recording());
+    async recordings({ folder, other }) {
+        const recording = await page.evaluate((other) => window.page.recording(other), other ?? undefined);
         for (const track of ["microphone", "remote"]) {
             await writeFile(`${folder}/${track}.wav`, Buffer.from(recording[track], "base64"));
         }
