@@ -83,6 +83,18 @@ impl Bench {
         PageServer::start(0, Site::new(stack, room.clone(), people)).await
     }
 
+    /// A new room without the bridges, with these people in it, and its page.
+    pub(crate) async fn plain_page(&mut self, name: &str, people: &[&str]) -> Result<(String, PageServer)> {
+        let stack = self.stack().await?;
+        let room = stack.plain_room(name).await?;
+        for name in people {
+            stack.person_in(name, &room).await?;
+        }
+        let people = people.iter().map(|&name| name.to_owned()).collect();
+        let page = PageServer::start(0, Site::of_plain_room(stack, room.clone(), people)).await?;
+        Ok((room, page))
+    }
+
     /// A browser of one person, with that voice as its microphone, on the page and ready to call.
     pub(crate) async fn browser(&self, page: &PageServer, name: &str, voice: Voice) -> Result<Browser> {
         self.browser_at(&format!("{}/?name={name}&raw=1&record=1", page.url()), voice)
