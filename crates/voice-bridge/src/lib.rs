@@ -1,9 +1,10 @@
 //! Takes part in Matrix calls and carries their voice over VDP.
 //!
-//! [`voip`] and [`webrtc`] bring people into a call, [`call`] joins the people of a room with each other and
+//! [`voip`], [`webrtc`] and [`matrixrtc`] bring people into a call, [`call`] joins the people of a room with each other and
 //! with the channel to the other bridge, [`rooms`] knows which rooms that is for.
 
 pub mod call;
+pub mod matrixrtc;
 pub mod notice;
 pub mod ports;
 pub mod rooms;

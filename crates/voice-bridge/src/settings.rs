@@ -2,6 +2,7 @@
 
 use bridge_kit::config::{ConfigError, Reader, Sections};
 
+use crate::matrixrtc::MatrixRtc;
 use crate::webrtc::WebRtc;
 
 /// This bridge's own sections.
@@ -9,10 +10,12 @@ use crate::webrtc::WebRtc;
 pub struct Settings {
     /// `[webrtc]`
     pub webrtc: WebRtc,
+    /// `[matrixrtc]`
+    pub matrixrtc: MatrixRtc,
 }
 
 impl Sections for Settings {
-    const NAMES: &'static [&'static str] = &["webrtc"];
+    const NAMES: &'static [&'static str] = &["webrtc", "matrixrtc"];
     const EXAMPLE: &'static str = include_str!("settings.toml");
 
     fn read(reader: &Reader) -> Result<Self, ConfigError> {
@@ -20,7 +23,14 @@ impl Sections for Settings {
         webrtc
             .advertised()
             .map_err(|problem| ConfigError::invalid("webrtc.advertise", problem))?;
-        Ok(Self { webrtc })
+        let matrixrtc: MatrixRtc = reader.section("matrixrtc")?;
+        matrixrtc
+            .foci()
+            .map_err(|problem| ConfigError::invalid("matrixrtc.livekit_service_urls", problem))?;
+        matrixrtc
+            .device()
+            .map_err(|problem| ConfigError::invalid("matrixrtc.device_id", problem))?;
+        Ok(Self { webrtc, matrixrtc })
     }
 }
 
@@ -42,6 +52,7 @@ mod tests {
         let default = read("").expect("default");
         assert_eq!(example.webrtc.listen, default.webrtc.listen);
         assert_eq!(example.webrtc.advertised(), default.webrtc.advertised());
+        assert_eq!(format!("{:?}", example.matrixrtc), format!("{:?}", default.matrixrtc));
     }
 
     #[test]
@@ -51,6 +62,12 @@ mod tests {
             ("[webrtc]\nadvertise = [\"::\"]", "webrtc.advertise"),
             ("[webrtc]\nlisten = \"here\"", "webrtc.listen"),
             ("[webrtc]\nport = 1", "webrtc.port"),
+            (
+                "[matrixrtc]\nlivekit_service_urls = [\"wss://x\"]",
+                "matrixrtc.livekit_service_urls",
+            ),
+            ("[matrixrtc]\ndevice_id = \"a b\"", "matrixrtc.device_id"),
+            ("[matrixrtc]\nmode = \"legacy\"", "matrixrtc.mode"),
         ] {
             let error = read(text).expect_err(text);
             assert_eq!(error.key(), key, "{error}");

@@ -1,0 +1,15 @@
+//! Calls over an SFU, as Element Call makes them (MSC4143, MSC4195).
+//!
+//! [`event`] reads and writes memberships.
+
+mod config;
+pub mod event;
+mod focus;
+#[cfg(test)]
+mod testing;
+
+pub use self::config::{MatrixRtc, MatrixRtcConfigError, Mode};
+pub use self::focus::Focus;
+
+/// The slot of the one call that a room has by itself, as MSC4143 names it; the older events call it `""`.
+pub const ROOM_SLOT: &str = "m.call#ROOM";
