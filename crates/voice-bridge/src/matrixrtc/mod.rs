@@ -1,6 +1,7 @@
 //! Calls over an SFU, as Element Call makes them (MSC4143, MSC4195).
 //!
-//! [`event`] reads and writes memberships, [`machine`] decides when the bridge is in a room's call.
+//! [`event`] reads and writes memberships, [`machine`] decides when the bridge is in a room's call,
+//! [`transport`] finds SFUs and gets tokens for them.
 
 mod config;
 pub mod event;
@@ -11,6 +12,7 @@ mod moment;
 mod roster;
 #[cfg(test)]
 mod testing;
+pub mod transport;
 
 pub use self::config::{MatrixRtc, MatrixRtcConfigError, Mode};
 pub use self::focus::Focus;
