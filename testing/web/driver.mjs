@@ -32,6 +32,7 @@ const commands = {
             ],
         });
         const context = await browser.newContext({ viewport: { width, height }, locale: "en-GB" });
+        await context.addInitScript(keepSentAudio);
         page = await context.newPage();
         page.setDefaultTimeout(ACTION_MS);
         page.on("console", (message) => message.type() === "error" && errors.push(describe(message)));
@@ -49,6 +50,8 @@ const commands = {
     },
 
     click: ({ selector }) => page.click(selector),
+
+    click_in_frame: ({ selector }) => page.frameLocator("iframe").locator(selector).click(),
 
     set_on_hold: ({ on_hold }) => page.evaluate((onHold) => window.page.setOnHold(onHold), on_hold),
 
@@ -70,6 +73,22 @@ const commands = {
 
     console_errors: () => errors,
 };
+
+/** Keeps the audio that a page sends, also from a frame in it, so that the page can record what it was not handed itself. */
+function keepSentAudio() {
+    const keep = (track) => track?.kind === "audio" && (window.top.sentAudio ??= []).push(track);
+    for (const [type, method] of [
+        [RTCPeerConnection, "addTrack"],
+        [RTCPeerConnection, "addTransceiver"],
+        [RTCRtpSender, "replaceTrack"],
+    ]) {
+        const original = type.prototype[method];
+        type.prototype[method] = function (track, ...others) {
+            keep(track);
+            return original.call(this, track, ...others);
+        };
+    }
+}
 
 function describe(message) {
     const { url } = message.location();

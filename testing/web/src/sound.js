@@ -53,8 +53,8 @@ export class Sound {
         return recording;
     }
 
-    /** Listens to a stream in place of the one before. */
-    listen(kind, stream) {
+    /** Listens to a stream in place of the one before; `into` says with whom it is recorded. */
+    listen(kind, stream, into = kind) {
         const [track] = stream.getAudioTracks();
         if (this.#inputs[kind]?.track === track) {
             return;
@@ -67,9 +67,9 @@ export class Sound {
         if (kind === "microphone") {
             Object.values(this.#recorders).forEach(({ node }) => source.connect(node, 0, 0));
         } else {
-            this.record(kind);
+            this.record(into);
             if (this.#records) {
-                source.connect(this.#recorders[kind].node, 0, 1);
+                source.connect(this.#recorders[into].node, 0, 1);
             }
         }
         const meter = new Meter(analyser);

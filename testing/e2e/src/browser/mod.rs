@@ -4,6 +4,7 @@
 //! it. Every wait is bounded and says what it waited for. When a [`Browser`] is dropped, its program finds its standard
 //! input closed, ends Chromium and itself; the same happens when this process dies.
 
+mod element_call;
 pub mod page;
 mod standin;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 
 use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
 use crate::program::{Program, ProgramError};
+pub use element_call::{ElementCallPage, Tile};
 pub use page::{Agreed, CallState, PageMember, PageState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

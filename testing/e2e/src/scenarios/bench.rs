@@ -109,6 +109,16 @@ impl Bench {
         Ok(browser)
     }
 
+    /// The same in Element Call's lobby, in a window that is wide enough for its grid.
+    pub(crate) async fn element_call(&self, page: &PageServer, name: &str, voice: Voice) -> Result<Browser> {
+        let mut options = BrowserOptions::new(web_folder(), self.speech.file(voice, SPEECH_LENGTH)?);
+        options.viewport = (1600, 900);
+        let mut browser = Browser::launch(&options).await?;
+        let url = format!("{}/element-call.html?record=1&name={name}", page.url());
+        browser.open_element_call(&url).await?;
+        Ok(browser)
+    }
+
     /// Notes and prints the outcome of a check.
     pub(crate) fn check(&mut self, what: &str, passed: bool, figure: impl Display) {
         print(&format!(

@@ -1,6 +1,7 @@
 //! The scenarios: what each proves, and how they are run.
 
 mod bench;
+mod call_members;
 mod control_room;
 mod dave_churn;
 mod dave_frames;
@@ -9,6 +10,7 @@ mod dave_pair;
 mod dave_required;
 mod dev_page;
 mod discord_bridge_killed;
+mod element_call_pair;
 mod gateway_drops;
 mod homeserver_restart;
 mod late_start;
@@ -53,7 +55,7 @@ struct Scenario {
 /// The area of scenarios that need LiveKit.
 const NEEDS_LIVEKIT: &str = "rtc";
 
-const SCENARIOS: [Scenario; 29] = [
+const SCENARIOS: [Scenario; 30] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -89,6 +91,12 @@ const SCENARIOS: [Scenario; 29] = [
         area: NEEDS_LIVEKIT,
         about: "the same where one of the two takes part by a sticky event, and goes another way into LiveKit (B1)",
         run: |bench| Box::pin(rtc_page_to_page::run(bench, Form::Sticky)),
+    },
+    Scenario {
+        name: "element-call-pair",
+        area: NEEDS_LIVEKIT,
+        about: "two people join the call of a room without bridges through Element Call's own interface (B1)",
+        run: |bench| Box::pin(element_call_pair::run(bench)),
     },
     Scenario {
         name: "dave-libdave",

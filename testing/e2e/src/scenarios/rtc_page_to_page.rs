@@ -2,10 +2,10 @@
 //! LiveKit and the way into it to work without the bridges. Alice takes part by a state event, Bob by either kind of event.
 
 use super::bench::Bench;
+use super::call_members::CallMembers;
 use super::listening::speech_checks;
 use crate::audio::{Voice, unix_ms};
 use crate::browser::{Browser, CallState, PageMember, PageState};
-use crate::stack::{CALL_MEMBER, Person, wait_for};
 use anyhow::{Context as _, Result};
 use std::time::Duration;
 
@@ -33,14 +33,10 @@ pub(crate) enum Form {
 pub(crate) async fn run(bench: &mut Bench, bobs_form: Form) -> Result<()> {
     let stack = bench.stack().await?;
     let (room, page) = bench.plain_page("rtc-page-to-page", &["alice", "bob"]).await?;
-    let seat = Seat {
-        operator: stack.operator.clone(),
-        people: [
-            stack.person_in("alice", &room).await?,
-            stack.person_in("bob", &room).await?,
-        ],
-        room,
-        bobs_form,
+    let members = CallMembers::of(&stack, room, ["alice", "bob"]).await?;
+    let by_state = |who: &[&'static str]| -> Vec<_> {
+        let has_state = |who: &&str| *who != BOB || bobs_form == Form::State;
+        who.iter().copied().filter(has_state).collect()
     };
     let url = |who: &str| format!("{}/?rtc=1&raw=1&record=1&{who}", page.url());
     let bobs_url = match bobs_form {
@@ -56,7 +52,7 @@ pub(crate) async fn run(bench: &mut Bench, bobs_form: Form) -> Result<()> {
     let bob_at_alice = heard(&mut alice, BOB).await?;
     let alice_at_bob = heard(&mut bob, ALICE).await?;
     let heard_from = unix_ms() + SETTLED_MS;
-    seat.membership_checks(bench, &[ALICE, BOB]).await?;
+    members.checks(bench, &[ALICE, BOB], &by_state(&[ALICE, BOB])).await?;
     tokio::time::sleep(TALK).await;
 
     let at_alice = alice.recordings_with(&bob_at_alice).await?;
@@ -69,14 +65,14 @@ pub(crate) async fn run(bench: &mut Bench, bobs_form: Form) -> Result<()> {
 
     bob.hang_up().await?;
     bob.wait_for(CallState::Ended, SEEN_WITHIN).await?;
-    seat.membership_checks(bench, &[ALICE]).await?;
+    members.checks(bench, &[ALICE], &by_state(&[ALICE])).await?;
     let alone = |page: &PageState| page.member(BOB).is_none() && page.member(ALICE).is_some();
     let alone = alice.wait_until("Bob to be gone", SEEN_WITHIN, alone).await;
     let figure = alone.as_ref().map_or_else(ToString::to_string, ToString::to_string);
     bench.check("Alice's page shows her alone", alone.is_ok(), figure);
     alice.hang_up().await?;
     alice.wait_for(CallState::Ended, SEEN_WITHIN).await?;
-    seat.membership_checks(bench, &[]).await?;
+    members.checks(bench, &[], &by_state(&[])).await?;
 
     for mut browser in [alice, bob] {
         let errors = browser.console_errors().await?;
@@ -117,55 +113,4 @@ async fn sees(bench: &mut Bench, alice: &mut Browser, what: &str, is_so: fn(&Pag
     let seen = alice.wait_until(&format!("to see {what}"), SEEN_WITHIN, shown).await;
     let figure = seen.as_ref().map_or_else(ToString::to_string, ToString::to_string);
     bench.check(&format!("Alice's page shows {what}"), seen.is_ok(), figure);
-}
-
-/// What the homeserver knows of the call of a room.
-struct Seat {
-    operator: Person,
-    people: [Person; 2],
-    room: String,
-    bobs_form: Form,
-}
-
-impl Seat {
-    /// These are in the call and nobody else, and the homeserver would take each of them out if he vanished.
-    async fn membership_checks(&self, bench: &mut Bench, expected: &[&str]) -> Result<()> {
-        let expected_in_state: Vec<_> = expected
-            .iter()
-            .copied()
-            .filter(|who| *who != BOB || self.bobs_form == Form::State)
-            .collect();
-        let members = wait_for("the memberships to be as expected", SEEN_WITHIN, || async {
-            let members = self.members().await?;
-            Ok((members == expected_in_state).then_some(members))
-        });
-        let members = members.await;
-        let passed = members.is_ok();
-        let figure = members.unwrap_or_else(|error| vec![error.to_string()]);
-        bench.check("who is in the call by state events", passed, format!("{figure:?}"));
-        for person in &self.people {
-            let wanted = usize::from(expected.contains(&person.user_id.as_str()));
-            let what = format!("delayed leaves of {}", person.user_id);
-            let scheduled = wait_for(&what, SEEN_WITHIN, || async {
-                let scheduled = person.delayed_events().await?.len();
-                Ok((scheduled == wanted).then_some(()))
-            });
-            let scheduled = scheduled.await;
-            bench.check(&what, scheduled.is_ok(), format!("{wanted} expected, {scheduled:?}"));
-        }
-        Ok(())
-    }
-
-    /// Who is in the call by the room's state, by name.
-    async fn members(&self) -> Result<Vec<String>> {
-        let state = self.operator.state(&self.room).await?;
-        let members = state
-            .iter()
-            .filter(|event| event["type"] == CALL_MEMBER && event["content"]["application"] == "m.call");
-        let mut members: Vec<_> = members
-            .filter_map(|event| event["sender"].as_str().map(str::to_owned))
-            .collect();
-        members.sort();
-        Ok(members)
-    }
 }

@@ -56,7 +56,7 @@ export class GroupCall extends EventTarget {
         this.#move("connecting");
         // Whoever is announced can be heard.
         try {
-            await this.#connect(this.#focus);
+            await this.#connect(this.#focus).opened;
         } catch (error) {
             this.#fail(error);
             throw error;
@@ -120,7 +120,8 @@ export class GroupCall extends EventTarget {
         const wanted = new Set([this.#focus, ...members.map(({ focus }) => focus).filter(Boolean)]);
         for (const focus of wanted) {
             if (!this.#connections.has(focus)) {
-                this.#connect(focus).catch((error) => this.#retry(focus, error));
+                const { opened, lost } = this.#connect(focus);
+                opened.catch(lost);
             }
         }
         for (const focus of this.#connections.keys()) {
@@ -134,11 +135,16 @@ export class GroupCall extends EventTarget {
         this.#listen();
     }
 
-    async #connect(focus) {
+    #connect(focus) {
         const connection = new Connection(this.#options);
         this.#connections.set(focus, connection);
+        const lost = (error) => this.#retry(focus, connection, error);
         connection.addEventListener("change", () => this.#follow());
-        connection.addEventListener("closed", () => this.#retry(focus, new Error(`the way to ${focus} is lost`)));
+        connection.addEventListener("closed", () => lost(new Error(`the way to ${focus} is lost`)));
+        return { opened: this.#open(focus, connection), lost };
+    }
+
+    async #open(focus, connection) {
         const ours = focus === this.#focus;
         const endpoints = !ours ? AS_EITHER : this.#options.sticky ? AS_MEMBER : AS_DEVICE;
         const { slotDescription: slot } = this.#session;
@@ -156,8 +162,8 @@ export class GroupCall extends EventTarget {
         connection.close().catch((error) => this.#emit("note", error.message));
     }
 
-    #retry(focus, error) {
-        if (!this.#connections.has(focus)) {
+    #retry(focus, connection, error) {
+        if (this.#connections.get(focus) !== connection) {
             return;
         }
         this.#disconnect(focus);
