@@ -2,11 +2,13 @@
 //!
 //! [`event`] reads and writes memberships, [`machine`] decides when the bridge is in a room's call and which SFUs it
 //! needs for that, [`transport`] finds SFUs and gets tokens for them, a [`Session`] for each room joins them to the
-//! homeserver. The media itself is not its business: a session shows a [`Picture`] of what it needs.
+//! homeserver, the [`Hub`] gives each event to its session. The media itself is not its business: a session shows a
+//! [`Picture`] of what it needs.
 
 mod config;
 pub mod event;
 mod focus;
+mod hub;
 mod identity;
 pub mod machine;
 mod moment;
@@ -23,6 +25,7 @@ pub mod transport;
 
 pub use self::config::{MatrixRtc, MatrixRtcConfigError, Mode};
 pub use self::focus::Focus;
+pub use self::hub::{Hub, Identity, Reader, Started};
 pub use self::identity::Participant;
 pub use self::moment::Moment;
 pub use self::outbox::Surroundings;

@@ -7,15 +7,17 @@ use bridge_kit::config::Pattern;
 use bridge_kit::matrix::{MatrixClient, MatrixError, OwnedUserId, RoomEvent, RoomId, UserId};
 use serde_json::Value;
 
-use super::config::MatrixRtc;
+use super::config::{MatrixRtc, Mode};
 use super::event::{RoomFact, place};
 use super::machine::{Cast, Setup};
 
 /// How long after the bridge's death the homeserver takes it out of its calls.
 const LEAVE_AFTER: Duration = Duration::from_secs(10);
 const RESTART_EVERY: Duration = Duration::from_secs(4);
-/// What every client takes a membership to last.
-const EXPIRES: Duration = Duration::from_hours(4);
+/// How long a membership lasts: as a state event, what clients write and take for granted; no event sticks for longer
+/// than an hour.
+const STATE_EXPIRES: Duration = Duration::from_hours(4);
+const STICKY_EXPIRES: Duration = Duration::from_hours(1);
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A room's call as its state and its sticky events show it.
@@ -75,7 +77,10 @@ impl Snapshot {
             member_id,
             leave_after: LEAVE_AFTER,
             restart_every: RESTART_EVERY,
-            expires: EXPIRES,
+            expires: match config.mode {
+                Mode::Compatibility => STATE_EXPIRES,
+                Mode::Matrix2 => STICKY_EXPIRES,
+            },
             linger: LINGER,
         }
     }

@@ -1,5 +1,7 @@
 //! A session in its task, with a homeserver and SFUs that the test makes up; and what is read of a room at its start.
 
+mod hub;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -253,4 +255,16 @@ fn b15_the_other_bridge_is_no_person_and_the_room_decides_the_key() {
     assert_eq!(setup.place, Place::State("@bot:hs_VB_m.call".into()));
     assert!(setup.cast.bots.iter().any(|bot| bot.matches(&peer)));
     assert!(setup.restart_every * 2 < setup.leave_after);
+}
+
+#[test]
+fn b1_a_sticky_membership_is_renewed_while_it_sticks() {
+    let config = MatrixRtc {
+        mode: Mode::Matrix2,
+        ..MatrixRtc::default()
+    };
+    let setup = Snapshot::of(&[]).setup(&config, &user(BOT), &user("@peer:hs"), "uuid".into());
+    let key = "uuid".to_owned();
+    assert_eq!(setup.place, Place::Sticky { sender: user(BOT), key });
+    assert!(setup.expires <= Duration::from_hours(1));
 }
