@@ -44,7 +44,6 @@ enum Told {
     Fact(RoomFact),
     MemberLeft(OwnedUserId),
     FocusLost,
-    Stop,
 }
 
 /// A session that has more to be told than it can take, or has ended: it must be started anew, from the room's state.
@@ -109,8 +108,6 @@ impl Session {
 
     /// Leaves the call, and waits for that for at most `limit`. The delayed leave does it otherwise.
     pub async fn stop(self, limit: Duration) {
-        // With a full queue, the end of the queue says the same.
-        let _ = self.told.try_send(Told::Stop);
         drop(self.told);
         if tokio::time::timeout(limit, self.task.join()).await.is_err() {
             tracing::warn!("a call could not be left in time");
@@ -159,6 +156,7 @@ impl Keeper {
         let deadline = self.machine.poll_timeout().map(|(deadline, _)| deadline);
         tokio::select! {
             told = self.inbox.recv(), if !self.forsaken => {
+                // Whoever has nothing more to tell wants it to end.
                 self.forsaken = told.is_none();
                 Some(told.map_or(Input::Stop, Told::into_input))
             }
@@ -192,7 +190,6 @@ impl Told {
             Self::Fact(fact) => Input::Fact(fact),
             Self::MemberLeft(user) => Input::MemberLeft(user),
             Self::FocusLost => Input::FocusLost,
-            Self::Stop => Input::Stop,
         }
     }
 }
