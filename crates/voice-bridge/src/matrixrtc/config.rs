@@ -4,6 +4,7 @@ use bridge_kit::config::Pattern;
 use serde::Deserialize;
 
 use super::focus::Focus;
+use super::transport::Reach;
 
 /// Calls over an SFU.
 #[derive(Debug, Clone, Deserialize)]
@@ -67,6 +68,15 @@ impl MatrixRtc {
         self.livekit_service_urls.iter().map(read).collect()
     }
 
+    /// How far the bridge goes for SFUs that other people's events name.
+    pub fn strangers(&self) -> Reach {
+        if self.private_foci {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        }
+    }
+
     /// The device; errors concern the key `device_id`.
     pub fn device(&self) -> Result<&str, MatrixRtcConfigError> {
         let fits = (1..=64).contains(&self.device_id.len());
@@ -74,5 +84,21 @@ impl MatrixRtc {
         (fits && plain)
             .then_some(self.device_id.as_str())
             .ok_or(MatrixRtcConfigError::Device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_lead_nowhere_private_unless_the_operator_says_so() {
+        let closed = MatrixRtc::default();
+        assert_eq!(closed.strangers(), Reach::Public);
+        let open = MatrixRtc {
+            private_foci: true,
+            ..closed
+        };
+        assert_eq!(open.strangers(), Reach::Anywhere);
     }
 }
