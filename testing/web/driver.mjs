@@ -32,6 +32,7 @@ const commands = {
             ],
         });
         const context = await browser.newContext({ viewport: { width, height }, locale: "en-GB" });
+        await context.addInitScript(keepSentAudio);
         page = await context.newPage();
         page.setDefaultTimeout(ACTION_MS);
         page.on("console", (message) => message.type() === "error" && errors.push(describe(message)));
@@ -50,14 +51,16 @@ const commands = {
 
     click: ({ selector }) => page.click(selector),
 
+    click_in_frame: ({ selector }) => page.frameLocator("iframe").locator(selector).click(),
+
     set_on_hold: ({ on_hold }) => page.evaluate((onHold) => window.page.setOnHold(onHold), on_hold),
 
     restart_ice: () => page.evaluate(() => window.page.restartIce()),
 
     state: () => page.evaluate(() => window.page.state()),
 
-    async recordings({ folder }) {
-        const recording = await page.evaluate(() => window.page.recording());
+    async recordings({ folder, other }) {
+        const recording = await page.evaluate((other) => window.page.recording(other), other ?? undefined);
         for (const track of ["microphone", "remote"]) {
             await writeFile(`${folder}/${track}.wav`, Buffer.from(recording[track], "base64"));
         }
@@ -70,6 +73,22 @@ const commands = {
 
     console_errors: () => errors,
 };
+
+/** Keeps the audio that a page sends, also from a frame in it, so that the page can record what it was not handed itself. */
+function keepSentAudio() {
+    const keep = (track) => track?.kind === "audio" && (window.top.sentAudio ??= []).push(track);
+    for (const [type, method] of [
+        [RTCPeerConnection, "addTrack"],
+        [RTCPeerConnection, "addTransceiver"],
+        [RTCRtpSender, "replaceTrack"],
+    ]) {
+        const original = type.prototype[method];
+        type.prototype[method] = function (track, ...others) {
+            keep(track);
+            return original.call(this, track, ...others);
+        };
+    }
+}
 
 function describe(message) {
     const { url } = message.location();

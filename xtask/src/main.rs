@@ -28,9 +28,9 @@ struct Arguments {
 enum Task {
     /// Install what the tests and the demonstration need; does nothing where it is there already.
     ///
-    /// Debian packages (as root), Python environments with Synapse and with Discord clients, and the npm packages of the
-    /// web page and of discord.js, each in its pinned version. Everything but the Debian packages goes below
-    /// `$VDP_TOOLS` (default: `~/.cache/vdp/tools`), `testing/web` and `testing/clients`.
+    /// Debian packages (as root), Python environments with Synapse and with Discord clients, the npm packages of the web
+    /// page and of discord.js, and where there is Go (or one on PATH) LiveKit, each in its pinned version. Everything but
+    /// the Debian packages goes below `$VDP_TOOLS` (default: `~/.cache/vdp/tools`), `testing/web` and `testing/clients`.
     Setup,
     /// Start everything on this machine and print the address of a page to call from. Ctrl-C ends it all.
     ///

@@ -20,6 +20,10 @@ const DEBIAN_PACKAGES: [(&str, &str, &[&str]); 5] = [
     ("python3-venv", "python3", &["-c", "import ensurepip, venv"]),
 ];
 
+/// The SFU of calls by MatrixRTC: its Go program in its pinned version, and how the version names itself.
+const LIVEKIT: &str = "github.com/livekit/livekit-server/cmd/server@v1.13.5";
+const LIVEKIT_VERSION: &str = "livekit-server version 1.13.5";
+
 /// Installs everything that is missing.
 pub(crate) fn run() -> Result<()> {
     debian_packages()?;
@@ -28,7 +32,8 @@ pub(crate) fn run() -> Result<()> {
     // Apart from Synapse, whose dependencies are not theirs to choose.
     python_environment("clients", "testing/clients/requirements.txt").context("Python environment of the clients")?;
     npm_packages("testing/clients/discordjs").context("discord.js")?;
-    web_page().context("web page")
+    web_page().context("web page")?;
+    livekit().context("LiveKit")
 }
 
 fn debian_packages() -> Result<()> {
@@ -118,6 +123,38 @@ fn web_page() -> Result<()> {
     npm_packages("testing/web")?;
     let web = root().join("testing/web");
     execute(Command::new("npm").args(["run", "--silent", "build"]).current_dir(web))
+}
+
+/// LiveKit, which is the only thing that may be missing in the end: the scenarios that need it are skipped then.
+fn livekit() -> Result<()> {
+    let version = |program: &Path| output(Command::new(program).arg("--version"));
+    if let Some(found) = version(Path::new("livekit-server")) {
+        say_present("LiveKit", &found);
+        return Ok(());
+    }
+    let folder = tools()?.join("bin");
+    let program = folder.join("livekit-server");
+    if version(&program).as_deref() == Some(LIVEKIT_VERSION) {
+        say_present("LiveKit", LIVEKIT_VERSION);
+        return Ok(());
+    }
+    let skipped = "the scenarios of MatrixRTC will be skipped";
+    let Some(go) = output(Command::new("go").arg("version")) else {
+        say(&format!(
+            "setup: MISSING: LiveKit, and Go, which would build it: {skipped}. Install Go (https://go.dev/dl), or a livekit-server on PATH"
+        ));
+        return Ok(());
+    };
+    say(&format!("setup: building LiveKit with {go}, which takes some minutes"));
+    // Go names each package that it has built.
+    let mut install = Command::new("go");
+    install.args(["install", "-v", LIVEKIT]).env("GOBIN", &folder);
+    if let Err(error) = execute(&mut install) {
+        say(&format!("setup: MISSING: LiveKit: {error:#}: {skipped}"));
+        return Ok(());
+    }
+    // Go calls a program as the last folder of its source is called.
+    Ok(fs::rename(folder.join("server"), program)?)
 }
 
 fn say_present(what: &str, version: &str) {

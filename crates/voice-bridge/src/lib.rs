@@ -1,9 +1,12 @@
 //! Takes part in Matrix calls and carries their voice over VDP.
 //!
-//! [`voip`] and [`webrtc`] bring people into a call, [`call`] joins the people of a room with each other and
-//! with the channel to the other bridge, [`rooms`] knows which rooms that is for.
+//! [`voip`] and [`matrixrtc`] bring people into a call, over [`webrtc`] and for the latter by way of [`livekit`], the
+//! client of a server that forwards voices. [`call`] joins the people of a room with each other and with the channel to
+//! the other bridge, [`rooms`] knows which rooms that is for.
 
 pub mod call;
+pub mod livekit;
+pub mod matrixrtc;
 pub mod notice;
 pub mod ports;
 pub mod rooms;

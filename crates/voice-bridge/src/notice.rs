@@ -11,6 +11,10 @@ pub enum Notice {
     NotBridged,
     /// The offer of a call cannot be answered.
     UnusableOffer,
+    /// The bot may not show that it is in the room's call.
+    MissingCallPower,
+    /// No SFU lets the bridge into the room's call.
+    NoSfu,
     /// The other bridge refused the call.
     Refused {
         /// Its own words; may be empty.
@@ -35,6 +39,8 @@ impl Notice {
         match self {
             Self::Encrypted => Some("encrypted"),
             Self::NotBridged => Some("not_bridged"),
+            Self::MissingCallPower => Some("call_power"),
+            Self::NoSfu => Some("no_sfu"),
             Self::UnusableOffer | Self::Refused { .. } | Self::Closed { .. } => None,
         }
     }
@@ -49,6 +55,17 @@ impl Notice {
             Self::UnusableOffer => "This call could not be bridged: it offers no audio that the bridge understands \
                 (Opus is needed)."
                 .into(),
+            Self::MissingCallPower => {
+                "The bridge may not join this call: in the permissions of this room, set the power \
+                that `org.matrix.msc3401.call.member` needs to 0 (Element: Settings, Roles & Permissions, \
+                \"Join calls\"), or give the bridge's bot as much as it needs."
+                    .into()
+            }
+            Self::NoSfu => {
+                "This call could not be bridged: no media server lets the bridge in. Whoever runs the bridge \
+                finds the reason in its log."
+                    .into()
+            }
             Self::Refused {
                 text,
                 code,

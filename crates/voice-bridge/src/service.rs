@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::call::{self, Calls};
+use crate::livekit;
 use crate::rooms::{Errands, Rooms};
 use crate::settings::Settings;
 use crate::voip::{self, Identity, Switchboard};
@@ -56,6 +57,7 @@ fn describe() {
     call::describe();
     voip::describe();
     webrtc::describe();
+    livekit::describe();
     metrics::describe_counter!(
         "voice_bridge_errands_dropped_total",
         "Things to be asked of the homeserver that came too fast"

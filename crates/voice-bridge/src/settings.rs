@@ -3,6 +3,7 @@
 use bridge_kit::config::{ConfigError, Reader, Sections};
 
 use crate::call::People;
+use crate::matrixrtc::MatrixRtc;
 use crate::webrtc::WebRtc;
 
 /// This bridge's own sections.
@@ -12,10 +13,12 @@ pub struct Settings {
     pub webrtc: WebRtc,
     /// `[people]`
     pub people: People,
+    /// `[matrixrtc]`
+    pub matrixrtc: MatrixRtc,
 }
 
 impl Sections for Settings {
-    const NAMES: &'static [&'static str] = &["webrtc", "people"];
+    const NAMES: &'static [&'static str] = &["webrtc", "people", "matrixrtc"];
     const EXAMPLE: &'static str = include_str!("settings.toml");
 
     fn read(reader: &Reader) -> Result<Self, ConfigError> {
@@ -24,7 +27,18 @@ impl Sections for Settings {
             .advertised()
             .map_err(|problem| ConfigError::invalid("webrtc.advertise", problem))?;
         let people = reader.section("people")?;
-        Ok(Self { webrtc, people })
+        let matrixrtc: MatrixRtc = reader.section("matrixrtc")?;
+        matrixrtc
+            .foci()
+            .map_err(|problem| ConfigError::invalid("matrixrtc.livekit_service_urls", problem))?;
+        matrixrtc
+            .device()
+            .map_err(|problem| ConfigError::invalid("matrixrtc.device_id", problem))?;
+        Ok(Self {
+            webrtc,
+            people,
+            matrixrtc,
+        })
     }
 }
 
@@ -47,6 +61,7 @@ mod tests {
         assert_eq!(example.webrtc.listen, default.webrtc.listen);
         assert_eq!(example.webrtc.advertised(), default.webrtc.advertised());
         assert_eq!(example.people, default.people);
+        assert_eq!(format!("{:?}", example.matrixrtc), format!("{:?}", default.matrixrtc));
     }
 
     #[test]
@@ -70,6 +85,12 @@ mod tests {
                 "people.on_both_sides.@ada:hs",
             ),
             ("[people]\nignore = []", "people.ignore"),
+            (
+                "[matrixrtc]\nlivekit_service_urls = [\"wss://x\"]",
+                "matrixrtc.livekit_service_urls",
+            ),
+            ("[matrixrtc]\ndevice_id = \"a b\"", "matrixrtc.device_id"),
+            ("[matrixrtc]\nmode = \"legacy\"", "matrixrtc.mode"),
         ] {
             let error = read(text).expect_err(text);
             assert_eq!(error.key(), key, "{error}");

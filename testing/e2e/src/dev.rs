@@ -38,6 +38,13 @@ pub async fn run(port: u16, real: Option<RealDiscord>) -> Result<()> {
     };
     let (stack, page) = up.inspect_err(|_| print("what the programs said is above"))?;
     print(&format!("\n  Call from      {}/?name={}", page.url(), PEOPLE[0]));
+    if stack.focus.is_some() {
+        print(&format!(
+            "  Element Call   {}/element-call.html?name={}",
+            page.url(),
+            PEOPLE[1]
+        ));
+    }
     print(&format!("  Logs           {}", stack.folder.display()));
     if let Some(standin) = &stack.standin {
         print(&format!(

@@ -1,7 +1,8 @@
 //! End-to-end scenarios against real programs, and the stack that `cargo xtask dev` shows.
 //!
-//! Nothing here is mocked but Discord itself, whose place the stand-in takes: Synapse, Chromium with matrix-js-sdk and
-//! both bridges run as processes of their own, and what is checked is the sound that arrives.
+//! Nothing here is mocked but Discord itself, whose place the stand-in takes, and the service that lets people into a
+//! LiveKit: Synapse, LiveKit, Chromium with matrix-js-sdk and both bridges run as processes of their own, and what is
+//! checked is the sound that arrives.
 
 #![expect(
     clippy::indexing_slicing,
@@ -9,6 +10,7 @@
 )]
 
 pub mod audio;
+pub mod authorisation;
 pub mod browser;
 pub mod clients;
 pub mod dev;

@@ -21,14 +21,31 @@ use tower_http::services::ServeDir;
 #[derive(Debug)]
 pub struct Site {
     stack: Arc<Stack>,
-    room: BridgedRoom,
+    room_id: String,
+    /// The voice channel, where the room is linked to one.
+    channel_id: Option<String>,
     people: Vec<String>,
 }
 
 impl Site {
     /// The page of a bridged room; `people` may call from it.
     pub fn new(stack: Arc<Stack>, room: BridgedRoom, people: Vec<String>) -> Arc<Self> {
-        Arc::new(Self { stack, room, people })
+        Arc::new(Self {
+            stack,
+            room_id: room.id,
+            channel_id: Some(room.channel_id),
+            people,
+        })
+    }
+
+    /// The page of a room without the bridges.
+    pub fn of_plain_room(stack: Arc<Stack>, room_id: String, people: Vec<String>) -> Arc<Self> {
+        Arc::new(Self {
+            stack,
+            room_id,
+            channel_id: None,
+            people,
+        })
     }
 
     async fn session(&self, name: &str) -> Result<PageSession> {
@@ -59,7 +76,7 @@ impl Site {
     /// The state of the room's VDP channel, as the voice bridge tells it.
     fn channel(&self, status: &Value) -> PageChannel {
         let mut channels = status["channels"].as_array().into_iter().flatten();
-        let Some(channel) = channels.find(|channel| channel["room_id"] == self.room.id.as_str()) else {
+        let Some(channel) = channels.find(|channel| channel["room_id"] == self.room_id.as_str()) else {
             return PageChannel {
                 state: "none".to_owned(),
                 detail: None,
@@ -76,12 +93,10 @@ impl Site {
     }
 
     async fn people_on_discord(&self) -> Result<PageDiscord> {
+        let channel_id = self.channel_id.as_ref().context("the room is not linked")?;
         let state = self.stack.standin()?.control.state().await?;
-        let channel = state.channels.iter().find(|channel| channel.id == self.room.channel_id);
-        let here = state
-            .voice
-            .iter()
-            .filter(|voice| voice.channel_id == self.room.channel_id);
+        let channel = state.channels.iter().find(|channel| channel.id == *channel_id);
+        let here = state.voice.iter().filter(|voice| voice.channel_id == *channel_id);
         let people = here.map(|voice| PageDiscordPerson {
             name: voice.name.clone(),
             speaking: voice.speaking,
@@ -159,7 +174,7 @@ pub fn web_folder() -> PathBuf {
 async fn config(State(site): State<Arc<Site>>) -> Json<PageConfig> {
     Json(PageConfig {
         homeserver_url: site.stack.synapse.url.clone(),
-        room_id: site.room.id.clone(),
+        room_id: site.room_id.clone(),
         room_name: Some("Voice".to_owned()),
         people: site.people.clone(),
         invitee: None,

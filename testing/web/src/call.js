@@ -1,17 +1,9 @@
 // A Matrix user who can call: matrix-js-sdk does the work, this tells the page how far it is.
 
-import {
-    CallEvent,
-    CallFeedEvent,
-    ClientEvent,
-    createClient,
-    createNewMatrixCall,
-    MsgType,
-    RoomEvent,
-    SyncState,
-} from "matrix-js-sdk";
+import { CallEvent, CallFeedEvent, createNewMatrixCall } from "matrix-js-sdk";
 import { CallErrorCode, CallState } from "matrix-js-sdk/lib/webrtc/call.js";
 import { CallEventHandlerEvent } from "matrix-js-sdk/lib/webrtc/callEventHandler.js";
+import { openClient, synchronise } from "./client.js";
 
 /** The states of the SDK, in the fewer words of the page. */
 const STATES = {
@@ -44,13 +36,7 @@ export class Caller extends EventTarget {
 
     /** Logs in and waits until the room is known. */
     static async start(session, { homeserver, room, invitee, raw, answer }) {
-        const credentials = session.access_token ? session : await logIn(homeserver, session);
-        const client = createClient({
-            baseUrl: homeserver,
-            userId: credentials.user_id,
-            accessToken: credentials.access_token,
-            deviceId: credentials.device_id,
-        });
+        const client = await openClient(session, homeserver);
         // The SDK asks every homeserver for its LiveKit servers, which these calls do not use; one without them would leave
         // an error in the browser's console.
         client._unstable_getRTCTransports = async () => [];
@@ -59,12 +45,7 @@ export class Caller extends EventTarget {
             await client.getMediaHandler().setAudioSettings(off);
         }
         const caller = new Caller(client, room, invitee);
-        await caller.#synchronise();
-        client.on(RoomEvent.Timeline, (event, _room, _toStart, _removed, { liveEvent }) => {
-            if (liveEvent && event.getRoomId() === room) {
-                caller.#read(event);
-            }
-        });
+        await synchronise(client, room, (text) => caller.#emit("note", text));
         if (answer) {
             client.on(CallEventHandlerEvent.Incoming, (call) => caller.#answer(call));
         }
@@ -76,41 +57,6 @@ export class Caller extends EventTarget {
         this.#client = client;
         this.#roomId = roomId;
         this.#invitee = invitee;
-    }
-
-    async #synchronise() {
-        const synchronised = new Promise((resolve, reject) => {
-            this.#client.on(ClientEvent.Sync, (state, before, data) => {
-                if (state === SyncState.Prepared) {
-                    resolve();
-                } else if (state === SyncState.Error) {
-                    reject(new Error(`synchronisation with the homeserver failed: ${data?.error?.message}`));
-                }
-                this.#tellConnection(state, before);
-            });
-        });
-        await this.#client.startClient({ initialSyncLimit: 1, lazyLoadMembers: true, disablePresence: true });
-        await synchronised;
-        if (this.#client.getRoom(this.#roomId)?.getMyMembership() !== "join") {
-            throw new Error(`${this.#client.getUserId()} is not in the room ${this.#roomId}`);
-        }
-    }
-
-    #tellConnection(state, before) {
-        const lost = [SyncState.Reconnecting, SyncState.Error];
-        if (lost.includes(state) && !lost.includes(before)) {
-            this.#emit("note", "The homeserver does not answer");
-        } else if (lost.includes(before) && !lost.includes(state)) {
-            this.#emit("note", "The homeserver answers again");
-        }
-    }
-
-    /** Bridges say in notices why a call cannot be. */
-    #read(event) {
-        const { msgtype, body } = event.getContent();
-        if (msgtype === MsgType.Notice) {
-            this.#emit("note", `${event.sender?.name ?? event.getSender()}: ${body}`);
-        }
     }
 
     /** Places a voice call in the room. */
@@ -225,14 +171,4 @@ export class Caller extends EventTarget {
     #emit(name, detail) {
         this.dispatchEvent(new CustomEvent(name, { detail }));
     }
-}
-
-async function logIn(baseUrl, session) {
-    const client = createClient({ baseUrl });
-    return client.loginRequest({
-        type: "m.login.password",
-        identifier: { type: "m.id.user", user: session.user_id },
-        password: session.password,
-        initial_device_display_name: "VDP page",
-    });
 }

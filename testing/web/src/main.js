@@ -1,10 +1,12 @@
 // The page: one path for a person who clicks and for a scenario whose driver does.
 //
+// It calls by VoIP v1, or with `rtc=1` in its address by MatrixRTC; what does the one is not loaded for the other.
+//
 // Parameters of its address: `name` (who calls), `raw=1` (the microphone as it is, without echo cancellation, noise
 // suppression and gain control), `record=1` (keep what is said and heard), `answer=1` (answer whoever calls), `invitee`
-// (the user id of whom to call, in place of the one that the server names).
+// (the user id of whom to call, in place of the one that the server names). For MatrixRTC also `sticky=1` (take part by a
+// sticky event, not by a state event) and `focus` (where one's own voice goes, in place of where the homeserver says).
 
-import { Caller } from "./call.js";
 import * as server from "./server.js";
 import { Sound } from "./sound.js";
 import * as view from "./view.js";
@@ -47,20 +49,34 @@ async function start() {
     user = session.user_id;
     view.showRoom(config.room_name ?? config.room_id, user);
     if (wants("answer")) {
-        await sound.start({ record: wants("record") });
+        await startSound();
     }
-    const started = await Caller.start(session, {
-        homeserver: config.homeserver_url,
-        room: config.room_id,
-        invitee: parameters.get("invitee") ?? config.invitee,
-        raw: wants("raw"),
-        answer: wants("answer"),
-    });
+    const place = { homeserver: config.homeserver_url, room: config.room_id, raw: wants("raw") };
+    const started = wants("rtc") ? await takingPart(session, place) : await calling(session, place, config);
     started.addEventListener("state", ({ detail }) => follow(detail));
     started.addEventListener("stream", ({ detail }) => listen(detail));
+    started.addEventListener("silence", ({ detail }) => silence(detail));
     started.addEventListener("note", ({ detail }) => tell(detail));
     caller = started;
     tell(`Signed in as ${session.display_name ?? user}`);
+}
+
+async function calling(session, place, config) {
+    const { Caller } = await import("./call.js");
+    const invitee = parameters.get("invitee") ?? config.invitee;
+    return Caller.start(session, { ...place, invitee, answer: wants("answer") });
+}
+
+async function takingPart(session, place) {
+    const { GroupCall } = await import("./rtc/call.js");
+    return GroupCall.start(session, { ...place, focus: parameters.get("focus") ?? undefined, sticky: wants("sticky") });
+}
+
+async function startSound() {
+    await sound.start({ record: wants("record") });
+    if (!wants("rtc")) {
+        sound.record("remote");
+    }
 }
 
 function follow(state) {
@@ -72,8 +88,7 @@ function follow(state) {
         secondsConnected = seconds();
         connectedAt = undefined;
         muted = false;
-        sound.forget("microphone");
-        sound.forget("remote");
+        sound.forgetAll();
     }
     const words = {
         calling: "Calling",
@@ -92,14 +107,19 @@ function seconds() {
 
 function listen({ kind, stream }) {
     sound.listen(kind, stream);
-    if (kind === "remote") {
-        view.play(stream).catch((reason) => fail("The other side cannot be played", reason));
+    if (kind !== "microphone") {
+        view.play(kind, stream).catch((reason) => fail("The other side cannot be played", reason));
     }
+}
+
+function silence(kind) {
+    sound.forget(kind);
+    view.stopPlaying(kind);
 }
 
 async function call() {
     secondsConnected = 0;
-    await sound.start({ record: wants("record") });
+    await startSound();
     await caller.call();
 }
 
@@ -165,9 +185,17 @@ function draw() {
         error,
         discord: status?.discord,
     });
-    view.showLevels({ microphone: sound.level("microphone").now, remote: sound.level("remote").now });
+    view.showLevels({ microphone: sound.level("microphone").now, remote: sound.levelOfOthers().now });
     view.showRoute(state, status, statusProblem);
     view.showDiscord(status?.discord);
+    view.showMembers(caller?.members);
+}
+
+/** Everybody in the call, as a driver is told of him. */
+function members() {
+    return (caller?.members ?? []).map(({ key, userId, name, focus, there, muted, speaking }) => {
+        return { key, userId, name, focus, there: there ?? false, muted, speaking, level: sound.level(key).peak };
+    });
 }
 
 /** What a driver may ask. The shape of `state` is that of `e2e::browser::PageState`. */
@@ -179,7 +207,7 @@ window.page = {
         call: caller?.state ?? "idle",
         muted,
         microphoneLevel: sound.level("microphone").peak,
-        remoteLevel: sound.level("remote").peak,
+        remoteLevel: sound.levelOfOthers().peak,
         callId: caller?.callId,
         endReason: caller?.endReason,
         secondsConnected: seconds(),
@@ -187,14 +215,14 @@ window.page = {
         channel: status?.channel?.state,
         log: log.map(({ text }) => text),
         agreed: caller?.agreed,
+        members: members(),
     }),
     setOnHold: (onHold) => caller.setOnHold(onHold),
     restartIce: () => caller.restartIce(),
-    recording: async () => ({
-        anchors: sound.recording.anchors(),
-        microphone: await sound.recording.wav(0),
-        remote: await sound.recording.wav(1),
-    }),
+    recording: async (other = "remote") => {
+        const recording = sound.recording(other);
+        return { anchors: recording.anchors(), microphone: await recording.wav(0), remote: await recording.wav(1) };
+    },
 };
 
 view.onClick({

@@ -22,6 +22,9 @@ const HEADLINES = {
     failed: "The call failed",
 };
 
+/** Who is played, and by what. */
+const voices = new Map();
+
 /** How long, as minutes and seconds. */
 function duration(seconds) {
     const whole = Math.floor(seconds);
@@ -124,15 +127,30 @@ export function showDiscord(discord) {
     text("discord-title", discord?.channel ? `On Discord · #${discord.channel}` : "On Discord");
     fill(
         byId("discord"),
-        people.map((person) => {
-            const face = element("b", { text: person.name.slice(0, 1), className: "face" });
-            const remark = person.muted ? "muted" : person.bot ? "bot" : undefined;
-            const children = [face, element("span", { text: person.name })];
-            if (remark) children.push(element("small", { text: remark }));
-            return element("li", { className: person.speaking ? "speaking" : "", children });
+        people.map(({ name, muted, bot, speaking }) => {
+            return face({ name, remark: muted ? "muted" : bot ? "bot" : undefined, speaking });
         }),
     );
     byId("discord-empty").hidden = people.length > 0;
+}
+
+/** Who is in the call, where that can be known. */
+export function showMembers(members) {
+    byId("members-card").hidden = members === undefined;
+    fill(
+        byId("members"),
+        (members ?? []).map(({ name, own, there, muted, speaking }) => {
+            const remark = there ? (muted ? "muted" : own ? "you" : undefined) : "not heard yet";
+            return face({ name, remark, speaking });
+        }),
+    );
+    byId("members-empty").hidden = members?.length > 0;
+}
+
+function face({ name, remark, speaking }) {
+    const children = [element("b", { text: name.slice(0, 1), className: "face" }), element("span", { text: name })];
+    if (remark) children.push(element("small", { text: remark }));
+    return element("li", { className: speaking ? "speaking" : "", children });
 }
 
 /** Adds a line to the log. */
@@ -162,9 +180,16 @@ export function onClick({ call, mute, hangUp, microphone }) {
     byId("microphone").addEventListener("change", ({ target }) => microphone(target.value));
 }
 
-/** Plays the other side. */
-export function play(stream) {
-    const audio = byId("remote");
+/** Plays one of the others. */
+export function play(kind, stream) {
+    const audio = voices.get(kind) ?? byId("voices").appendChild(new Audio());
+    voices.set(kind, audio);
     audio.srcObject = stream;
     return audio.play();
+}
+
+/** Plays him no longer. */
+export function stopPlaying(kind) {
+    voices.get(kind)?.remove();
+    voices.delete(kind);
 }

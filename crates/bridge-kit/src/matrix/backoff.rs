@@ -6,14 +6,15 @@ use rand::Rng;
 
 /// Waits that double from a first one up to a limit, each with jitter, so that many do not come back at once.
 #[derive(Debug, Clone)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     next: Duration,
     first: Duration,
     limit: Duration,
 }
 
 impl Backoff {
-    pub(crate) fn new(first: Duration, limit: Duration) -> Self {
+    /// Starts with waits of about `first`, which grow to `limit`.
+    pub fn new(first: Duration, limit: Duration) -> Self {
         Self {
             next: first,
             first,
@@ -22,14 +23,14 @@ impl Backoff {
     }
 
     /// Returns the next wait: between half of the current step and the whole of it.
-    pub(crate) fn wait(&mut self, rng: &mut impl Rng) -> Duration {
+    pub fn wait(&mut self, rng: &mut impl Rng) -> Duration {
         let step = self.next;
         self.next = (step * 2).min(self.limit);
         step.mul_f64(rng.random_range(0.5..=1.0))
     }
 
     /// Starts from the first wait again, after a success.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.next = self.first;
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use ruma::api::EndpointError;
 use ruma::api::error::{Error as RumaError, ErrorBody, ErrorKind, IntoHttpError, LimitExceededErrorData, RetryAfter};
+use ruma::exports::http;
+use serde::Deserialize;
 
 /// Whose fault a failure is, and so what may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,12 @@ pub enum MatrixError {
         /// How long it asks us to wait.
         retry_after: Option<Duration>,
     },
+    /// An event was to be sent later than the homeserver allows (MSC4140).
+    #[error("the homeserver delays no event for longer than {most:?}")]
+    DelayTooLong {
+        /// The longest delay that it takes.
+        most: Duration,
+    },
     /// The answer was none that the specification knows.
     #[error("the homeserver's answer makes no sense: {0}")]
     Nonsense(String),
@@ -58,7 +67,7 @@ impl MatrixError {
             Self::Unreachable(_) => Fault::Unreachable,
             Self::Refused { status, code, .. } => refused(*status, code),
             Self::Nonsense(_) => Fault::Server,
-            Self::Request(_) => Fault::BadRequest,
+            Self::DelayTooLong { .. } | Self::Request(_) => Fault::BadRequest,
         }
     }
 
@@ -67,7 +76,15 @@ impl MatrixError {
         match self {
             Self::Unreachable(_) => true,
             Self::Refused { .. } => matches!(self.fault(), Fault::RateLimited | Fault::Server),
-            Self::Nonsense(_) | Self::Request(_) => false,
+            Self::DelayTooLong { .. } | Self::Nonsense(_) | Self::Request(_) => false,
+        }
+    }
+
+    /// Whether the homeserver does not know what it was asked for: it is older than it, or has it switched off.
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(code.as_str(), "M_UNRECOGNIZED" | "M_MAX_DELAY_UNSUPPORTED"),
+            _ => false,
         }
     }
 
@@ -88,19 +105,35 @@ impl MatrixError {
         Self::Request(error.to_string())
     }
 
-    pub(super) fn refused(error: &RumaError) -> Self {
+    pub(super) fn refused(response: http::Response<&[u8]>) -> Self {
+        let proposed: Proposed = serde_json::from_slice(response.body()).unwrap_or_default();
+        let error = RumaError::from_http_response(response);
         let (code, message) = match &error.body {
             ErrorBody::Standard(body) => (body.kind.errcode().to_string(), body.message.clone()),
             // A proxy in front of a dead homeserver answers in HTML; its status still tells what happened.
             _ => ("M_UNKNOWN".to_owned(), "no reason given".to_owned()),
         };
+        let code = proposed.code.unwrap_or(code);
+        if let ("M_MAX_DELAY_EXCEEDED", Some(most)) = (code.as_str(), proposed.max_delay) {
+            let most = Duration::from_millis(most);
+            return Self::DelayTooLong { most };
+        }
         Self::Refused {
             status: error.status_code.as_u16(),
             code,
             message,
-            retry_after: retry_after(error),
+            retry_after: retry_after(&error),
         }
     }
+}
+
+/// What MSC4140 adds to errors until it is part of the specification.
+#[derive(Default, Deserialize)]
+struct Proposed {
+    #[serde(rename = "org.matrix.msc4140.errcode")]
+    code: Option<String>,
+    #[serde(rename = "org.matrix.msc4140.max_delay")]
+    max_delay: Option<u64>,
 }
 
 fn refused(status: u16, code: &str) -> Fault {
@@ -131,6 +164,39 @@ fn retry_after(error: &RumaError) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn answered(status: u16, body: &str) -> MatrixError {
+        let mut response = http::Response::new(body.as_bytes());
+        *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+        MatrixError::refused(response)
+    }
+
+    #[test]
+    fn a_delay_that_is_too_long_names_the_longest() {
+        let error = answered(
+            400,
+            r#"{"errcode": "M_UNKNOWN", "error": "too long",
+                "org.matrix.msc4140.errcode": "M_MAX_DELAY_EXCEEDED", "org.matrix.msc4140.max_delay": 5000}"#,
+        );
+        assert!(matches!(error, MatrixError::DelayTooLong { most } if most == Duration::from_secs(5)));
+        assert!(!error.is_unsupported());
+    }
+
+    #[test]
+    fn what_a_homeserver_lacks_is_told_from_what_it_refuses() {
+        for (status, body, unsupported) in [
+            (404, r#"{"errcode": "M_UNRECOGNIZED", "error": ""}"#, true),
+            (
+                400,
+                r#"{"errcode": "M_UNKNOWN", "error": "", "org.matrix.msc4140.errcode": "M_MAX_DELAY_UNSUPPORTED"}"#,
+                true,
+            ),
+            (404, r#"{"errcode": "M_NOT_FOUND", "error": ""}"#, false),
+            (502, "<html>", false),
+        ] {
+            assert_eq!(answered(status, body).is_unsupported(), unsupported, "{body}");
+        }
+    }
 
     #[test]
     fn failures_are_sorted_by_blame() {

@@ -17,7 +17,8 @@ mod seen;
 pub use ruma::{EventId, OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, UserId};
 
 pub use self::appservice::{Appservice, Connection, StartError};
-pub use self::client::MatrixClient;
+pub use self::backoff::Backoff;
+pub use self::client::{MatrixClient, OpenIdToken};
 pub use self::control::{ControlError, ControlRoom};
 pub use self::end::{MatrixEnd, MatrixEvent, MatrixFeed};
 pub use self::error::{Fault, MatrixError};

@@ -12,6 +12,7 @@ mod health;
 mod homeserver;
 mod log;
 mod rooms;
+mod rtc;
 
 use std::net::TcpListener;
 use std::time::Duration;

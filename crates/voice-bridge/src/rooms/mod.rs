@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 pub use self::errands::Errands;
+use crate::matrixrtc::{Reader, Snapshot};
 use crate::notice::Notice;
 use crate::ports::{Admission, Homeserver, SendFailed};
 
@@ -78,6 +79,26 @@ impl Homeserver for Rooms {
                 tracing::warn!(%error, "the state of a room could not be read");
                 Admission::Unknown
             })
+        })
+    }
+}
+
+impl Reader for Rooms {
+    fn read(&self, room: &RoomId) -> BoxFuture<'static, Option<Snapshot>> {
+        let (rooms, room) = (self.clone(), room.to_owned());
+        Box::pin(async move {
+            match rooms.admit(&room).await {
+                // People of an encrypted room are told why nobody comes.
+                Admission::Bridged | Admission::Encrypted => {}
+                Admission::NotBridged | Admission::Unknown => return None,
+            }
+            match Snapshot::read(&rooms.client, &room).await {
+                Ok(snapshot) => Some(snapshot),
+                Err(error) => {
+                    tracing::warn!(%error, "the call of a room could not be read");
+                    None
+                }
+            }
         })
     }
 }

@@ -239,7 +239,8 @@ impl CallTask {
         let (sink, spoken) = OutOfRoom::new();
         let source = participation.attach(Box::new(sink));
         let ear = Box::new(IntoRoom(source));
-        Some(Connection::new(&self.surroundings.port, spoken, ear))
+        let connection = Connection::new(&self.surroundings.port);
+        Some(connection.speaking(spoken).hearing(ear))
     }
 
     fn accept(&mut self, offer: &str) -> Input {
@@ -287,14 +288,14 @@ impl CallTask {
 
 fn described(answer: Result<LocalDescription, DescriptionError>) -> Input {
     match answer {
-        Ok(LocalDescription { sdp, stream_id }) => Input::Described(Description { sdp, stream_id }),
+        Ok(LocalDescription { sdp, stream_id, .. }) => Input::Described(Description { sdp, stream_id }),
         Err(error) => unusable(&error),
     }
 }
 
 fn proposed(offer: Result<LocalDescription, DescriptionError>) -> Input {
     match offer {
-        Ok(LocalDescription { sdp, stream_id }) => Input::Proposed(Description { sdp, stream_id }),
+        Ok(LocalDescription { sdp, stream_id, .. }) => Input::Proposed(Description { sdp, stream_id }),
         Err(error) => unusable(&error),
     }
 }

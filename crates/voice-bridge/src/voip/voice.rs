@@ -43,6 +43,8 @@ impl PacketSink for OutOfRoom {
             sequence: packet.sequence,
             media_time: packet.media_time,
             marker: packet.marker,
+            // The engine does not tell it yet.
+            level: None,
         };
         if self.0.try_send(packet).is_err() {
             metrics::unheard();

@@ -1,4 +1,4 @@
-//! One call's WebRTC session: str0m, driven by the port, the clock and what the call wants.
+//! One WebRTC session: str0m, driven by the port, the clock and what the call wants.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,13 +11,13 @@ use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 use tokio::sync::mpsc;
 
-use super::arrivals::Arrivals;
 use super::candidates::Candidates;
 use super::departures::Departures;
+use super::inlets::{Hears, Inlets};
 use super::port::{Datagram, Line, Port};
 use super::profile::{level_of, new_rtc};
 use super::sdp::StreamIds;
-use super::{Ear, HeardPacket, SpokenPacket, metrics};
+use super::{Ear, SpokenPacket, metrics};
 
 /// Deadlines that str0m may set to "at once" in a row before the task takes its turn elsewhere.
 const MAX_TURNS: usize = 32;
@@ -48,13 +48,13 @@ pub enum Failure {
 pub struct Connection {
     pub(super) rtc: Box<Rtc>,
     pub(super) line: Line,
-    spoken: mpsc::Receiver<SpokenPacket>,
-    ear: Box<dyn Ear>,
+    spoken: Option<mpsc::Receiver<SpokenPacket>>,
+    pub(super) inlets: Option<Inlets>,
+    /// Where our voice goes.
     pub(super) audio: Option<AudioLine>,
     /// Our offer that the peer has not answered yet.
     pub(super) offered: Option<SdpPendingOffer>,
     pub(super) candidates: Candidates,
-    arrivals: Arrivals,
     departures: Departures,
     pub(super) ids: StreamIds,
     deadline: Instant,
@@ -88,8 +88,8 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Prepares a session: the peer's voice goes to `ear`, what comes from `spoken` goes to the peer.
-    pub fn new(port: &Port, spoken: mpsc::Receiver<SpokenPacket>, ear: Box<dyn Ear>) -> Self {
+    /// Prepares a session, in which nobody speaks or listens yet.
+    pub fn new(port: &Port) -> Self {
         let now = Instant::now();
         let line = port.line();
         let mut rtc = Box::new(new_rtc(now));
@@ -102,12 +102,11 @@ impl Connection {
         Self {
             rtc,
             line,
-            spoken,
-            ear,
+            spoken: None,
+            inlets: None,
             audio: None,
             offered: None,
             candidates: Candidates::default(),
-            arrivals: Arrivals::default(),
             departures: Departures::new(&mut rng),
             ids: StreamIds::random(&mut rng),
             deadline: now,
@@ -115,6 +114,28 @@ impl Connection {
             failed: false,
             events: VecDeque::new(),
         }
+    }
+
+    /// What comes from `spoken` goes to the peer.
+    #[must_use]
+    pub fn speaking(mut self, spoken: mpsc::Receiver<SpokenPacket>) -> Self {
+        self.spoken = Some(spoken);
+        self
+    }
+
+    /// The peer's voice goes to `ear`: that of the first audio section.
+    #[must_use]
+    pub fn hearing(mut self, ear: Box<dyn Ear>) -> Self {
+        self.inlets = Some(Inlets::new(ear, Hears::First));
+        self
+    }
+
+    /// Every voice that the peer forwards goes to `ear`; [`HeardPacket::track`](super::HeardPacket::track) tells
+    /// them apart.
+    #[must_use]
+    pub fn hearing_all(mut self, ear: Box<dyn Ear>) -> Self {
+        self.inlets = Some(Inlets::new(ear, Hears::All));
+        self
     }
 
     /// Runs the session until there is something to report. Cancel-safe.
@@ -125,7 +146,7 @@ impl Connection {
             }
             match self.wake().await {
                 Wakeup::Datagram(datagram) => self.on_datagram(&datagram),
-                Wakeup::Spoken(packet) => self.on_spoken(packet),
+                Wakeup::Spoken(packet) => self.speak(packet),
                 Wakeup::Deadline => self.on_deadline(),
                 Wakeup::PortClosed => self.fail(Failure::PortClosed),
             }
@@ -138,7 +159,7 @@ impl Connection {
         }
         tokio::select! {
             datagram = self.line.recv() => datagram.map_or(Wakeup::PortClosed, Wakeup::Datagram),
-            Some(packet) = self.spoken.recv() => Wakeup::Spoken(packet),
+            Some(packet) = spoken(self.spoken.as_mut()) => Wakeup::Spoken(packet),
             () = tokio::time::sleep_until(self.deadline.into()) => Wakeup::Deadline,
         }
     }
@@ -155,7 +176,8 @@ impl Connection {
         self.input(Input::Timeout(Instant::now()));
     }
 
-    fn on_spoken(&mut self, packet: SpokenPacket) {
+    /// Sends one packet now; it is counted if the peer cannot take any.
+    pub fn speak(&mut self, packet: SpokenPacket) {
         let now = Instant::now();
         if !self.write(packet, now) {
             metrics::unsent();
@@ -181,7 +203,7 @@ impl Connection {
         let Some((sequence, time)) = number else {
             return false;
         };
-        let level = level_of(&packet.opus);
+        let level = level_of(&packet.opus, packet.level);
         stream.write_rtp(
             RtpWrite::new(pt, sequence.into(), time, now, packet.opus)
                 .marker(packet.marker)
@@ -256,23 +278,9 @@ impl Connection {
     fn on_rtp(&mut self, packet: &RtpPacket) {
         let ssrc = packet.header.ssrc;
         let mid = self.rtc.direct_api().stream_rx(&ssrc).map(|rx| rx.mid());
-        let Some(audio) = self.audio.filter(|audio| Some(audio.mid) == mid) else {
-            return;
-        };
-        if packet.header.payload_type != audio.pt || packet.payload.is_empty() {
-            return;
+        if let (Some(mid), Some(inlets)) = (mid, &mut self.inlets) {
+            inlets.hear(mid, packet);
         }
-        let (sequence, media_time) = self
-            .arrivals
-            .place(*ssrc, *packet.seq_no, packet.time.numer(), packet.timestamp);
-        let level = packet.header.ext_vals.audio_level;
-        self.ear.hear(HeardPacket {
-            opus: &packet.payload,
-            sequence,
-            media_time,
-            level: level.map(i8::unsigned_abs),
-            received: packet.timestamp,
-        });
     }
 
     /// Only a failed handshake ends a session: any other complaint is about one datagram.
@@ -299,5 +307,12 @@ impl Drop for Connection {
             self.failed = false;
             self.drain();
         }
+    }
+}
+
+async fn spoken(voice: Option<&mut mpsc::Receiver<SpokenPacket>>) -> Option<SpokenPacket> {
+    match voice {
+        Some(voice) => voice.recv().await,
+        None => std::future::pending().await,
     }
 }

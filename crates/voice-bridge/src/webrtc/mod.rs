@@ -1,6 +1,6 @@
-//! WebRTC: one UDP port for all calls, one [`Connection`] a call.
+//! WebRTC: one UDP port for all callers, one [`Connection`] for each.
 //!
-//! Nothing here knows what signals a call: a connection takes an offer and candidates, gives an answer,
+//! Nothing here knows what signals a call: a connection answers offers or makes them, takes candidates,
 //! and carries voice both ways as RTP (sequence, media time and level as they are on the wire).
 
 mod arrivals;
@@ -8,6 +8,9 @@ mod candidates;
 mod config;
 mod connection;
 mod departures;
+#[cfg(test)]
+mod forwarding_tests;
+mod inlets;
 mod metrics;
 mod negotiation;
 mod port;
@@ -30,13 +33,15 @@ pub use self::port::{Port, PortError};
 /// One Opus packet that the peer sent.
 #[derive(Debug, Clone, Copy)]
 pub struct HeardPacket<'a> {
+    /// The id that the peer gives to the track in its description; empty if it gives none.
+    pub track: &'a str,
     /// The packet as it was on the wire.
     pub opus: &'a [u8],
     /// Extended RTP sequence number, rising across a change of SSRC; a gap is loss.
     pub sequence: u64,
     /// Extended RTP timestamp, 48 kHz.
     pub media_time: u64,
-    /// Audio level (RFC 6464): 0 is loudest, 127 silent; absent where the client sends none.
+    /// Audio level (RFC 6464): 0 is loudest, 127 silent; absent where the peer sends none.
     pub level: Option<u8>,
     /// When the datagram was read from the socket.
     pub received: Instant,
@@ -53,6 +58,8 @@ pub struct SpokenPacket {
     pub media_time: u64,
     /// Whether it is the first after silence.
     pub marker: bool,
+    /// The speaker's own audio level (RFC 6464), where one came with the packet.
+    pub level: Option<u8>,
 }
 
 /// What takes the peer's voice. Called on the call's task; must not block.

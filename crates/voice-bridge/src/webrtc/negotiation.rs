@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use str0m::change::{SdpAnswer, SdpOffer};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
-use str0m::media::Mid;
+use str0m::media::{Direction, MediaKind, Mid};
 
 use super::connection::{AudioLine, Connection};
+use super::inlets::Inlets;
 use super::sdp::{self, StreamIds};
 
 /// Why a description of the peer's cannot be used.
@@ -30,6 +31,8 @@ pub struct LocalDescription {
     pub sdp: String,
     /// The id of our stream in it.
     pub stream_id: String,
+    /// The id of our track in it.
+    pub track_id: String,
 }
 
 impl Connection {
@@ -66,21 +69,38 @@ impl Connection {
     pub fn propose(&mut self, theirs: &str) -> Result<LocalDescription, DescriptionError> {
         let (theirs, _) = sdp::split_candidates(theirs);
         self.agree(&theirs)?;
-        let mut change = self.rtc.sdp_api();
-        change.ice_restart(true);
-        let (offer, pending) = change.apply().ok_or(DescriptionError::NoOffer)?;
-        self.offered = Some(pending);
-        Ok(self.describe(&offer.to_sdp_string()))
+        self.offer_restart()
     }
 
-    /// Takes the peer's answer to [`propose`](Self::propose).
+    /// Offers our voice to a peer who gives none in the same session, as a forwarding server.
+    pub fn offer(&mut self) -> Result<LocalDescription, DescriptionError> {
+        let mut change = self.rtc.sdp_api();
+        change.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
+        let offer = change.apply();
+        self.claim();
+        self.keep_offer(offer)
+    }
+
+    /// Offers to look for a new path for a session that was agreed on before.
+    pub fn offer_restart(&mut self) -> Result<LocalDescription, DescriptionError> {
+        let mut change = self.rtc.sdp_api();
+        change.ice_restart(true);
+        let offer = change.apply();
+        self.keep_offer(offer)
+    }
+
+    /// Takes the peer's answer to an offer of ours.
     pub fn conclude(&mut self, answer: &str) -> Result<(), DescriptionError> {
         let offered = self.offered.take().ok_or(DescriptionError::NoOffer)?;
         let (answer, candidates) = sdp::split_candidates(answer);
         let answer = SdpAnswer::from_sdp_string(&answer).map_err(unreadable)?;
+        let described = answer.to_sdp_string();
         let agreed = self.rtc.sdp_api().accept_answer(offered, answer);
         agreed.map_err(unreadable)?;
         self.run();
+        if self.audio.is_none() {
+            self.audio = Some(self.find_audio(&described).ok_or(DescriptionError::NoAudio)?);
+        }
         self.claim();
         for line in candidates {
             self.add_candidate(line);
@@ -96,6 +116,12 @@ impl Connection {
         }
     }
 
+    fn keep_offer(&mut self, offer: Option<(SdpOffer, SdpPendingOffer)>) -> Result<LocalDescription, DescriptionError> {
+        let (offer, pending) = offer.ok_or(DescriptionError::NoOffer)?;
+        self.offered = Some(pending);
+        Ok(self.describe(&offer.to_sdp_string()))
+    }
+
     /// Has str0m answer a description, and notes where the voice is.
     fn agree(&mut self, theirs: &str) -> Result<String, DescriptionError> {
         let offer = SdpOffer::from_sdp_string(theirs).map_err(unreadable)?;
@@ -103,9 +129,24 @@ impl Connection {
         self.run();
         let answer = answer.to_sdp_string();
         if self.audio.is_none() {
-            self.audio = Some(self.find_audio(&answer).ok_or(DescriptionError::NoAudio)?);
+            self.audio = self.find_audio(&answer);
         }
+        if self.audio.is_none() && !self.inlets.as_ref().is_some_and(Inlets::may_be_empty) {
+            return Err(DescriptionError::NoAudio);
+        }
+        self.listen(theirs, &answer);
         Ok(answer)
+    }
+
+    /// Notes where the peer's voices are, and whose they are.
+    fn listen(&mut self, theirs: &str, answer: &str) {
+        let agreed: Vec<&str> = sdp::audio_mids(answer).collect();
+        for (name, track) in sdp::audio_tracks(theirs).filter(|(name, _)| agreed.contains(name)) {
+            let line = self.audio_line(Mid::from(name));
+            if let (Some(AudioLine { mid, pt }), Some(inlets)) = (line, &mut self.inlets) {
+                inlets.open(mid, pt, track.unwrap_or_default());
+            }
+        }
     }
 
     /// Claims what the peer sends to our present ICE user name.
@@ -118,6 +159,7 @@ impl Connection {
         LocalDescription {
             sdp: sdp::finish(sdp, &self.ids),
             stream_id: self.ids.stream.clone(),
+            track_id: self.ids.track.clone(),
         }
     }
 

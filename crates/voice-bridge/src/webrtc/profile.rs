@@ -9,7 +9,7 @@ use str0m::rtp::{Extension, ExtensionValues};
 
 /// Payload type that we would choose for Opus; the caller's choice replaces it.
 const OPUS: u8 = 111;
-/// The levels that are written on packets, in dBov (RFC 6464): those we pass on carry none of their own.
+/// The levels that are written on packets without one of their own, in dBov (RFC 6464).
 const SPEECH_LEVEL: i8 = -20;
 const SILENCE_LEVEL: i8 = -127;
 /// The Opus frame of silence that ends a stretch of speech.
@@ -42,12 +42,33 @@ pub(super) fn new_rtc(now: Instant) -> Rtc {
     config.build(now)
 }
 
-/// The level that goes with a packet.
-pub(super) fn level_of(opus: &[u8]) -> ExtensionValues {
+/// The level that goes with a packet: its own, else one by which a receiver tells speech from silence.
+pub(super) fn level_of(opus: &[u8], own: Option<u8>) -> ExtensionValues {
     let speech = opus != SILENCE;
+    let own = own.map(|level| -level.min(127).cast_signed());
+    let level = own.unwrap_or(if speech { SPEECH_LEVEL } else { SILENCE_LEVEL });
     ExtensionValues {
-        audio_level: Some(if speech { SPEECH_LEVEL } else { SILENCE_LEVEL }),
-        voice_activity: Some(speech),
+        audio_level: Some(level),
+        voice_activity: Some(speech && level > SILENCE_LEVEL),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(opus: &[u8], own: Option<u8>) -> (Option<i8>, Option<bool>) {
+        let values = level_of(opus, own);
+        (values.audio_level, values.voice_activity)
+    }
+
+    #[test]
+    fn a_packets_own_level_is_kept_and_one_without_tells_speech_from_silence() {
+        assert_eq!(written(&[0xf8, 1], None), (Some(-20), Some(true)));
+        assert_eq!(written(&SILENCE, None), (Some(-127), Some(false)));
+        assert_eq!(written(&[0xf8, 1], Some(35)), (Some(-35), Some(true)));
+        assert_eq!(written(&[0xf8, 1], Some(0)), (Some(0), Some(true)));
+        assert_eq!(written(&[0xf8, 1], Some(255)), (Some(-127), Some(false)));
     }
 }

@@ -26,12 +26,9 @@ impl StreamIds {
 
     /// The ids of the first audio stream in a description.
     pub(super) fn of(sdp: &str) -> Option<Self> {
-        let audio = sdp
-            .split("\nm=")
-            .skip(1)
-            .find(|section| section.starts_with("audio "))?;
-        let msid = audio.lines().find_map(|line| line.strip_prefix("a=msid:"))?;
-        let (stream, track) = msid.trim_end().split_once(' ')?;
+        let (stream, track) = sections(sdp)
+            .find(|section| section.starts_with("audio "))
+            .and_then(msid)?;
         Some(Self {
             stream: stream.to_owned(),
             track: track.to_owned(),
@@ -53,10 +50,27 @@ pub(super) fn split_candidates(sdp: &str) -> (String, Vec<&str>) {
 
 /// The names of the audio sections that are not rejected, in order.
 pub(super) fn audio_mids(sdp: &str) -> impl Iterator<Item = &str> {
-    let sections = sdp.split("\nm=").skip(1);
-    sections
+    audio_tracks(sdp).map(|(mid, _)| mid)
+}
+
+/// The names of the audio sections that are not rejected, in order, each with the id of its track.
+pub(super) fn audio_tracks(sdp: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    sections(sdp)
         .filter(|section| section.starts_with("audio ") && !section.starts_with("audio 0 "))
-        .filter_map(|section| section.lines().find_map(|line| line.strip_prefix("a=mid:")))
+        .filter_map(|section| {
+            let mid = section.lines().find_map(|line| line.strip_prefix("a=mid:"))?;
+            Some((mid.trim_end(), msid(section).map(|(_, track)| track)))
+        })
+}
+
+fn sections(sdp: &str) -> impl Iterator<Item = &str> {
+    sdp.split("\nm=").skip(1)
+}
+
+/// The stream and the track of a section (RFC 8830).
+fn msid(section: &str) -> Option<(&str, &str)> {
+    let msid = section.lines().find_map(|line| line.strip_prefix("a=msid:"))?;
+    msid.trim_end().split_once(' ')
 }
 
 /// Turns str0m's description into the one that is sent: our own ids on the audio, 20 ms packets asked for,
@@ -221,6 +235,10 @@ mod tests {
         assert_eq!(audio_mids(ANSWER).collect::<Vec<_>>(), ["0"]);
         assert_eq!(audio_mids(&rejected).count(), 0);
         assert_eq!(audio_mids("").count(), 0);
+        let tracks: Vec<_> = audio_tracks(ANSWER).collect();
+        assert_eq!(tracks, [("0", Some("theirtrack"))]);
+        let streamless = ANSWER.replace("a=msid:", "a=other:");
+        assert_eq!(audio_tracks(&streamless).collect::<Vec<_>>(), [("0", None)]);
     }
 
     #[test]

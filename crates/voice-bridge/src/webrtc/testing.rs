@@ -68,6 +68,14 @@ impl Caller {
         answer.to_sdp_string()
     }
 
+    /// Answers an offer within the present session.
+    pub(crate) fn answer(&mut self, offer: &str) -> String {
+        let offer = SdpOffer::from_sdp_string(offer).expect("readable offer");
+        let answer = self.rtc.sdp_api().accept_offer(offer).expect("acceptable offer");
+        self.deadline = Instant::now();
+        answer.to_sdp_string()
+    }
+
     /// An offer of one microphone, and of a camera if asked for.
     pub(crate) fn offer(&mut self, camera: bool) -> String {
         let stream = Some(CALLERS_STREAM.to_owned());
@@ -205,6 +213,7 @@ pub(crate) fn spoken(count: u8) -> Vec<SpokenPacket> {
             sequence: u64::from(n) + hole(n),
             media_time: (u64::from(n) + hole(n)) * 960,
             marker: n == 0,
+            level: (n % 3 == 0).then_some(40),
         })
         .collect()
 }

@@ -54,12 +54,16 @@ async fn port() -> Port {
     Port::bind(&config).await.expect("port")
 }
 
+fn connection(port: &Port, spoken: mpsc::Receiver<SpokenPacket>, heard: &Heard) -> Connection {
+    Connection::new(port).speaking(spoken).hearing(Box::new(heard.clone()))
+}
+
 impl Pair {
     async fn offered(port: &Port, camera: bool) -> Self {
         let mut caller = Caller::new().await;
         let (mouth, spoken) = mpsc::channel(256);
         let heard = Heard::default();
-        let mut connection = Connection::new(port, spoken, Box::new(heard.clone()));
+        let mut connection = connection(port, spoken, &heard);
         let theirs = caller.offer(camera);
         let answer = connection.accept(&theirs).expect("answer");
         caller.accept(&answer.sdp);
@@ -85,7 +89,7 @@ impl Pair {
     /// returned: as after a crash it says no goodbye.
     fn lose_connection(&mut self, port: &Port) -> Connection {
         let (mouth, spoken) = mpsc::channel(256);
-        let connection = Connection::new(port, spoken, Box::new(self.heard.clone())).under_stream_of(&self.answer.sdp);
+        let connection = connection(port, spoken, &self.heard).under_stream_of(&self.answer.sdp);
         self.mouth = mouth;
         self.events.clear();
         std::mem::replace(&mut self.connection, connection)
@@ -180,7 +184,8 @@ async fn b2_voice_is_byte_exact_both_ways_with_sequence_time_and_level() {
         let time = packet.header.timestamp.wrapping_sub(first.timestamp);
         assert_eq!(u64::from(time), spoken.media_time);
         assert_eq!(packet.header.marker, spoken.marker);
-        assert_eq!(packet.header.ext_vals.audio_level, Some(-20));
+        let level = if spoken.level.is_some() { -40 } else { -20 };
+        assert_eq!(packet.header.ext_vals.audio_level, Some(level));
     }
 }
 
@@ -312,7 +317,7 @@ async fn b2_trickled_candidates_connect_and_local_names_do_not_hurt() {
     let mut caller = Caller::new().await;
     let (mouth, spoken) = mpsc::channel(256);
     let heard = Heard::default();
-    let mut connection = Connection::new(&port, spoken, Box::new(heard.clone()));
+    let mut connection = connection(&port, spoken, &heard);
     let hidden = "a=candidate:1 1 udp 2122260223 5b9a.local 50000 typ host\r\na=end-of-candidates";
     let offer: Vec<String> = caller
         .offer(false)
@@ -386,7 +391,7 @@ async fn offers_that_cannot_be_answered_are_errors() {
     ];
     for offer in cases {
         let (_, spoken) = mpsc::channel(1);
-        let mut connection = Connection::new(&port, spoken, Box::new(Heard::default()));
+        let mut connection = connection(&port, spoken, &Heard::default());
         assert!(connection.accept(&offer).is_err(), "{offer}");
         assert!(connection.propose(&offer).is_err(), "{offer}");
     }

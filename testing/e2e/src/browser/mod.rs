@@ -4,6 +4,7 @@
 //! it. Every wait is bounded and says what it waited for. When a [`Browser`] is dropped, its program finds its standard
 //! input closed, ends Chromium and itself; the same happens when this process dies.
 
+mod element_call;
 pub mod page;
 mod standin;
 #[cfg(test)]
@@ -11,7 +12,8 @@ mod tests;
 
 use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
 use crate::program::{Program, ProgramError};
-pub use page::{Agreed, CallState, PageState};
+pub use element_call::{ElementCallPage, Tile};
+pub use page::{Agreed, CallState, PageMember, PageState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -227,11 +229,20 @@ impl Browser {
 
     /// What was recorded since Call was clicked. The page has to be opened with `record=1`.
     pub async fn recordings(&mut self) -> Result<Recordings, BrowserError> {
+        self.recordings_beside(None).await
+    }
+
+    /// The same with one member of a call as the other side, since he was heard first.
+    pub async fn recordings_with(&mut self, member: &PageMember) -> Result<Recordings, BrowserError> {
+        self.recordings_beside(Some(&member.key)).await
+    }
+
+    async fn recordings_beside(&mut self, other: Option<&str>) -> Result<Recordings, BrowserError> {
         let folder = tempfile::tempdir().map_err(|source| AudioError::File {
             path: std::env::temp_dir(),
             source,
         })?;
-        let what = json!({ "folder": folder.path() });
+        let what = json!({ "folder": folder.path(), "other": other });
         let Recorded { anchors } = self.driver.ask_for("give its recordings", "recordings", what).await?;
         let clock = Clock::from_anchors(anchors)?;
         let load = |name: &str| Audio::load(&folder.path().join(name));

@@ -167,6 +167,38 @@ pub struct PageState {
     pub log: Vec<String>,
     /// What both ends of the call have agreed on last; nothing while they negotiate.
     pub agreed: Option<Agreed>,
+    /// Who is in the call, oldest first; nobody in calls of VoIP v1, which do not tell.
+    #[serde(default)]
+    pub members: Vec<PageMember>,
+}
+
+/// Somebody in a call of MatrixRTC, as the page knows him.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageMember {
+    /// Names him among the recordings: user and device.
+    pub key: String,
+    /// The full user id.
+    pub user_id: String,
+    /// What he is called in the room.
+    pub name: String,
+    /// Where his voice is to be had.
+    pub focus: Option<String>,
+    /// Whether he is connected there.
+    pub there: bool,
+    /// Whether he is muted, as he is too who publishes no voice; nothing before the page is connected to his focus.
+    pub muted: Option<bool>,
+    /// Whether his ring is lit.
+    pub speaking: Option<bool>,
+    /// The loudest level (RMS, 0 to 1) of his voice in the last second.
+    pub level: f64,
+}
+
+impl PageState {
+    /// A member of the call by user id.
+    pub fn member(&self, user_id: &str) -> Option<&PageMember> {
+        self.members.iter().find(|member| member.user_id == user_id)
+    }
 }
 
 /// What the two ends of a call have agreed on.
@@ -189,6 +221,16 @@ impl fmt::Display for PageState {
         }
         if let Some(error) = &self.error {
             write!(f, ", error: {error}")?;
+        }
+        for PageMember {
+            name,
+            there,
+            muted,
+            speaking,
+            ..
+        } in &self.members
+        {
+            write!(f, "; {name}: there {there}, muted {muted:?}, speaking {speaking:?}")?;
         }
         let recent = self.log.iter().rev().take(6).rev().cloned().collect::<Vec<_>>();
         write!(f, "; last events: {}", recent.join(" | "))

@@ -88,6 +88,18 @@ impl Bench {
         PageServer::start(0, Site::new(stack, room.clone(), people)).await
     }
 
+    /// A new room without the bridges, with these people in it, and its page.
+    pub(crate) async fn plain_page(&mut self, name: &str, people: &[&str]) -> Result<(String, PageServer)> {
+        let stack = self.stack().await?;
+        let room = stack.plain_room(name).await?;
+        for name in people {
+            stack.person_in(name, &room).await?;
+        }
+        let people = people.iter().map(|&name| name.to_owned()).collect();
+        let page = PageServer::start(0, Site::of_plain_room(stack, room.clone(), people)).await?;
+        Ok((room, page))
+    }
+
     /// A browser of one person, with that voice as its microphone, on the page and ready to call.
     pub(crate) async fn browser(&self, page: &PageServer, name: &str, voice: Voice) -> Result<Browser> {
         self.browser_at(&format!("{}/?name={name}&raw=1&record=1", page.url()), voice)
@@ -99,6 +111,16 @@ impl Bench {
         let options = BrowserOptions::new(web_folder(), self.speech.file(voice, SPEECH_LENGTH)?);
         let mut browser = Browser::launch(&options).await?;
         browser.open(url).await?;
+        Ok(browser)
+    }
+
+    /// The same in Element Call's lobby, in a window that is wide enough for its grid.
+    pub(crate) async fn element_call(&self, page: &PageServer, name: &str, voice: Voice) -> Result<Browser> {
+        let mut options = BrowserOptions::new(web_folder(), self.speech.file(voice, SPEECH_LENGTH)?);
+        options.viewport = (1600, 900);
+        let mut browser = Browser::launch(&options).await?;
+        let url = format!("{}/element-call.html?record=1&name={name}", page.url());
+        browser.open_element_call(&url).await?;
         Ok(browser)
     }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod both_sides;
+mod call_members;
 mod control_room;
 mod dave_churn;
 mod dave_frames;
@@ -10,16 +11,19 @@ mod dave_pair;
 mod dave_required;
 mod dev_page;
 mod discord_bridge_killed;
+mod element_call_pair;
 mod forged;
 mod gateway_drops;
 mod homeserver_restart;
 mod late_start;
 mod leftovers;
 mod listening;
+mod outcome;
 mod page_to_page;
 mod plain_peer;
 mod rejections;
 mod relayed;
+mod rtc_page_to_page;
 mod signalling;
 mod silent_call;
 mod standin_page;
@@ -35,9 +39,12 @@ mod voip_speech;
 mod voip_three;
 
 use crate::clients::Library;
+use crate::stack::{LIVEKIT_MISSING, LiveKit};
 use anyhow::{Result, bail};
 use bench::Bench;
 use futures_util::future::LocalBoxFuture;
+use outcome::{Outcome, Tally};
+use rtc_page_to_page::Form;
 use std::time::Instant;
 
 /// An end-to-end run with checks of its own.
@@ -50,7 +57,10 @@ struct Scenario {
     run: for<'a> fn(&'a mut Bench) -> LocalBoxFuture<'a, Result<()>>,
 }
 
-const SCENARIOS: [Scenario; 30] = [
+/// The area of scenarios that need LiveKit.
+const NEEDS_LIVEKIT: &str = "rtc";
+
+const SCENARIOS: [Scenario; 33] = [
     Scenario {
         name: "voip-speech",
         area: "voip",
@@ -80,6 +90,24 @@ const SCENARIOS: [Scenario; 30] = [
         area: "voip",
         about: "somebody is in the call and in the voice channel at once: she never hears herself come back (S2)",
         run: |bench| Box::pin(both_sides::run(bench)),
+    },
+    Scenario {
+        name: "rtc-page-to-page",
+        area: NEEDS_LIVEKIT,
+        about: "two browsers in a MatrixRTC call of a room without bridges: LiveKit, the way into it, page and checks work (B1)",
+        run: |bench| Box::pin(rtc_page_to_page::run(bench, Form::State)),
+    },
+    Scenario {
+        name: "rtc-sticky",
+        area: NEEDS_LIVEKIT,
+        about: "the same where one of the two takes part by a sticky event, and goes another way into LiveKit (B1)",
+        run: |bench| Box::pin(rtc_page_to_page::run(bench, Form::Sticky)),
+    },
+    Scenario {
+        name: "element-call-pair",
+        area: NEEDS_LIVEKIT,
+        about: "two people join the call of a room without bridges through Element Call's own interface (B1)",
+        run: |bench| Box::pin(element_call_pair::run(bench)),
     },
     Scenario {
         name: "dave-libdave",
@@ -243,47 +271,48 @@ pub fn list() {
     }
 }
 
-/// Runs the named scenarios, or all, or with `quick` one an area. Fails if one of them does.
-pub async fn run(names: &[String], quick: bool) -> Result<()> {
-    let chosen = choose(names, quick)?;
-    let mut bench = Bench::new()?;
-    let (mut passed, mut failed) = (0, 0);
-    for scenario in chosen {
-        print(&format!("{}: {}", scenario.name, scenario.about));
-        let started = Instant::now();
-        let outcome = (scenario.run)(&mut bench).await;
-        let checks = bench.take_checks();
-        let failed_checks = checks.iter().filter(|passed| !**passed).count();
-        let seconds = started.elapsed().as_secs();
-        match outcome {
-            Ok(()) if failed_checks == 0 && !checks.is_empty() => {
-                print(&format!(
-                    "{}: passed, {} checks, {seconds} s",
-                    scenario.name,
-                    checks.len()
-                ));
-                passed += 1;
-            }
-            outcome => {
-                if let Err(error) = outcome {
-                    print(&format!("{}: error: {error:#}", scenario.name));
-                }
-                print(&format!(
-                    "{}: FAILED, {failed_checks} of {} checks, {seconds} s",
-                    scenario.name,
-                    checks.len()
-                ));
-                bench.after_failure().await;
-                failed += 1;
+impl Scenario {
+    /// What it needs and this machine has not.
+    fn missing(&self) -> Option<&'static str> {
+        (self.area == NEEDS_LIVEKIT && LiveKit::installed().is_none()).then_some(LIVEKIT_MISSING)
+    }
+
+    async fn outcome(&self, bench: &mut Bench) -> Outcome {
+        if let Some(missing) = self.missing() {
+            return Outcome::Skipped(missing);
+        }
+        match (self.run)(bench).await {
+            Ok(()) => Outcome::of(bench.take_checks()),
+            Err(error) => {
+                print(&format!("{}: error: {error:#}", self.name));
+                Outcome::Failed(bench.take_checks())
             }
         }
     }
-    bench.finish(failed > 0).await?;
-    print(&format!("{passed} passed, {failed} failed"));
-    if failed > 0 {
-        bail!("{failed} of {} scenarios failed", passed + failed);
+}
+
+/// Runs the named scenarios, or all, or with `quick` one an area. Fails if one of them does, or none can be run.
+pub async fn run(names: &[String], quick: bool) -> Result<()> {
+    let chosen = choose(names, quick)?;
+    let mut bench = Bench::new()?;
+    let mut tally = Tally::default();
+    for scenario in chosen {
+        print(&format!("{}: {}", scenario.name, scenario.about));
+        let started = Instant::now();
+        let outcome = scenario.outcome(&mut bench).await;
+        print(&format!(
+            "{}: {outcome}, {} s",
+            scenario.name,
+            started.elapsed().as_secs()
+        ));
+        if matches!(outcome, Outcome::Failed(_)) {
+            bench.after_failure().await;
+        }
+        tally.count(&outcome);
     }
-    Ok(())
+    bench.finish(tally.failed > 0).await?;
+    print(&tally.to_string());
+    tally.verdict()
 }
 
 fn choose(names: &[String], quick: bool) -> Result<Vec<&'static Scenario>> {
@@ -331,6 +360,7 @@ mod tests {
             names(true, &[]),
             [
                 "voip-speech",
+                "rtc-page-to-page",
                 "dave-libdave",
                 "reject-not-bridged",
                 "late-start",

@@ -63,7 +63,12 @@ impl Person {
 
     /// Calls `/_matrix/client/v3/<path>`; any answer but success is an error that holds it.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
-        let url = format!("{}/_matrix/client/v3/{path}", self.homeserver);
+        self.call_any(method, &format!("v3/{path}"), body).await
+    }
+
+    /// The same for `/_matrix/client/<path>`.
+    async fn call_any(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+        let url = format!("{}/_matrix/client/{path}", self.homeserver);
         let mut request = self.client.request(method.clone(), url).bearer_auth(&self.access_token);
         if let Some(body) = body {
             request = request.json(&body);
@@ -129,6 +134,13 @@ impl Person {
             .as_nanos();
         let path = format!("rooms/{}/send/{}/{transaction}", escaped(room), escaped(kind));
         self.call(Method::PUT, &path, Some(content)).await.map(drop)
+    }
+
+    /// The events that the homeserver is to send for this user later (MSC4140).
+    pub async fn delayed_events(&self) -> Result<Vec<Value>> {
+        let path = "unstable/org.matrix.msc4140/delayed_events";
+        let answer = self.call_any(Method::GET, path, None).await?;
+        Ok(answer["delayed_events"].as_array().cloned().unwrap_or_default())
     }
 
     /// User ids of the members that have joined.

@@ -1,16 +1,20 @@
-//! Everything that a call from Matrix to Discord needs, started on this machine: a Synapse, a Discord (the local one,
-//! unless the real one is asked for) and both bridges, each a process of its own on 127.0.0.1.
+//! Everything that a call from Matrix to Discord needs, started on this machine: a Synapse, a LiveKit where there is one,
+//! a Discord (the local one, unless the real one is asked for) and both bridges, each a process of its own on 127.0.0.1.
 
 mod bridge;
 mod gate;
+mod livekit;
 mod matrix;
+mod ports;
 mod process;
 mod relay;
 mod restartable;
+mod secret;
 mod synapse;
 
 pub use bridge::{Bridge, Metrics};
 pub use gate::Gate;
+pub use livekit::{Focus, LiveKit, MISSING as LIVEKIT_MISSING};
 pub use matrix::Person;
 pub use process::{Process, wait_for};
 pub use relay::{End, Relay, Stand};
@@ -18,8 +22,8 @@ pub use synapse::{SERVER_NAME, Synapse, tools};
 
 use anyhow::{Context as _, Result};
 use discord_standin::{ControlClient, Info};
+use ports::{BridgePorts, Ports};
 use serde_json::{Value, json};
-use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;
@@ -33,6 +37,8 @@ const OPERATOR: &str = "operator";
 
 /// The bridge event (MSC2346) that links a room to a channel elsewhere.
 const LINK: &str = "m.bridge";
+/// The state event by which people take part in a call of MatrixRTC.
+pub const CALL_MEMBER: &str = "org.matrix.msc3401.call.member";
 
 /// Which Discord the stack uses.
 #[derive(Debug, Clone)]
@@ -63,6 +69,8 @@ pub struct Stack {
     pub folder: PathBuf,
     /// The homeserver.
     pub synapse: Synapse,
+    /// Where the homeserver sends the calls of MatrixRTC; nothing where LiveKit is not installed.
+    pub focus: Option<Focus>,
     /// The local Discord, unless the real one is used.
     pub standin: Option<Standin>,
     /// Takes part in Matrix calls.
@@ -127,8 +135,16 @@ impl Stack {
             discord_bridge.generate_registration().await?,
         ];
 
+        let focus = if LiveKit::installed().is_some() {
+            progress("starting LiveKit");
+            let homeserver = format!("http://127.0.0.1:{}", ports.homeserver);
+            Some(Focus::start(&folder.join("livekit"), &homeserver).await?)
+        } else {
+            None
+        };
         progress("starting Synapse");
-        let synapse = Synapse::start(&folder.join("synapse"), ports.homeserver, &registrations).await?;
+        let transport = focus.as_ref().map(Focus::url);
+        let synapse = Synapse::start(&folder.join("synapse"), ports.homeserver, &registrations, transport).await?;
         progress("starting both bridges");
         voice_bridge.start()?;
         discord_bridge.start()?;
@@ -138,11 +154,17 @@ impl Stack {
         Ok(Self {
             folder,
             synapse,
+            focus,
             standin,
             voice_bridge,
             discord_bridge,
             operator,
         })
+    }
+
+    /// Where calls of MatrixRTC are; an error where LiveKit is not installed.
+    pub fn focus(&self) -> Result<&Focus> {
+        self.focus.as_ref().context(LIVEKIT_MISSING)
     }
 
     /// The local Discord; an error where the stack uses the real one.
@@ -175,14 +197,9 @@ impl Stack {
     }
 
     async fn room(&self, name: &str, (guild_id, channel_id): (&str, &str), state: Vec<Value>) -> Result<BridgedRoom> {
-        let options = json!({
-            "name": name,
-            "preset": "private_chat",
-            "invite": [self.voice_bot(), self.discord_bot()],
-            "initial_state": state,
-            // Everybody may place calls.
-            "power_level_content_override": { "events": { "m.call.invite": 0, LINK: 0 } },
-        });
+        let mut options = room_for_calls(name);
+        options["invite"] = json!([self.voice_bot(), self.discord_bot()]);
+        options["initial_state"] = state.into();
         let id = self.operator.create_room(options).await?;
         wait_for("both bridges to join the room", Duration::from_secs(30), || async {
             let members = self.operator.joined_members(&id).await?;
@@ -199,12 +216,22 @@ impl Stack {
         })
     }
 
+    /// Makes a room for calls without the bridges.
+    pub async fn plain_room(&self, name: &str) -> Result<String> {
+        self.operator.create_room(room_for_calls(name)).await
+    }
+
     /// Registers a person and brings him into the room.
     pub async fn person(&self, name: &str, room: &BridgedRoom) -> Result<Person> {
+        self.person_in(name, &room.id).await
+    }
+
+    /// The same for any room.
+    pub async fn person_in(&self, name: &str, room: &str) -> Result<Person> {
         let person = Person::register(&self.synapse.url, name).await?;
-        if !self.operator.joined_members(&room.id).await?.contains(&person.user_id) {
-            self.operator.invite(&room.id, &person.user_id).await?;
-            person.join(&room.id).await?;
+        if !self.operator.joined_members(room).await?.contains(&person.user_id) {
+            self.operator.invite(room, &person.user_id).await?;
+            person.join(room).await?;
         }
         Ok(person)
     }
@@ -225,6 +252,9 @@ impl Stack {
         self.discord_bridge.stop().await?;
         if let Some(standin) = self.standin.take() {
             standin.stop().await?;
+        }
+        if let Some(focus) = self.focus.take() {
+            focus.stop().await?;
         }
         self.synapse.stop().await
     }
@@ -247,58 +277,18 @@ impl Standin {
     }
 }
 
+/// A room in which everybody may place calls, and link it.
+fn room_for_calls(name: &str) -> Value {
+    json!({
+        "name": name,
+        "preset": "private_chat",
+        "power_level_content_override": { "events": { "m.call.invite": 0, CALL_MEMBER: 0, LINK: 0 } },
+    })
+}
+
 /// The state key of a room's link.
 fn link_key(guild_id: &str, channel_id: &str) -> String {
     format!("discord://{guild_id}/{channel_id}")
-}
-
-/// The ports of one bridge.
-struct BridgePorts {
-    appservice: u16,
-    telemetry: u16,
-    vdp: u16,
-}
-
-/// All ports of the stack, chosen anew for each start so that stacks do not meet.
-struct Ports {
-    homeserver: u16,
-    webrtc: u16,
-    voice: BridgePorts,
-    discord: BridgePorts,
-}
-
-impl Ports {
-    fn choose() -> Result<Self> {
-        // All are held until the last one is chosen, so that no two are the same.
-        let tcp = (0..5)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<Result<Vec<_>, _>>()?;
-        let udp = (0..3)
-            .map(|_| UdpSocket::bind("127.0.0.1:0"))
-            .collect::<Result<Vec<_>, _>>()?;
-        let tcp = tcp
-            .iter()
-            .map(|socket| Ok(socket.local_addr()?.port()))
-            .collect::<Result<Vec<_>>>()?;
-        let udp = udp
-            .iter()
-            .map(|socket| Ok(socket.local_addr()?.port()))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Self {
-            homeserver: tcp[0],
-            webrtc: udp[0],
-            voice: BridgePorts {
-                appservice: tcp[1],
-                telemetry: tcp[2],
-                vdp: udp[1],
-            },
-            discord: BridgePorts {
-                appservice: tcp[3],
-                telemetry: tcp[4],
-                vdp: udp[2],
-            },
-        })
-    }
 }
 
 /// The configuration file of a bridge, with one section of its own.

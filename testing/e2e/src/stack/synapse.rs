@@ -1,9 +1,9 @@
 //! A Synapse of one's own, on loopback and without federation.
 
 use super::restartable::Restartable;
+use super::secret::random_secret;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
@@ -20,14 +20,15 @@ pub struct Synapse {
 }
 
 impl Synapse {
-    /// Starts a Synapse that keeps its data in `folder` and knows these appservices, and waits until it answers.
-    pub async fn start(folder: &Path, port: u16, registrations: &[PathBuf]) -> Result<Self> {
+    /// Starts a Synapse that keeps its data in `folder`, knows these appservices and tells its people of a focus for their
+    /// calls, and waits until it answers.
+    pub async fn start(folder: &Path, port: u16, registrations: &[PathBuf], focus: Option<&str>) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let key = folder.join("signing.key");
         if !key.exists() {
-            std::fs::write(&key, format!("ed25519 a_test {}\n", random_key()?))?;
+            std::fs::write(&key, format!("ed25519 a_test {}\n", random_secret()?))?;
         }
-        let configuration = serde_json::to_vec_pretty(&configuration(folder, port, registrations))?;
+        let configuration = serde_json::to_vec_pretty(&configuration(folder, port, registrations, focus))?;
         // JSON is YAML.
         std::fs::write(folder.join("homeserver.yaml"), configuration)?;
         let synapse = Self {
@@ -72,31 +73,17 @@ pub fn tools() -> Result<PathBuf> {
     Ok(Path::new(&home).join(".cache/vdp/tools"))
 }
 
-/// 32 random bytes in unpadded base64, as a signing key has them.
-fn random_key() -> Result<String> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bytes = [0; 33];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes[..32])?;
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
-        text.extend([18, 12, 6, 0].map(|shift| char::from(ALPHABET[bits >> shift & 63])));
-    }
-    // 32 bytes are 43 characters without padding.
-    text.truncate(43);
-    Ok(text)
-}
-
-fn configuration(folder: &Path, port: u16, registrations: &[PathBuf]) -> Value {
+fn configuration(folder: &Path, port: u16, registrations: &[PathBuf], focus: Option<&str>) -> Value {
     // The defaults are made for people; tests make calls faster than people do.
     let unlimited = json!({ "per_second": 1000, "burst_count": 1000 });
+    let transports = focus.map(|url| json!({ "type": "livekit", "livekit_service_url": url }));
     json!({
         "server_name": SERVER_NAME,
         "public_baseurl": format!("http://127.0.0.1:{port}/"),
         "pid_file": folder.join("synapse.pid"),
         "listeners": [{
             "port": port, "type": "http", "bind_addresses": ["127.0.0.1"],
-            "resources": [{ "names": ["client"], "compress": false }],
+            "resources": [{ "names": ["client", "openid"], "compress": false }],
         }],
         "database": { "name": "sqlite3", "args": { "database": folder.join("homeserver.db") } },
         "media_store_path": folder.join("media"),
@@ -109,7 +96,11 @@ fn configuration(folder: &Path, port: u16, registrations: &[PathBuf]) -> Value {
         "enable_registration": true,
         "enable_registration_without_verification": true,
         "app_service_config_files": registrations,
+        "experimental_features": { "msc4143_enabled": true, "msc4354_enabled": true },
+        "matrix_rtc": { "transports": Vec::from_iter(transports) },
+        "max_event_delay_duration": "24h",
         "rc_message": unlimited,
+        "rc_delayed_event_mgmt": unlimited,
         "rc_registration": unlimited,
         "rc_login": { "address": unlimited, "account": unlimited, "failed_attempts": unlimited },
         "rc_joins": { "local": unlimited, "remote": unlimited },

@@ -1,6 +1,8 @@
 //! The client-server API, as the bridge's bot or one of its ghosts.
 
+mod delayed;
 mod rooms;
+mod rtc;
 mod transport;
 mod users;
 
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use ruma::{OwnedUserId, ServerName, UserId};
 
+pub use self::rtc::OpenIdToken;
 use self::transport::Transport;
 use super::MatrixError;
 use crate::config::{Appservice, Homeserver};

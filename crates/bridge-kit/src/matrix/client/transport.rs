@@ -3,17 +3,20 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use reqwest::{Client, Request};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, Request};
 use ruma::api::auth_scheme::{AuthScheme, SendAccessToken};
-use ruma::api::error::Error as RumaError;
 use ruma::api::path_builder::PathBuilder;
 use ruma::api::{
-    AppserviceUserIdentity, EndpointError, IncomingResponse, IncomingResponseExt, MatrixVersion, OutgoingRequest,
-    OutgoingRequestAppserviceExt, SupportedVersions,
+    AppserviceUserIdentity, IncomingResponseExt, MatrixVersion, OutgoingRequest, OutgoingRequestAppserviceExt,
+    SupportedVersions,
 };
 use ruma::exports::http;
 use ruma::{OwnedUserId, UserId};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::Instant;
+use url::Url;
 
 use super::MatrixClient;
 use crate::config::{Appservice, Homeserver, Secret};
@@ -72,6 +75,16 @@ impl Transport {
     pub(super) fn ghost_prefix(&self) -> &str {
         &self.ghost_prefix
     }
+
+    /// A place at the homeserver, by the parts of its path.
+    fn at(&self, path: &[&str]) -> Result<Url, MatrixError> {
+        let mut url = Url::parse(&self.base).map_err(|error| unformed(&error))?;
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(path),
+            Err(()) => return Err(unformed(&"the homeserver's address can have no path")),
+        };
+        Ok(url)
+    }
 }
 
 /// A request that a [`MatrixClient`] can send: ruma's client-server requests with an access token or without one.
@@ -94,11 +107,61 @@ impl<R> ClientRequest for R where
 impl MatrixClient {
     /// Sends any request that ruma knows, and repeats it while it may succeed later.
     pub async fn request<R: ClientRequest>(&self, request: R) -> Result<R::IncomingResponse, MatrixError> {
-        let request = self.prepare(request)?;
+        self.repeat(&self.prepare(request)?, |response| {
+            R::IncomingResponse::try_from_http_response(response)
+                .map_err(|_| MatrixError::Nonsense("a field is missing or of another type".to_owned()))
+        })
+        .await
+    }
+
+    /// Sends a request that the specification does not have yet, and repeats it while it may succeed later.
+    ///
+    /// `path` is what follows `/_matrix/client`, one part after the other.
+    pub(super) async fn proposed<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<T, MatrixError> {
+        let mut request = Request::new(method, self.address(path, query)?);
+        let authorization = format!("Bearer {}", self.transport.token.expose());
+        let authorization = HeaderValue::try_from(authorization).map_err(|error| unformed(&error))?;
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        if let Some(body) = body {
+            let kind = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(CONTENT_TYPE, kind);
+            *request.body_mut() = Some(body.to_string().into());
+        }
+        self.repeat(&request, json).await
+    }
+
+    /// Reads what anybody may read, and repeats that while it may succeed later.
+    pub(super) async fn published<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, MatrixError> {
+        let request = Request::new(Method::GET, self.transport.at(path)?);
+        self.repeat(&request, json).await
+    }
+
+    fn address(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, MatrixError> {
+        let mut url = self.transport.at(&[&["_matrix", "client"], path].concat())?;
+        if self.user != self.transport.bot {
+            url.query_pairs_mut().append_pair("user_id", self.user.as_str());
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    async fn repeat<T>(
+        &self,
+        request: &Request,
+        read: impl Fn(http::Response<&[u8]>) -> Result<T, MatrixError>,
+    ) -> Result<T, MatrixError> {
         let give_up = Instant::now() + self.patience;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
-            let error = match self.attempt::<R::IncomingResponse>(&request).await {
+            let error = match self.attempt(request, &read).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -131,7 +194,11 @@ impl MatrixClient {
         Request::try_from(request).map_err(|error| MatrixError::Request(error.without_url().to_string()))
     }
 
-    async fn attempt<R: IncomingResponse>(&self, request: &Request) -> Result<R, MatrixError> {
+    async fn attempt<T>(
+        &self,
+        request: &Request,
+        read: impl Fn(http::Response<&[u8]>) -> Result<T, MatrixError>,
+    ) -> Result<T, MatrixError> {
         let Some(request) = request.try_clone() else {
             return Err(MatrixError::Request("a streamed body cannot be repeated".to_owned()));
         };
@@ -141,10 +208,9 @@ impl MatrixClient {
         let (parts, body) = outcome?.into_parts();
         let response = http::Response::from_parts(parts, body.as_slice());
         if response.status().as_u16() >= 400 {
-            return Err(MatrixError::refused(&RumaError::from_http_response(response)));
+            return Err(MatrixError::refused(response));
         }
-        R::try_from_http_response(response)
-            .map_err(|_| MatrixError::Nonsense("a field is missing or of another type".to_owned()))
+        read(response)
     }
 
     async fn exchange(&self, request: Request) -> Result<http::Response<Vec<u8>>, MatrixError> {
@@ -167,4 +233,12 @@ impl MatrixClient {
         }
         Ok(answer)
     }
+}
+
+fn json<T: DeserializeOwned>(response: http::Response<&[u8]>) -> Result<T, MatrixError> {
+    serde_json::from_slice(response.body()).map_err(|error| MatrixError::Nonsense(error.to_string()))
+}
+
+fn unformed(error: &impl std::fmt::Display) -> MatrixError {
+    MatrixError::Request(error.to_string())
 }

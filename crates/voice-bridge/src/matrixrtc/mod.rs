@@ -1,0 +1,45 @@
+//! Calls over an SFU, as Element Call makes them (MSC4143, MSC4195).
+//!
+//! [`event`] reads and writes memberships, [`machine`] decides when the bridge is in a room's call and which SFUs it
+//! needs for that, [`transport`] finds SFUs and gets tokens for them, a [`Session`] for each room joins them to the
+//! homeserver, the [`Hub`] gives each event to its session. The media itself is not its business: a session shows a
+//! [`Picture`] of what it needs.
+
+mod config;
+pub mod event;
+mod focus;
+mod hub;
+mod identity;
+pub mod machine;
+mod moment;
+mod outbox;
+mod ports;
+mod roster;
+mod session;
+mod snapshot;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod transport;
+
+pub use self::config::{MatrixRtc, MatrixRtcConfigError, Mode};
+pub use self::focus::Focus;
+pub use self::hub::{Hub, Identity, Reader, Started};
+pub use self::identity::Participant;
+pub use self::moment::Moment;
+pub use self::outbox::Surroundings;
+pub use self::ports::{Desk, Foci};
+pub use self::session::{Overrun, Picture, Session};
+pub use self::snapshot::Snapshot;
+
+/// The slot of the one call that a room has by itself, as MSC4143 names it; the older events call it `""`.
+pub const ROOM_SLOT: &str = "m.call#ROOM";
+
+/// Registers names and descriptions; to be called once at start.
+pub fn describe() {
+    metrics::describe_counter!(
+        "voice_matrixrtc_events_ignored_total",
+        "Events about calls over an SFU that could not be read"
+    );
+}

@@ -1,0 +1,17 @@
+//! The way into an SFU: which one, and the token that it wants.
+//!
+//! Which SFUs there are comes from strangers' events, too. [`Reach`] says where the bridge goes for whom.
+
+mod error;
+mod grant;
+mod reach;
+mod service;
+#[cfg(test)]
+mod tests;
+mod transports;
+
+pub use self::error::TransportError;
+pub use self::grant::Grant;
+pub use self::reach::{OutOfReach, Reach};
+pub use self::service::{Caller, Entry};
+pub use self::transports::{Credentials, Transports};

@@ -1,0 +1,85 @@
+// The way to one SFU, by livekit-client.
+
+import { Room, RoomEvent, setLogLevel, Track } from "livekit-client";
+
+setLogLevel("warn");
+
+/** After these others are to be heard, or shown, differently. */
+const CHANGES = [
+    RoomEvent.Connected,
+    RoomEvent.Reconnected,
+    RoomEvent.ParticipantConnected,
+    RoomEvent.ParticipantDisconnected,
+    RoomEvent.TrackSubscribed,
+    RoomEvent.TrackUnsubscribed,
+    RoomEvent.TrackMuted,
+    RoomEvent.TrackUnmuted,
+    RoomEvent.LocalTrackPublished,
+    RoomEvent.ActiveSpeakersChanged,
+];
+
+/** As Element Call publishes a microphone. */
+const PUBLISH = { audioPreset: { maxBitrate: 48_000 }, dtx: true, red: false, forceStereo: false };
+
+/** Emits "change" when somebody is heard or shown differently, and "closed" when it has ended by itself. */
+export class Connection extends EventTarget {
+    #room;
+    #closing = false;
+
+    constructor({ raw }) {
+        super();
+        const processed = !raw;
+        this.#room = new Room({
+            audioCaptureDefaults: {
+                autoGainControl: processed,
+                echoCancellation: processed,
+                noiseSuppression: processed,
+                voiceIsolation: processed,
+            },
+            publishDefaults: PUBLISH,
+        });
+        for (const event of CHANGES) {
+            this.#room.on(event, () => this.dispatchEvent(new Event("change")));
+        }
+        this.#room.on(RoomEvent.Disconnected, () => !this.#closing && this.dispatchEvent(new Event("closed")));
+    }
+
+    /** Connects with what the service in front of the SFU gave. */
+    async open({ url, jwt }) {
+        await this.#room.connect(url, jwt);
+        if (this.#closing) {
+            await this.#room.disconnect();
+        }
+    }
+
+    async close() {
+        this.#closing = true;
+        await this.#room.disconnect();
+    }
+
+    /** Publishes the microphone, or mutes what is published. */
+    async speak(enabled) {
+        await this.#room.localParticipant.setMicrophoneEnabled(enabled);
+    }
+
+    async useMicrophone(deviceId) {
+        await this.#room.switchActiveDevice("audioinput", deviceId);
+    }
+
+    /** Our own microphone as others hear it. */
+    get microphone() {
+        return this.#room.localParticipant.getTrackPublication(Track.Source.Microphone)?.track?.mediaStreamTrack;
+    }
+
+    /** Somebody by his name on the SFU: what is heard of him, and what is shown. */
+    participant(identity) {
+        const participant = this.#room.getParticipantByIdentity(identity);
+        const [publication] = participant?.audioTrackPublications.values() ?? [];
+        return {
+            there: participant !== undefined,
+            track: publication?.track?.mediaStreamTrack,
+            muted: publication?.isMuted ?? true,
+            speaking: participant?.isSpeaking ?? false,
+        };
+    }
+}
