@@ -1,7 +1,7 @@
 //! A session's hands: what the machine decides is done here, and what happens is told to it.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -14,6 +14,9 @@ use super::signal::{Signal, SignalEvent};
 use super::transports::Transports;
 use super::voice::{Audience, Hall};
 use crate::webrtc::{ConnectionEvent, SpokenPacket, WebRtc};
+
+/// How long the words of a goodbye may take to leave.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What the owner of a session wants of it.
 #[derive(Debug)]
@@ -215,7 +218,8 @@ impl SessionTask {
         if let Some(signal) = self.signal.take()
             && self.machine.is_ended()
         {
-            signal.finish().await;
+            // Without it the server notices by itself.
+            let _ = tokio::time::timeout(GOODBYE, signal.finish()).await;
         }
     }
 

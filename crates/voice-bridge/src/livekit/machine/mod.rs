@@ -143,8 +143,9 @@ impl Machine {
     }
 
     fn end(&mut self, reason: EndReason) -> State {
-        self.actions.extend([Action::Close, Action::DropMedia]);
+        self.actions.push(Action::DropMedia);
         self.tell(Event::Ended(reason));
+        self.actions.push(Action::Close);
         State::Ended
     }
 
