@@ -42,11 +42,11 @@ impl FromRequestParts<Arc<Discord>> for Here {
     async fn from_request_parts(parts: &mut Parts, discord: &Arc<Discord>) -> Result<Self, Self::Rejection> {
         let names = RawPathParams::from_request_parts(parts, discord).await;
         let names = names.map_err(|_| Refusal::NotFound)?;
-        let named = |what| {
+        let id_of = |what| {
             let value = names.iter().find_map(|(name, value)| (name == what).then_some(value));
             value.map(|id| id.parse().ok())
         };
-        let found = match (named("guild"), named("channel")) {
+        let found = match (id_of("guild"), id_of("channel")) {
             (Some(guild), _) => guild.and_then(|id| discord.server(id)).ok_or(Refusal::UnknownGuild),
             (None, Some(channel)) => channel
                 .and_then(|id| discord.server_of_channel(id))

@@ -167,7 +167,7 @@ pub struct PageState {
     pub log: Vec<String>,
     /// What both ends of the call have agreed on last; nothing while they negotiate.
     pub agreed: Option<Agreed>,
-    /// Who is in the call, oldest first; nobody in calls of VoIP v1, which do not tell.
+    /// Who is in the call, oldest first; nobody in calls by `m.call` events, which do not tell.
     #[serde(default)]
     pub members: Vec<PageMember>,
 }

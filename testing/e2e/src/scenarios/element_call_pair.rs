@@ -16,7 +16,7 @@ const ENDED_WITHIN: Duration = Duration::from_secs(10);
 /// Above this the others are to be heard (`ElementCallPage::remote_level`).
 const AUDIBLE: f64 = 0.005;
 
-/// What a median of SPEECH_CHECK has to be for it to be the other's voice.
+/// What a median of `SPEECH_CHECK` has to be for it to be the other's voice.
 const HIS_VOICE: f64 = 0.9;
 
 const BOTH: [&str; 2] = ["@alice:localhost", "@bob:localhost"];

@@ -87,7 +87,9 @@ mod tests {
 
     fn tally(outcomes: &[Outcome]) -> Tally {
         let mut tally = Tally::default();
-        outcomes.iter().for_each(|outcome| tally.count(outcome));
+        for outcome in outcomes {
+            tally.count(outcome);
+        }
         tally
     }
 

@@ -255,10 +255,10 @@ mod tests {
     #[tokio::test]
     async fn an_inspector_sees_what_passes_and_keeps_what_he_likes() {
         let (first, second, relay) = bridges().await;
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let sees = Arc::clone(&seen);
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&log);
         relay.inspect(move |from, datagram| {
-            sees.lock().expect("nobody panics").push((from, datagram.to_vec()));
+            notes.lock().expect("nobody panics").push((from, datagram.to_vec()));
             datagram != b"kept"
         });
         first.send_to(b"kept", relay.second.advertised).await.unwrap();
@@ -267,7 +267,7 @@ mod tests {
         relay.inspect_no_more();
         second.send_to(b"unseen", relay.first.advertised).await.unwrap();
         assert_eq!(heard(&first).await.0, b"unseen");
-        let seen = seen.lock().unwrap().clone();
+        let seen = log.lock().unwrap().clone();
         assert_eq!(seen, [(End::First, b"kept".to_vec()), (End::First, b"passed".to_vec())]);
     }
 
