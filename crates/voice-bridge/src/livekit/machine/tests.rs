@@ -297,7 +297,7 @@ fn b1_a_server_that_greets_and_closes_is_not_hammered() {
     let mut bench = Bench::running();
     let mut tries = 0;
     let start = bench.now;
-    while bench.now < start + Duration::from_secs(10) {
+    while bench.now < start + Duration::from_secs(10) && tries < 100 {
         bench.lose();
         if bench
             .machine
