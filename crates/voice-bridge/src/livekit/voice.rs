@@ -78,8 +78,11 @@ mod tests {
 
     use super::*;
 
+    /// Whose packet it was, and what it held.
+    type Note = (String, Vec<u8>);
+
     #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<Vec<(String, Vec<u8>)>>>);
+    struct Heard(Arc<Mutex<Vec<Note>>>);
 
     impl Audience for Heard {
         fn hear(&mut self, track: &TrackRef, packet: HeardPacket<'_>) {

@@ -110,13 +110,9 @@ impl Hub {
         match self.rooms.get_mut(room) {
             Some(Followed::Reading { missed, .. }) if missed.len() < MAX_MISSED => missed.push(event.clone()),
             Some(Followed::Reading { again, .. }) => *again = true,
-            Some(Followed::Running(session)) => {
-                if session.handle(event).is_err() {
-                    self.follow(room);
-                }
-            }
+            Some(Followed::Running(session)) if session.handle(event).is_err() => self.follow(room),
             None if joins(event) => self.examine(room),
-            None => {}
+            Some(Followed::Running(_)) | None => {}
         }
     }
 

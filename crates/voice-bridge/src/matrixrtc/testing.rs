@@ -36,7 +36,7 @@ pub(crate) fn event(sender: &str, kind: &str, key: Option<&str>, content: Value,
     }
 }
 
-/// What Element Call 0.26 sends in its mode "matrix_2_0", as Alice.
+/// What Element Call 0.26 sends in its mode `matrix_2_0`, as Alice.
 pub(crate) fn sticky(member_id: &str, device: &str, service: &str) -> Value {
     json!({
         "application": { "type": "m.call", "m.call.intent": "audio" },

@@ -169,8 +169,8 @@ impl Machine {
 
     /// The server takes us back. It restarts the ICE of the connection that it offers, and we of the other.
     fn go_on(&mut self, now: Instant, session: Box<Session>) -> State {
-        let publisher = &session.publisher;
-        let published = publisher.cid.clone().zip(publisher.sid.clone());
+        let ours = &session.publisher;
+        let published = ours.cid.clone().zip(ours.sid.clone());
         let subscribed = self.roster.all();
         self.send(ToServer::Sync(Standing { published, subscribed }));
         if let Some(sid) = session.publisher.sid.clone() {

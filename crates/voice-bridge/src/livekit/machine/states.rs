@@ -74,13 +74,13 @@ impl Running {
     }
 
     fn deadline(&self) -> (Instant, Timer) {
-        let ping = (self.ping_at, Timer::Ping);
-        let pong = self
+        let next = (self.ping_at, Timer::Ping);
+        let answer = self
             .pinged
             .map(|pinged| (pinged + self.session.ping_timeout, Timer::Pong));
         let media = self.session.media_deadline().map(|until| (until, Timer::Media));
-        [pong, media].into_iter().flatten().fold(
-            ping,
+        [answer, media].into_iter().flatten().fold(
+            next,
             |soonest, timer| {
                 if timer.0 < soonest.0 { timer } else { soonest }
             },

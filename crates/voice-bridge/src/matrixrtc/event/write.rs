@@ -93,7 +93,7 @@ impl Own {
         content
     }
 
-    /// The shape of Element Call's mode "matrix_2_0": transports under the name of Element Call 0.26, and under that of
+    /// The shape of Element Call's mode `matrix_2_0`: transports under the name of Element Call 0.26, and under that of
     /// later matrix-js-sdk.
     fn sticky(&self, key: &str) -> Value {
         let transport = json!({ "type": "livekit", "livekit_service_url": self.focus.as_str() });

@@ -280,6 +280,6 @@ impl Engaged {
             focus: self.focus.clone(),
             created_ms: self.created_ms,
             expires: setup.expires + Duration::from_millis(age.unwrap_or_default()),
-        }))
+        }));
     }
 }

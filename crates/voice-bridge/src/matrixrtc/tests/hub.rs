@@ -44,8 +44,8 @@ fn hub() -> (Hub, Arc<FakeReader>, Arc<FakeDesk>) {
     (Hub::new(surroundings, reader.clone(), identity), reader, desk)
 }
 
-fn with_alice() -> Option<Snapshot> {
-    Some(Snapshot::of(&[joined(ALICE), member(ALICE, in_call())]))
+fn with_alice() -> Snapshot {
+    Snapshot::of(&[joined(ALICE), member(ALICE, in_call())])
 }
 
 async fn started(hub: &mut Hub) -> Started {
@@ -63,7 +63,7 @@ async fn b1_somebody_who_joins_a_call_starts_its_session() {
     let (mut hub, reader, desk) = hub();
     let answer = reader.next();
     hub.handle(&member(ALICE, in_call()));
-    answer.send(with_alice()).expect("waited for");
+    answer.send(Some(with_alice())).expect("waited for");
     let mut started = started(&mut hub).await;
     assert_eq!(started.room, room());
     until_shown(&mut started, |picture| picture.connections.is_some()).await;
@@ -78,7 +78,7 @@ async fn b14_a_call_that_goes_on_is_found_at_start() {
     hub.examine(&room());
     // It is being read already.
     hub.examine(&room());
-    answer.send(with_alice()).expect("waited for");
+    answer.send(Some(with_alice())).expect("waited for");
     let mut started = started(&mut hub).await;
     until_shown(&mut started, |picture| picture.callers == 1).await;
 }
@@ -90,7 +90,7 @@ async fn what_happens_while_a_room_is_read_comes_after() {
     hub.examine(&room());
     hub.handle(&member("@bob:hs", in_call()));
     hub.handle(&member(ALICE, json!({})));
-    answer.send(with_alice()).expect("waited for");
+    answer.send(Some(with_alice())).expect("waited for");
     let mut started = started(&mut hub).await;
     until_shown(&mut started, |picture| {
         picture.participants.len() == 1 && picture.participants[0].user == "@bob:hs"
@@ -110,14 +110,14 @@ async fn s6_rooms_that_are_not_bridged_have_no_session_and_are_looked_at_again()
         () = std::future::ready(()) => {}
     }
     hub.handle(&member(ALICE, in_call()));
-    answer.send(with_alice()).expect("waited for");
+    answer.send(Some(with_alice())).expect("waited for");
     started(&mut hub).await;
 }
 
 #[tokio::test]
 async fn a_bot_that_is_put_out_of_a_room_follows_its_call_no_more() {
     let (mut hub, reader, _) = hub();
-    reader.next().send(with_alice()).expect("waited for");
+    reader.next().send(Some(with_alice())).expect("waited for");
     hub.examine(&room());
     let mut started = started(&mut hub).await;
     hub.handle(&event(
@@ -141,7 +141,7 @@ async fn a_room_that_is_given_up_while_it_is_read_stays_so() {
     hub.examine(&room());
     hub.forget(&room());
     hub.examine(&room());
-    first.send(with_alice()).expect("waited for");
+    first.send(Some(with_alice())).expect("waited for");
     second.send(Some(Snapshot::of(&[]))).expect("waited for");
     tokio::select! {
         biased;
