@@ -79,7 +79,7 @@ mod tests {
             ("[webrtc]\nadvertise = [\"::\"]", "webrtc.advertise"),
             ("[webrtc]\nlisten = \"here\"", "webrtc.listen"),
             ("[webrtc]\nport = 1", "webrtc.port"),
-            ("[people]\non_both_sides = { ada = \"1\" }", "people.on_both_sides"),
+            ("[people]\non_both_sides = { ada = \"1\" }", "people.on_both_sides.ada"),
             (
                 "[people]\non_both_sides = { \"@ada:hs\" = \"\" }",
                 "people.on_both_sides.@ada:hs",

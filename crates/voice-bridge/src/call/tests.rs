@@ -25,13 +25,14 @@ fn closed(reason: CloseReason, by: Side) -> SessionEvent {
     }
 }
 
-/// Twenty loud 20 ms CELT packets, 20 ms apart in media time.
+/// Twenty loud 20 ms CELT packets, 20 ms apart in media time. Whoever talks again takes a higher mark.
 fn talk(source: &MediaSource, mark: u8) {
     for n in 0..20_u8 {
+        let number = u64::from(mark) * 100 + u64::from(n);
         source.push(&InPacket {
             opus: &[0xf8, mark, n, 0x55, 0xaa],
-            sequence: u64::from(n),
-            media_time: Some(u64::from(n) * 960),
+            sequence: number,
+            media_time: Some(number * 960),
             level: Some(10),
             received: Instant::now(),
         });
