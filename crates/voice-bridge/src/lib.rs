@@ -9,6 +9,7 @@ pub mod livekit;
 pub mod matrixrtc;
 pub mod notice;
 pub mod ports;
+pub mod reach;
 pub mod rooms;
 mod service;
 mod settings;

@@ -36,6 +36,9 @@ pub trait Homeserver: Send + Sync + 'static {
     /// Posts a notice for the room's people; a standing one only if it was not posted lately.
     fn notify(&self, room: &RoomId, notice: Notice) -> BoxFuture<'static, ()>;
 
+    /// Shows the bot in this room under the name of the voice channel that it stands for.
+    fn introduce(&self, room: &RoomId) -> BoxFuture<'static, ()>;
+
     /// Finds out whether calls of this room are taken.
     fn admit(&self, room: &RoomId) -> BoxFuture<'static, Admission>;
 }

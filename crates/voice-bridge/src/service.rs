@@ -9,7 +9,7 @@ use bridge_kit::cli::{Kit, Program, Role, Service};
 use bridge_kit::config::Config;
 use bridge_kit::health::StatusGuard;
 use bridge_kit::lifecycle::Shutdown;
-use bridge_kit::matrix::{MatrixEnd, MatrixEvent, MatrixFeed, RoomEvent};
+use bridge_kit::matrix::{LinkChange, MatrixEnd, MatrixEvent, MatrixFeed, RoomEvent};
 use bridge_kit::media::MediaPool;
 use bridge_kit::vdp::Endpoint;
 use serde_json::json;
@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 
 use crate::call::{self, Calls};
 use crate::livekit;
-use crate::rooms::{Errands, Rooms};
+use crate::matrixrtc;
+use crate::rooms::{Errands, Past, Rooms};
 use crate::settings::Settings;
 use crate::voip::{self, Identity, Switchboard};
 use crate::webrtc::{self, Port};
@@ -58,6 +59,7 @@ fn describe() {
     voip::describe();
     webrtc::describe();
     livekit::describe();
+    matrixrtc::describe();
     metrics::describe_counter!(
         "voice_bridge_errands_dropped_total",
         "Things to be asked of the homeserver that came too fast"
@@ -69,20 +71,22 @@ struct Bridge {
     matrix: MatrixEnd,
     asker: Asker,
     switchboard: Switchboard,
+    /// Nothing where the operator wants no such calls.
+    matrixrtc: Option<matrixrtc::Part>,
     errands: Errands,
-    _status: [StatusGuard; 4],
+    _status: Vec<StatusGuard>,
 }
 
 /// Where the loop's work comes from.
 struct Inlets {
     events: mpsc::Receiver<MatrixEvent>,
-    pasts: mpsc::Receiver<Vec<RoomEvent>>,
+    pasts: mpsc::Receiver<Past>,
 }
 
 /// What the loop wakes up for.
 enum Wakeup {
     Matrix(Option<MatrixEvent>),
-    Past(Vec<RoomEvent>),
+    Past(Past),
     Stop,
 }
 
@@ -104,20 +108,25 @@ impl Bridge {
         let homeserver = Arc::new(Rooms::new(&matrix));
         let people = config.own.people.clone();
         let calls = Calls::new(Arc::new(asker.clone()), homeserver.clone(), pool.clone(), people);
+        let matrixrtc = matrixrtc_part(config, &matrix, &homeserver, &calls)?;
         let switchboard = Switchboard::new(identity(config), homeserver, calls.clone(), port.clone());
         let (errands, pasts) = Errands::start(matrix.clone());
         let channels = asker.clone();
-        let status = [
+        let mut status = vec![
             kit.health.status("calls", move || calls.status()),
             kit.health.status("channels", move || json!(channels.status())),
             kit.health
                 .status("webrtc", move || json!({"connections": port.lines()})),
             kit.health.status("media", move || json!(pool.status())),
         ];
+        if let Some(board) = matrixrtc.as_ref().map(matrixrtc::Part::board) {
+            status.push(kit.health.status("matrixrtc", move || board.status()));
+        }
         let bridge = Self {
             matrix,
             asker,
             switchboard,
+            matrixrtc,
             errands,
             _status: status,
         };
@@ -139,27 +148,33 @@ impl Bridge {
                 Some(past) = inlets.pasts.recv() => Wakeup::Past(past),
                 () = shutdown.requested() => Wakeup::Stop,
                 () = self.switchboard.tidy() => continue,
+                () = attend(self.matrixrtc.as_mut()) => continue,
             };
             match wakeup {
                 Wakeup::Matrix(Some(event)) => self.on_matrix(event),
-                Wakeup::Past(past) => self.switchboard.catch_up(&past),
+                Wakeup::Past(past) => self.on_past(&past),
                 Wakeup::Matrix(None) | Wakeup::Stop => break,
             }
         }
-        self.switchboard.stop(GOODBYE).await;
+        let matrixrtc = self.matrixrtc.take();
+        let leave_sfus = async {
+            if let Some(matrixrtc) = matrixrtc {
+                matrixrtc.stop(GOODBYE).await;
+            }
+        };
+        tokio::join!(self.switchboard.stop(GOODBYE), leave_sfus);
         self.asker.stop().await;
         Ok(())
     }
 
     /// Takes the past of all rooms before anything new, so that what a homeserver repeats of it is known.
-    async fn catch_up(&mut self, pasts: &mut mpsc::Receiver<Vec<RoomEvent>>) {
+    async fn catch_up(&mut self, pasts: &mut mpsc::Receiver<Past>) {
         let mut all_read = self.errands.catch_up();
-        let switchboard = &mut self.switchboard;
         let reading = async {
             loop {
                 tokio::select! {
                     biased;
-                    Some(past) = pasts.recv() => switchboard.catch_up(&past),
+                    Some(past) = pasts.recv() => self.on_past(&past),
                     // Without a word, too, there is nothing more to wait for.
                     _ = &mut all_read => return,
                 }
@@ -170,17 +185,37 @@ impl Bridge {
         }
     }
 
+    /// A room that was read: its calls of both kinds may go on.
+    fn on_past(&mut self, past: &Past) {
+        self.switchboard.catch_up(&past.events);
+        if let Some(matrixrtc) = &mut self.matrixrtc {
+            matrixrtc.examine(&past.room);
+        }
+    }
+
+    fn on_link(&mut self, change: &LinkChange) {
+        let Some(matrixrtc) = &mut self.matrixrtc else { return };
+        match change.link {
+            Some(_) => matrixrtc.examine(&change.room_id),
+            None => matrixrtc.unbridged(&change.room_id),
+        }
+    }
+
     fn on_matrix(&mut self, event: MatrixEvent) {
         match event {
             // The first time, the past was read already.
             MatrixEvent::Connected { times } if times > 1 => drop(self.errands.catch_up()),
-            // A call whose link ends is closed by the other bridge, which says why.
-            MatrixEvent::Connected { .. } | MatrixEvent::Link(_) => {}
+            MatrixEvent::Connected { .. } => {}
+            // A call of `m.call` events whose link ends is closed by the other bridge, which says why.
+            MatrixEvent::Link(change) => self.on_link(&change),
             MatrixEvent::Room(event) => {
                 if self.may_need_words(&event) {
                     self.errands.examine(event.room_id.clone());
                 }
                 self.switchboard.handle(&event);
+                if let Some(matrixrtc) = &mut self.matrixrtc {
+                    matrixrtc.handle(&event);
+                }
             }
         }
     }
@@ -197,5 +232,34 @@ fn identity(config: &Config<Settings>) -> Identity {
         user_id: config.appservice.bot.clone(),
         peer: config.peer.user_id.clone(),
         party_id: config.appservice.id.clone(),
+    }
+}
+
+fn matrixrtc_part(
+    config: &Config<Settings>,
+    matrix: &MatrixEnd,
+    rooms: &Arc<Rooms>,
+    calls: &Calls,
+) -> anyhow::Result<Option<matrixrtc::Part>> {
+    if !config.own.matrixrtc.enabled {
+        return Ok(None);
+    }
+    let setting = matrixrtc::Setting {
+        config: config.own.matrixrtc.clone(),
+        client: matrix.client.clone(),
+        peer: config.peer.user_id.clone(),
+        rooms: rooms.clone(),
+        calls: calls.clone(),
+        webrtc: config.own.webrtc.clone(),
+    };
+    let part = matrixrtc::Part::new(setting).context("matrixrtc: no client for authorisation services")?;
+    Ok(Some(part))
+}
+
+/// Lets calls over SFUs begin; pending for ever where there are none.
+async fn attend(matrixrtc: Option<&mut matrixrtc::Part>) {
+    match matrixrtc {
+        Some(matrixrtc) => matrixrtc.attend().await,
+        None => std::future::pending().await,
     }
 }

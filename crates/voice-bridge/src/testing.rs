@@ -42,6 +42,7 @@ pub(crate) struct FakeHomeserver {
     notices: Mutex<Vec<Notice>>,
     admission: Mutex<Option<Admission>>,
     pub(crate) refuses: Mutex<bool>,
+    pub(crate) introduced: Mutex<bool>,
 }
 
 impl FakeHomeserver {
@@ -85,6 +86,11 @@ impl Homeserver for FakeHomeserver {
 
     fn notify(&self, _: &RoomId, notice: Notice) -> BoxFuture<'static, ()> {
         lock(&self.notices).push(notice);
+        Box::pin(async {})
+    }
+
+    fn introduce(&self, _: &RoomId) -> BoxFuture<'static, ()> {
+        *lock(&self.introduced) = true;
         Box::pin(async {})
     }
 

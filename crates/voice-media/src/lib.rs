@@ -34,7 +34,9 @@ mod timeline;
 use std::time::Duration;
 
 pub use self::engine::{Engine, EngineError, Stats};
-pub use self::ports::{Channels, Except, InPacket, OutPacket, SinkClock, SinkId, SinkSpec, SourceId, SourceSpec};
+pub use self::ports::{
+    Channels, Except, Groups, InPacket, OutPacket, SinkClock, SinkId, SinkSpec, SourceId, SourceSpec,
+};
 
 /// Samples a second of every time and duration in this crate (RFC 7587 §4.1).
 pub const SAMPLE_RATE: u32 = 48_000;

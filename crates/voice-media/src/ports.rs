@@ -24,32 +24,35 @@ impl SinkId {
     }
 }
 
+/// Names of sets of sources.
+pub type Groups = &'static [&'static str];
+
 /// Somebody (or a stream of many) who may speak.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceSpec {
     /// What logs call it. Not sent anywhere.
     pub name: String,
-    /// A set of sources that a sink can leave out as a whole, with [`Except::Group`]; the empty group is no set.
-    pub group: &'static str,
+    /// The sets of sources that it belongs to: a sink can leave one out as a whole, with [`Except::Group`].
+    pub groups: Groups,
     /// Its sender sends nothing while nobody speaks, so each packet that comes is speech and needs no second opinion.
     pub gated: bool,
 }
 
 impl SourceSpec {
-    /// A source in no group, which may send packets whether somebody speaks or not.
+    /// A source in no set, which may send packets whether somebody speaks or not.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            group: "",
+            groups: &[],
             gated: false,
         }
     }
 
-    /// The same source, as a member of `group`.
+    /// The same source, as a member of `groups`.
     #[must_use]
-    pub fn group(mut self, group: &'static str) -> Self {
-        self.group = group;
+    pub fn groups(mut self, groups: Groups) -> Self {
+        self.groups = groups;
         self
     }
 

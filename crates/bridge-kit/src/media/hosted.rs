@@ -94,8 +94,8 @@ impl Hosted {
                 self.engine.set_priority(id, priority);
                 None
             }
-            Command::SetGroup(id, group) => {
-                self.engine.set_group(now, id, group);
+            Command::SetGroups(id, groups) => {
+                self.engine.set_groups(now, id, groups);
                 None
             }
             Command::AddSink(id, spec, packets) => {

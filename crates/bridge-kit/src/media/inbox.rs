@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use voice_media::{Except, InPacket, MAX_OPUS, SinkId, SinkSpec, SourceId, SourceSpec};
+use voice_media::{Except, Groups, InPacket, MAX_OPUS, SinkId, SinkSpec, SourceId, SourceSpec};
 
 use super::PacketSink;
 
@@ -22,7 +22,7 @@ pub(super) enum Command {
     AddSource(SourceId, SourceSpec, Arc<AtomicBool>),
     RemoveSource(SourceId),
     SetPriority(SourceId, bool),
-    SetGroup(SourceId, &'static str),
+    SetGroups(SourceId, Groups),
     AddSink(SinkId, SinkSpec, Box<dyn PacketSink>),
     RemoveSink(SinkId),
     SetExcept(SinkId, Except),
@@ -34,7 +34,7 @@ impl fmt::Debug for Command {
             Self::AddSource(id, ..) => write!(f, "AddSource({id:?})"),
             Self::RemoveSource(id) => write!(f, "RemoveSource({id:?})"),
             Self::SetPriority(id, priority) => write!(f, "SetPriority({id:?}, {priority})"),
-            Self::SetGroup(id, group) => write!(f, "SetGroup({id:?}, {group})"),
+            Self::SetGroups(id, groups) => write!(f, "SetGroups({id:?}, {groups:?})"),
             Self::AddSink(id, ..) => write!(f, "AddSink({id:?})"),
             Self::RemoveSink(id) => write!(f, "RemoveSink({id:?})"),
             Self::SetExcept(id, except) => write!(f, "SetExcept({id:?}, {except:?})"),

@@ -28,7 +28,8 @@ mod tests;
 mod worker;
 
 pub use voice_media::{
-    Channels, Except, FRAME, FRAME_SAMPLES, InPacket, OutPacket, SinkClock, SinkSpec, SourceId, SourceSpec, Stats,
+    Channels, Except, FRAME, FRAME_SAMPLES, Groups, InPacket, OutPacket, SinkClock, SinkSpec, SourceId, SourceSpec,
+    Stats,
 };
 
 pub use self::pool::{MediaPool, PoolStatus};

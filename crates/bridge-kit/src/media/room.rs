@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use voice_media::{Except, InPacket, SinkId, SinkSpec, SourceId, SourceSpec, Stats};
+use voice_media::{Except, Groups, InPacket, SinkId, SinkSpec, SourceId, SourceSpec, Stats};
 
 use super::PacketSink;
 use super::doorbell::Doorbell;
@@ -146,9 +146,9 @@ impl MediaSource {
         self.room.room().command(Command::SetPriority(self.id, priority));
     }
 
-    /// Puts this source into another group, for sinks that leave one out.
-    pub fn set_group(&self, group: &'static str) {
-        self.room.room().command(Command::SetGroup(self.id, group));
+    /// Puts this source into other groups, for sinks that leave one out.
+    pub fn set_groups(&self, groups: Groups) {
+        self.room.room().command(Command::SetGroups(self.id, groups));
     }
 
     /// Whether this source speaks at the moment (hangover of 200 ms included).

@@ -33,7 +33,7 @@ impl Reservation {
         media: &RoomMedia,
         events: mpsc::Sender<LinkEvent>,
     ) -> Result<OpenChannel, OpenError> {
-        let source = media.add_source(SourceSpec::new(FAR_SIDE).group(FAR_SIDE).gated());
+        let source = media.add_source(SourceSpec::new(FAR_SIDE).groups(&[FAR_SIDE]).gated());
         let spec = SinkSpec::new(FAR_SIDE).except(Except::Group(FAR_SIDE)).late_packets();
         let link = self.connect(peer, Box::new(Incoming(source)), events)?;
         let sink = media.add_sink(

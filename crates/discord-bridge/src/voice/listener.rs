@@ -156,7 +156,7 @@ impl Listener {
     fn voice(&self, user: NonZeroU64) -> RoomVoice {
         RoomVoice(
             self.media
-                .add_source(SourceSpec::new(format!("discord:{user}")).group(GROUP).gated()),
+                .add_source(SourceSpec::new(format!("discord:{user}")).groups(&[GROUP]).gated()),
         )
     }
 

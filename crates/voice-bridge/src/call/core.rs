@@ -45,10 +45,20 @@ pub(super) struct CoreTask {
     room: OwnedRoomId,
     media: RoomMedia,
     turn: Arc<tokio::sync::Mutex<()>>,
+    tells: Tells,
     state: watch::Sender<ChannelState>,
     members: Arc<Mutex<Members>>,
     deserted: CancellationToken,
     _counted: Counted,
+}
+
+/// Who is told of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tells {
+    /// The people of the room.
+    Room,
+    /// They know already.
+    Nobody,
 }
 
 /// Counts the call for as long as its task exists.
@@ -56,7 +66,12 @@ struct Counted;
 
 impl Core {
     /// A call without participants yet, and the task that must run for it.
-    pub(super) fn new(room: OwnedRoomId, media: RoomMedia, turn: Arc<tokio::sync::Mutex<()>>) -> (Arc<Self>, CoreTask) {
+    pub(super) fn new(
+        room: OwnedRoomId,
+        media: RoomMedia,
+        turn: Arc<tokio::sync::Mutex<()>>,
+        tells: Tells,
+    ) -> (Arc<Self>, CoreTask) {
         let (sender, state) = watch::channel(ChannelState::Asking);
         let deserted = CancellationToken::new();
         let members = Arc::<Mutex<Members>>::default();
@@ -70,6 +85,7 @@ impl Core {
             room,
             media,
             turn,
+            tells,
             state: sender,
             members,
             deserted,
@@ -137,7 +153,7 @@ impl CoreTask {
         let turn = self.turn.lock().await;
         if let Some(overload) = overload {
             self.ended(Ended::Full);
-            homeserver.notify(&self.room, refused(full(overload))).await;
+            self.tell_refusal(homeserver.as_ref(), full(overload)).await;
         } else if let Some(channel) = self.ask(channels.as_ref()).await {
             self.keep(channel, homeserver.as_ref()).await;
         }
@@ -176,7 +192,7 @@ impl CoreTask {
                 Some(SessionEvent::People(people)) => lock(&self.members).meet(people),
                 Some(SessionEvent::Rejected(refusal)) => {
                     self.ended(ended_by(&refusal.reason));
-                    return homeserver.notify(&self.room, refused(refusal)).await;
+                    return self.tell_refusal(homeserver, refusal).await;
                 }
                 Some(SessionEvent::Closed { reason, text, by }) => {
                     self.ended(Ended::Closed);
@@ -188,6 +204,12 @@ impl CoreTask {
                 }
                 None => return self.ended(Ended::Closed),
             }
+        }
+    }
+
+    async fn tell_refusal(&self, homeserver: &dyn Homeserver, refusal: Refusal) {
+        if self.tells == Tells::Room {
+            homeserver.notify(&self.room, refused(refusal)).await;
         }
     }
 

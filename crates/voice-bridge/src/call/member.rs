@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::people::OtherSelf;
 
-/// The group of who is on this side only.
-const HERE: &str = "";
+/// The group of those who hear each other at an SFU, without the bridge.
+pub(super) const AT_SFU: &str = "sfu";
 
 /// A participant. A status page shows nobody's name.
 #[derive(Debug)]
@@ -27,9 +27,13 @@ pub(super) struct Member {
 
 /// What he says, and what he is told.
 #[derive(Debug)]
-struct Voice {
-    source: Arc<MediaSource>,
-    sink: MediaSink,
+pub(super) enum Voice {
+    /// He has nobody but the bridge.
+    Direct { source: Arc<MediaSource>, sink: MediaSink },
+    /// He is at an SFU, where he hears the others who are.
+    AtSfu(Arc<MediaSource>),
+    /// It is an SFU: all who are there hear it.
+    Sfu { _sink: MediaSink },
 }
 
 impl Member {
@@ -46,8 +50,8 @@ impl Member {
     }
 
     /// Gives him a voice, in place of the one that he had.
-    pub(super) fn attach(&mut self, source: Arc<MediaSource>, sink: MediaSink) {
-        self.voice = Some(Voice { source, sink });
+    pub(super) fn attach(&mut self, voice: Voice) {
+        self.voice = Some(voice);
         if self.both_sides {
             self.place();
         }
@@ -64,14 +68,25 @@ impl Member {
 
     /// Who is on both sides belongs to the far one, as far as what crosses is concerned.
     fn place(&self) {
-        if let Some(Voice { source, sink }) = &self.voice {
-            let (group, except) = if self.both_sides {
-                (FAR_SIDE, Except::Group(FAR_SIDE))
-            } else {
-                (HERE, source.id().into())
-            };
-            source.set_group(group);
-            sink.set_except(except);
+        match &self.voice {
+            Some(Voice::Direct { source, sink }) if self.both_sides => {
+                source.set_groups(&[FAR_SIDE]);
+                sink.set_except(Except::Group(FAR_SIDE));
+            }
+            Some(Voice::Direct { source, sink }) => {
+                source.set_groups(&[]);
+                sink.set_except(source.id());
+            }
+            Some(Voice::AtSfu(source)) if self.both_sides => source.set_groups(&[AT_SFU, FAR_SIDE]),
+            Some(Voice::AtSfu(source)) => source.set_groups(&[AT_SFU]),
+            Some(Voice::Sfu { .. }) | None => {}
+        }
+    }
+
+    fn is_speaking(&self) -> bool {
+        match &self.voice {
+            Some(Voice::Direct { source, .. } | Voice::AtSfu(source)) => source.is_speaking(),
+            Some(Voice::Sfu { .. }) | None => false,
         }
     }
 
@@ -80,7 +95,7 @@ impl Member {
             "kind": self.kind,
             "phase": self.phase,
             "muted": self.muted,
-            "speaking": self.voice.as_ref().is_some_and(|voice| voice.source.is_speaking()),
+            "speaking": self.is_speaking(),
             "both_sides": self.both_sides,
         })
     }

@@ -22,14 +22,14 @@ use bridge_kit::supervise::Group;
 use metrics::{describe_gauge, gauge};
 use serde_json::Value;
 
-use self::core::Core;
+use self::core::{Core, Tells};
 use self::member::Member;
 pub use self::participation::Participation;
 pub use self::people::{OtherSelf, People};
 use crate::ports::{Channels, Homeserver};
 
-/// Participants that one room's call may have.
-const MAX_PARTICIPANTS: usize = 32;
+/// Participants that one room's call may have: the engine of a room holds 128 sources.
+const MAX_PARTICIPANTS: usize = 100;
 /// Calls that may run at once.
 const MAX_CALLS: usize = 512;
 
@@ -101,10 +101,9 @@ pub fn describe() {
     describe_gauge!(core::CALLS, "Calls that run, at most one a room");
     describe_gauge!(
         participation::PARTICIPANTS,
-        "People and devices that take part in calls"
+        "Who takes part in calls, by kind: voip and matrixrtc are people's devices, sfu is an SFU on which some of them are"
     );
     gauge!(core::CALLS).set(0.0);
-    gauge!(participation::PARTICIPANTS).set(0.0);
 }
 
 impl Calls {
@@ -125,14 +124,40 @@ impl Calls {
     ///
     /// Returns at once: [`Participation::channel`] tells whether voice can cross yet.
     pub fn join(&self, room: &RoomId, user: &str, kind: &'static str) -> Result<Participation, CallFull> {
-        let core = self.core(room)?;
+        self.take_place(room, user, kind, Tells::Room)
+    }
+
+    /// The same where the room's people know already why voice could not cross so far: a refusal is not told to them.
+    pub fn join_again(&self, room: &RoomId, user: &str, kind: &'static str) -> Result<Participation, CallFull> {
+        self.take_place(room, user, kind, Tells::Nobody)
+    }
+
+    fn take_place(
+        &self,
+        room: &RoomId,
+        user: &str,
+        kind: &'static str,
+        tells: Tells,
+    ) -> Result<Participation, CallFull> {
+        self.enter(self.core(room, tells)?, user, kind)
+    }
+
+    /// Has `user` join the very call that somebody else is in, even if its channel has ended.
+    pub fn join_beside(
+        &self,
+        other: &Participation,
+        user: &str,
+        kind: &'static str,
+    ) -> Result<Participation, CallFull> {
+        self.enter(other.core(), user, kind)
+    }
+
+    fn enter(&self, core: Arc<Core>, user: &str, kind: &'static str) -> Result<Participation, CallFull> {
         if core.participants() >= MAX_PARTICIPANTS {
             return Err(CallFull);
         }
-        Ok(Participation::new(
-            core,
-            Member::new(kind, self.inner.people.other_self(user)),
-        ))
+        let member = Member::new(kind, self.inner.people.other_self(user));
+        Ok(Participation::new(core, member))
     }
 
     /// The running calls for a status page.
@@ -145,7 +170,7 @@ impl Calls {
     }
 
     /// The room's call: the running one, unless its channel has ended, else a new one.
-    fn core(&self, room: &RoomId) -> Result<Arc<Core>, CallFull> {
+    fn core(&self, room: &RoomId, tells: Tells) -> Result<Arc<Core>, CallFull> {
         let mut rooms = self.inner.rooms();
         rooms.retain(|_, slot| slot.is_used());
         if let Some(core) = rooms.get(room).and_then(Slot::running) {
@@ -156,7 +181,7 @@ impl Calls {
         }
         let slot = rooms.entry(room.to_owned()).or_default();
         let media = self.inner.pool.room(room.as_str());
-        let (core, task) = Core::new(room.to_owned(), media, slot.turn.clone());
+        let (core, task) = Core::new(room.to_owned(), media, slot.turn.clone(), tells);
         slot.core = Arc::downgrade(&core);
         let (channels, homeserver) = (self.inner.channels.clone(), self.inner.homeserver.clone());
         let run = task.run(channels, homeserver, self.inner.pool.overload());

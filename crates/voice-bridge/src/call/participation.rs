@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bridge_kit::media::{MediaSource, PacketSink, SinkSpec, SourceSpec};
+use bridge_kit::media::{Except, MediaSource, PacketSink, SinkSpec, SourceSpec};
 use metrics::gauge;
 use tokio::sync::watch;
 
 use super::ChannelState;
 use super::core::Core;
-use super::member::Member;
+use super::member::{AT_SFU, Member, Voice};
 
 pub(super) const PARTICIPANTS: &str = "voice_bridge_participants";
 
@@ -34,7 +34,7 @@ impl Participation {
     pub(super) fn new(core: Arc<Core>, member: Member) -> Self {
         let kind = member.kind;
         let id = core.enter(member);
-        gauge!(PARTICIPANTS).increment(1.0);
+        gauge!(PARTICIPANTS, "kind" => kind).increment(1.0);
         let channel = core.state();
         Self {
             core,
@@ -47,6 +47,16 @@ impl Participation {
     /// The state of the call's channel.
     pub fn channel(&self) -> ChannelState {
         *self.channel.borrow()
+    }
+
+    /// The state of the call's channel, for somebody who waits for its changes.
+    pub fn watch_channel(&self) -> watch::Receiver<ChannelState> {
+        self.channel.clone()
+    }
+
+    /// The call that this is a place in.
+    pub(super) fn core(&self) -> Arc<Core> {
+        self.core.clone()
     }
 
     /// Waits until the channel's state changes, and returns it. Cancel-safe.
@@ -65,8 +75,31 @@ impl Participation {
         let source = Arc::new(media.add_source(SourceSpec::new(self.kind)));
         let spec = SinkSpec::new(self.kind).except(source.id()).late_packets();
         let sink = media.add_sink(spec, sink);
-        self.core.update(self.id, |member| member.attach(source.clone(), sink));
+        self.attach_voice(Voice::Direct {
+            source: source.clone(),
+            sink,
+        });
         source
+    }
+
+    /// Takes part as somebody at an SFU, where those who are there hear each other: what is pushed into the source all
+    /// hear who are not there, and the other side. A second call replaces the first.
+    pub fn attach_at_sfu(&self) -> Arc<MediaSource> {
+        let spec = SourceSpec::new(self.kind).groups(&[AT_SFU]);
+        let source = Arc::new(self.core.media.add_source(spec));
+        self.attach_voice(Voice::AtSfu(source.clone()));
+        source
+    }
+
+    /// Takes part as an SFU: `sink` gets what everybody says who is not there. A second call replaces the first.
+    pub fn attach_sfu(&self, sink: Box<dyn PacketSink>) {
+        let spec = SinkSpec::new(self.kind).except(Except::Group(AT_SFU)).late_packets();
+        let sink = self.core.media.add_sink(spec, sink);
+        self.attach_voice(Voice::Sfu { _sink: sink });
+    }
+
+    fn attach_voice(&self, voice: Voice) {
+        self.core.update(self.id, |member| member.attach(voice));
     }
 
     /// Shows in one word how far the participant is.
@@ -83,6 +116,6 @@ impl Participation {
 impl Drop for Participation {
     fn drop(&mut self) {
         self.core.leave(self.id);
-        gauge!(PARTICIPANTS).decrement(1.0);
+        gauge!(PARTICIPANTS, "kind" => self.kind).decrement(1.0);
     }
 }

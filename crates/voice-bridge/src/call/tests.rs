@@ -98,6 +98,82 @@ async fn s2_everybody_hears_the_others_and_nobody_himself() {
     .await;
 }
 
+/// Alice and Bob are at an SFU, where they hear each other; Carol calls the bridge itself.
+#[tokio::test]
+async fn b1_b2_people_at_an_sfu_hear_what_is_not_there_and_everybody_else_hears_them() {
+    let mut world = World::new();
+    let sfu = world.calls.join(&room(), "@bot:hs", "sfu").expect("place");
+    let alice = world.calls.join_beside(&sfu, ALICE, "matrixrtc").expect("place");
+    let bob = world.calls.join_beside(&sfu, BOB, "matrixrtc").expect("place");
+    let carol = world.calls.join(&room(), "@carol:hs", "voip").expect("place");
+    let asked = world.asked().await;
+    let (to_sfu, to_carol, to_discord) = (Recorder::default(), Recorder::default(), Recorder::default());
+    sfu.attach_sfu(Box::new(to_sfu.clone()));
+    let (from_alice, from_bob) = (alice.attach_at_sfu(), bob.attach_at_sfu());
+    let from_carol = carol.attach(Box::new(to_carol.clone()));
+    let spec = SinkSpec::new(FAR_SIDE).except(Except::Group(FAR_SIDE));
+    let _sink = asked.media.add_sink(spec, Box::new(to_discord.clone()));
+    let discord = asked.media.add_source(SourceSpec::new(FAR_SIDE).groups(&[FAR_SIDE]));
+
+    for (source, mark, hearers) in [
+        (&*from_alice, 0xa1, [&to_carol, &to_discord]),
+        (&*from_bob, 0xb1, [&to_carol, &to_discord]),
+        (&*from_carol, 0xc1, [&to_sfu, &to_discord]),
+        (&discord, 0xd1, [&to_sfu, &to_carol]),
+    ] {
+        talk(source, mark);
+        until("both hear it", || hearers.iter().all(|to| marks(to).contains(&mark))).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    for (to, strange) in [
+        (&to_sfu, [0xa1, 0xb1]),
+        (&to_carol, [0xc1, 0xc1]),
+        (&to_discord, [0xd1, 0xd1]),
+    ] {
+        assert!(!strange.iter().any(|mark| marks(to).contains(mark)), "{:x?}", marks(to));
+    }
+}
+
+/// Somebody at an SFU who is on the other side in person is not brought there a second time, and heard here.
+#[tokio::test]
+async fn who_is_on_both_sides_and_at_an_sfu_does_not_cross() {
+    let ada = OtherSelf::new("80351110224678912").expect("an id");
+    let people = People {
+        on_both_sides: [(ALICE.try_into().expect("a user id"), ada)].into(),
+    };
+    let mut world = World::of(FakeHomeserver::admitting(Some(Admission::Bridged)), people);
+    let sfu = world.calls.join(&room(), "@bot:hs", "sfu").expect("place");
+    let alice = world.calls.join_beside(&sfu, ALICE, "matrixrtc").expect("place");
+    let carol = world.calls.join(&room(), "@carol:hs", "voip").expect("place");
+    let asked = world.asked().await;
+    asked.open().await;
+    let (to_sfu, to_carol, to_discord) = (Recorder::default(), Recorder::default(), Recorder::default());
+    sfu.attach_sfu(Box::new(to_sfu.clone()));
+    let _from_carol = carol.attach(Box::new(to_carol.clone()));
+    let spec = SinkSpec::new(FAR_SIDE).except(Except::Group(FAR_SIDE));
+    let _sink = asked.media.add_sink(spec, Box::new(to_discord.clone()));
+    let people = PersonId::new("80351110224678912").into_iter().collect();
+    asked.say(SessionEvent::People(people)).await;
+    let from_alice = alice.attach_at_sfu();
+    until("alice is found there", || {
+        world.calls.status()[0]["participants"][1]["both_sides"] == true
+    })
+    .await;
+    talk(&from_alice, 0xa1);
+    until("carol hears her", || marks(&to_carol).contains(&0xa1)).await;
+    assert!(marks(&to_discord).is_empty() && marks(&to_sfu).is_empty());
+}
+
+#[tokio::test]
+async fn s8_a_refusal_is_not_told_to_people_who_know() {
+    let mut world = World::new();
+    let mut alice = world.calls.join_again(&room(), ALICE, "sfu").expect("place");
+    let refusal = Refusal::new(RejectReason::AtCapacity, "It is full.");
+    world.asked().await.say(SessionEvent::Rejected(refusal)).await;
+    assert_eq!(state(&mut alice).await, ChannelState::Ended(Ended::Full));
+    assert_eq!(world.homeserver.notices(), []);
+}
+
 #[tokio::test]
 async fn s8_a_refusal_reaches_everybody_and_is_told_once() {
     let mut world = World::new();
@@ -131,7 +207,7 @@ async fn s8_being_full_is_told_apart_from_other_refusals() {
 async fn b12_an_overloaded_bridge_asks_for_no_channel() {
     let mut world = World::new();
     let pool = MediaPool::new(std::num::NonZeroUsize::MIN).expect("media threads");
-    let (core, task) = Core::new(room(), pool.room("a room"), Arc::default());
+    let (core, task) = Core::new(room(), pool.room("a room"), Arc::default(), Tells::Room);
     let overload = Some(Overload { late_percent: 34 });
     let run = task.run(world.channels.clone(), world.homeserver.clone(), overload);
     let run = tokio::spawn(run);
@@ -243,7 +319,7 @@ async fn who_is_on_both_sides_neither_hears_nor_is_heard_by_the_other() {
     let (to_alice, to_bob, to_discord) = (Recorder::default(), Recorder::default(), Recorder::default());
     let spec = SinkSpec::new(FAR_SIDE).except(Except::Group(FAR_SIDE));
     let _sink = asked.media.add_sink(spec, Box::new(to_discord.clone()));
-    let discord = asked.media.add_source(SourceSpec::new(FAR_SIDE).group(FAR_SIDE));
+    let discord = asked.media.add_source(SourceSpec::new(FAR_SIDE).groups(&[FAR_SIDE]));
     let from_alice = alice.attach(Box::new(to_alice.clone()));
     let _from_bob = bob.attach(Box::new(to_bob.clone()));
 

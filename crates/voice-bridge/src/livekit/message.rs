@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::reach::Reach;
+
 /// Which of the two peer connections something is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -223,6 +225,8 @@ pub struct Access {
     pub url: String,
     /// A JWT.
     pub token: String,
+    /// How far the bridge goes for whoever named the server.
+    pub reach: Reach,
 }
 
 impl fmt::Debug for Access {

@@ -31,12 +31,12 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Starts to join. Packets of `spoken` are sent as they are; those that come while there is no way for them are
+    /// Starts to join; without a `voice`, only to listen. Packets of `spoken` are sent as they are; those that come while there is no way for them are
     /// dropped. Everybody else's go to `audience`. Of `webrtc` only the addresses count, not the port.
     pub fn start(
         webrtc: WebRtc,
         access: Access,
-        voice: Voice,
+        voice: Option<Voice>,
         spoken: mpsc::Receiver<SpokenPacket>,
         audience: Box<dyn Audience>,
     ) -> Self {

@@ -1,21 +1,23 @@
 //! The signal connection: a WebSocket that carries whole messages, in a task of its own.
 
 use std::fmt;
+use std::io;
 
 use bridge_kit::supervise::{self, Task};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::{HeaderValue, Request, StatusCode, header};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, Request, StatusCode, Uri, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::address::signal_url;
 use super::machine::SignalLoss;
 use super::message::{Access, FromServer, ToServer};
 use super::{metrics, wire};
+use crate::reach::Reach;
 
 /// Messages that wait for the session; a connection that is not read holds the server back.
 const INCOMING: usize = 64;
@@ -53,9 +55,9 @@ impl Signal {
     pub(super) fn open(access: &Access, resume: Option<&str>) -> Self {
         let (reporter, events) = mpsc::channel(INCOMING);
         let (messages, outgoing) = mpsc::channel(OUTGOING);
-        let request = request(access, resume);
+        let (request, reach) = (request(access, resume), access.reach);
         let task = supervise::spawn("livekit.signal", "", async move {
-            let end = run(request, &reporter, outgoing).await;
+            let end = run(request, reach, &reporter, outgoing).await;
             // Nobody listens any more if the session is over.
             let _ = reporter.send(SignalEvent::Closed(end)).await;
         });
@@ -98,6 +100,7 @@ fn request(access: &Access, resume: Option<&str>) -> Option<Request<()>> {
 
 async fn run(
     request: Option<Request<()>>,
+    reach: Reach,
     reporter: &mpsc::Sender<SignalEvent>,
     outgoing: mpsc::Receiver<Bytes>,
 ) -> SignalLoss {
@@ -105,16 +108,33 @@ async fn run(
         tracing::warn!("the address or the token of a LiveKit server cannot be used");
         return SignalLoss::Denied;
     };
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
-    match connect_async_with_config(request, Some(config), true).await {
-        Ok((socket, _)) => {
+    match connect(request, reach).await {
+        Ok(socket) => {
             carry(socket, reporter, outgoing).await;
             SignalLoss::Lost
         }
         Err(error) => refused(&error),
     }
+}
+
+/// Connects to an address that the bridge may go to, and not to the name, which may point elsewhere the next time.
+async fn connect(request: Request<()>, reach: Reach) -> Result<Socket, Error> {
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let (host, port) = place(request.uri())?;
+    let addresses = reach.resolve(host, port).await?;
+    let stream = TcpStream::connect(addresses.as_slice()).await?;
+    stream.set_nodelay(true)?;
+    let (socket, _) = client_async_tls_with_config(request, stream, Some(config), None).await?;
+    Ok(socket)
+}
+
+fn place(uri: &Uri) -> io::Result<(&str, u16)> {
+    let host = uri.host().ok_or(io::ErrorKind::InvalidInput)?;
+    let plain = uri.scheme_str() == Some("ws");
+    let port = uri.port_u16().unwrap_or(if plain { 80 } else { 443 });
+    Ok((host.trim_start_matches('[').trim_end_matches(']'), port))
 }
 
 /// Tells a token that is not taken from a server that is not there.
@@ -126,8 +146,13 @@ fn refused(error: &Error) -> SignalLoss {
     }
 }
 
+/// A server that does not create rooms by itself does not find that of an old token after a restart (404): whoever
+/// gives tokens creates it.
 fn is_denied(status: StatusCode) -> bool {
-    status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+    )
 }
 
 /// Carries messages both ways until either side closes.
@@ -182,6 +207,7 @@ mod tests {
         let access = Access {
             url: "wss://sfu.example".into(),
             token: "secret".into(),
+            reach: Reach::Public,
         };
         let request = request(&access, None).expect("request");
         let header = request.headers().get(header::AUTHORIZATION).expect("header");
@@ -196,8 +222,37 @@ mod tests {
             let access = Access {
                 url: url.into(),
                 token: token.into(),
+                reach: Reach::Public,
             };
             assert!(request(&access, None).is_none(), "{url}");
         }
+    }
+
+    #[test]
+    fn b1_the_place_of_a_server_is_host_and_port() {
+        for (uri, wanted) in [
+            ("ws://127.0.0.1:7880/rtc", ("127.0.0.1", 7880)),
+            ("wss://sfu.example/rtc", ("sfu.example", 443)),
+            ("ws://[::1]/rtc", ("::1", 80)),
+        ] {
+            let uri: Uri = uri.parse().expect("an address");
+            assert_eq!(place(&uri).expect("a place"), wanted);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_strangers_server_is_not_followed_into_a_private_network() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("address").port();
+        let access = Access {
+            url: format!("ws://localhost:{port}"),
+            token: "t".into(),
+            reach: Reach::Public,
+        };
+        let request = request(&access, None).expect("request");
+        let refused = connect(request, Reach::Public).await.expect_err("refused");
+        assert!(matches!(refused, Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied));
+        let accepted = tokio::time::timeout(std::time::Duration::from_millis(50), listener.accept()).await;
+        assert!(accepted.is_err(), "nobody came");
     }
 }

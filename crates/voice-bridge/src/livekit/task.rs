@@ -52,7 +52,7 @@ impl SessionTask {
     pub(super) fn new(
         webrtc: WebRtc,
         access: Access,
-        voice: Voice,
+        voice: Option<Voice>,
         audience: Box<dyn Audience>,
         teller: mpsc::Sender<Event>,
     ) -> Self {

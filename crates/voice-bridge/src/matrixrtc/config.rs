@@ -4,7 +4,7 @@ use bridge_kit::config::Pattern;
 use serde::Deserialize;
 
 use super::focus::Focus;
-use super::transport::Reach;
+use crate::reach::Reach;
 
 /// Calls over an SFU.
 #[derive(Debug, Clone, Deserialize)]

@@ -6,20 +6,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_kit::matrix::{OwnedRoomId, OwnedUserId, RoomEvent, RoomId};
+use bridge_kit::supervise;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
+use super::board::Board;
 use super::config::MatrixRtc;
 use super::event::RoomFact;
 use super::outbox::Surroundings;
-use super::session::{Picture, Session};
+use super::session::{Control, Picture, Session};
 use super::snapshot::Snapshot;
+use super::transport::Caller;
 
 /// Rooms whose calls may be followed at a time.
 const MAX_ROOMS: usize = 512;
 /// Events that may wait while a room is read.
 const MAX_MISSED: usize = 256;
+/// How long a room is followed after its call.
+const REST: Duration = Duration::from_secs(1);
+/// How long a call that is not bridged any more may take to be left.
+const GOODBYE: Duration = Duration::from_secs(30);
 
 /// Reads rooms.
 pub trait Reader: Send + Sync + 'static {
@@ -47,6 +54,9 @@ pub struct Hub {
     identity: Identity,
     rooms: HashMap<OwnedRoomId, Followed>,
     readings: FuturesUnordered<BoxFuture<'static, Read>>,
+    /// Sessions whose call is over.
+    rests: FuturesUnordered<BoxFuture<'static, OwnedRoomId>>,
+    board: Board,
     /// Counts readings.
     last: u64,
 }
@@ -78,6 +88,10 @@ pub struct Started {
     pub room: OwnedRoomId,
     /// Its call; closed when it is not followed any more.
     pub picture: watch::Receiver<Picture>,
+    /// By which its media reaches the membership.
+    pub control: Control,
+    /// Who the bridge is to its SFUs.
+    pub caller: Caller,
 }
 
 impl fmt::Debug for Hub {
@@ -97,6 +111,8 @@ impl Hub {
             identity,
             rooms: HashMap::new(),
             readings: FuturesUnordered::new(),
+            rests: FuturesUnordered::new(),
+            board: Board::default(),
             last: 0,
         }
     }
@@ -110,9 +126,13 @@ impl Hub {
         match self.rooms.get_mut(room) {
             Some(Followed::Reading { missed, .. }) if missed.len() < MAX_MISSED => missed.push(event.clone()),
             Some(Followed::Reading { again, .. }) => *again = true,
-            Some(Followed::Running(session)) if session.handle(event).is_err() => self.follow(room),
+            Some(Followed::Running(session)) => {
+                if session.handle(event).is_err() {
+                    self.follow(room);
+                }
+            }
             None if joins(event) => self.examine(room),
-            Some(Followed::Running(_)) | None => {}
+            None => {}
         }
     }
 
@@ -123,30 +143,37 @@ impl Hub {
         }
     }
 
-    /// The SFU that the bridge publishes on in this room lets it in no more.
-    pub fn focus_lost(&mut self, room: &RoomId) {
-        if let Some(Followed::Running(session)) = self.rooms.get(room)
-            && session.focus_lost().is_err()
-        {
-            self.follow(room);
+    /// Follows the call of a room no more, and leaves it: the room is not bridged any longer.
+    pub fn unbridged(&mut self, room: &RoomId) {
+        if let Some(Followed::Running(session)) = self.remove(room) {
+            // It ends by itself, since the homeserver is not waited for.
+            supervise::spawn("matrixrtc.goodbye", room, session.stop(GOODBYE)).detach();
         }
     }
 
     /// Follows the call of a room no more, without a goodbye: the bot is out of it, or its delayed leave says it.
     pub fn forget(&mut self, room: &RoomId) {
-        self.rooms.remove(room);
+        self.remove(room);
     }
 
     /// The next room whose call is followed. Cancel-safe; pending for ever while there is none.
     pub async fn next(&mut self) -> Started {
         loop {
-            let Some(read) = self.readings.next().await else {
-                return std::future::pending().await;
-            };
-            if let Some(started) = self.on_read(read) {
-                return started;
+            tokio::select! {
+                Some(read) = self.readings.next() => {
+                    if let Some(started) = self.on_read(read) {
+                        return started;
+                    }
+                }
+                Some(room) = self.rests.next() => self.on_rest(room),
+                else => return std::future::pending().await,
             }
         }
+    }
+
+    /// The calls that are followed, for a status page.
+    pub fn board(&self) -> Board {
+        self.board.clone()
     }
 
     /// Leaves all calls, for at most `limit`.
@@ -162,8 +189,25 @@ impl Hub {
         matches!(event.membership(), Some((user, "leave" | "ban")) if user == self.identity.user.as_str())
     }
 
+    fn remove(&mut self, room: &RoomId) -> Option<Followed> {
+        self.board.take_down(room);
+        self.rooms.remove(room)
+    }
+
+    /// A call was over a moment ago: if it still is, its room is looked at again when somebody joins.
+    fn on_rest(&mut self, room: OwnedRoomId) {
+        match self.rooms.get(&room) {
+            Some(Followed::Running(session)) if session.rests() => {
+                self.remove(&room);
+            }
+            Some(Followed::Running(session)) => self.rests.push(Box::pin(rested(room, session.picture()))),
+            Some(Followed::Reading { .. }) | None => {}
+        }
+    }
+
     /// Reads a room, and starts its session from there. An earlier one is given up.
     fn follow(&mut self, room: &RoomId) {
+        self.board.take_down(room);
         self.last += 1;
         let (room, reading, snapshot) = (room.to_owned(), self.last, self.reader.read(room));
         let followed = Followed::Reading {
@@ -204,15 +248,31 @@ impl Hub {
             member_id,
         } = &self.identity;
         let setup = snapshot.setup(config, user, peer, member_id.clone());
-        let session = Session::start(self.surroundings.clone(), &room, setup, snapshot.facts);
+        let caller = setup.caller(&room);
+        let mut session = Session::start(self.surroundings.clone(), &room, setup, snapshot.facts);
         for event in &missed {
             // It was just started, with a queue longer than this.
             let _ = session.handle(event);
         }
-        let picture = session.picture();
+        let (picture, control) = (session.picture(), session.control());
+        self.board.put_up(&room, picture.clone());
+        self.rests.push(Box::pin(rested(room.clone(), picture.clone())));
         self.rooms.insert(room.clone(), Followed::Running(session));
-        Some(Started { room, picture })
+        Some(Started {
+            room,
+            picture,
+            control,
+            caller,
+        })
     }
+}
+
+/// Waits until a call has been over for a while: people come back, by a page that is loaded again, say.
+async fn rested(room: OwnedRoomId, mut picture: watch::Receiver<Picture>) -> OwnedRoomId {
+    // An error says that its session has ended, and then there is nothing to wait for.
+    let _ = picture.wait_for(|picture| picture.rests).await;
+    tokio::time::sleep(REST).await;
+    room
 }
 
 /// Whether an event puts somebody into a call.

@@ -1,7 +1,7 @@
 //! Who is in the call of a room.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bridge_kit::config::Pattern;
 use bridge_kit::matrix::{OwnedEventId, OwnedUserId};
@@ -13,6 +13,10 @@ use super::moment::Moment;
 
 /// Most memberships of a room that are kept; more than anybody has seen in a call.
 const MAX_PLACES: usize = 512;
+
+/// How long somebody who has left the call is heard all the same, as long as he speaks: a homeserver that was away takes
+/// out who could not put off his delayed leave, and he joins again without having stopped.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Who the bridge is in a call, and who else is no person.
 #[derive(Debug, Clone)]
@@ -31,9 +35,11 @@ pub(super) struct Roster {
     cast: Cast,
     service_members: BTreeSet<OwnedUserId>,
     places: BTreeMap<Place, Vec<Member>>,
+    /// Who has just left the call, but not the room.
+    fading: Vec<Member>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Member {
     user: OwnedUserId,
     membership: Membership,
@@ -48,12 +54,13 @@ impl Roster {
             cast,
             service_members: BTreeSet::new(),
             places: BTreeMap::new(),
+            fading: Vec::new(),
         }
     }
 
     /// Takes an event; false if there is no room for what it says.
     pub(super) fn apply(&mut self, now: Moment, event: &MemberEvent) -> bool {
-        self.places.remove(&event.place);
+        let before = self.places.remove(&event.place).unwrap_or_default();
         let member = |membership: &Membership| {
             Some(Member {
                 user: event.sender.clone(),
@@ -64,6 +71,7 @@ impl Roster {
         };
         let members: Vec<Member> = event.memberships.iter().filter_map(member).collect();
         if members.is_empty() {
+            self.fade(now, before);
             return true;
         }
         if self.places.len() >= MAX_PLACES && event.sender != self.cast.user {
@@ -71,6 +79,14 @@ impl Roster {
         }
         self.places.insert(event.place.clone(), members);
         true
+    }
+
+    fn fade(&mut self, now: Moment, left: Vec<Member>) {
+        let until = now.instant + GRACE;
+        let others = left.into_iter().filter(|member| member.user != self.cast.user);
+        let room = MAX_PLACES.saturating_sub(self.fading.len());
+        self.fading
+            .extend(others.take(room).map(|member| Member { until, ..member }));
     }
 
     /// Takes everybody out who has left the room: only those who are in it can be in its call.
@@ -88,7 +104,7 @@ impl Roster {
     }
 
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.everybody().map(|member| member.until).min()
+        self.everybody().chain(&self.fading).map(|member| member.until).min()
     }
 
     /// How many people there are for whom it is worth being here.
@@ -122,9 +138,9 @@ impl Roster {
         foci
     }
 
-    /// The others, by user and device.
+    /// The others, by user and device, and who has just left.
     pub(super) fn participants(&self) -> Vec<Participant> {
-        let mut participants: Vec<Participant> = self.others().map(|member| self.participant(member)).collect();
+        let mut participants: Vec<Participant> = self.audible().map(|member| self.participant(member)).collect();
         participants.sort_by(|one, other| (&one.user, &one.device).cmp(&(&other.user, &other.device)));
         participants
     }
@@ -168,23 +184,37 @@ impl Roster {
     }
 
     fn by_age(&self) -> Vec<&Member> {
-        let mut members: Vec<&Member> = self.others().collect();
+        let mut members: Vec<&Member> = self.audible().collect();
         members.sort_by_key(|member| (member.membership.created_ms, &member.user));
         members
     }
 
-    /// One membership for each device of others; where one has several, the newest kind counts.
+    /// One membership for each device of others.
     fn others(&self) -> impl Iterator<Item = &Member> {
+        self.devices().into_values()
+    }
+
+    /// The same, and for devices without one that which has just ended.
+    fn audible(&self) -> impl Iterator<Item = &Member> {
+        let mut devices = self.devices();
+        for member in self.fading.iter().rev() {
+            devices.entry(member.device()).or_insert(member);
+        }
+        devices.into_values()
+    }
+
+    /// The memberships of others by device; where one has several, the newest kind counts.
+    fn devices(&self) -> BTreeMap<(&OwnedUserId, &str), &Member> {
         let mut devices: BTreeMap<(&OwnedUserId, &str), &Member> = BTreeMap::new();
         for member in self.everybody().filter(|member| member.user != self.cast.user) {
-            let key = (&member.user, member.membership.device.as_str());
+            let key = member.device();
             let rank = |member: &Member| (member.membership.kind, member.membership.created_ms);
             let known = devices.entry(key).or_insert(member);
             if rank(member) > rank(known) {
                 *known = member;
             }
         }
-        devices.into_values()
+        devices
     }
 
     fn everybody(&self) -> impl Iterator<Item = &Member> {
@@ -200,5 +230,12 @@ impl Roster {
             members.retain(&keep);
             !members.is_empty()
         });
+        self.fading.retain(keep);
+    }
+}
+
+impl Member {
+    fn device(&self) -> (&OwnedUserId, &str) {
+        (&self.user, &self.membership.device)
     }
 }

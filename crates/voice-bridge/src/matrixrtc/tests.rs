@@ -1,5 +1,6 @@
 //! A session in its task, with a homeserver and SFUs that the test makes up; and what is read of a room at its start.
 
+mod conference;
 mod hub;
 
 use std::sync::{Arc, Mutex};
@@ -153,7 +154,7 @@ async fn shows(session: &Session, what: &str, wanted: impl FnMut(&Picture) -> bo
 
 #[tokio::test]
 async fn b1_b13_a_session_comes_with_the_first_and_goes_with_the_last() {
-    let world = world(Duration::from_hours(1));
+    let mut world = world(Duration::from_hours(1));
     world.session.handle(&member(ALICE, in_call())).expect("told");
     shows(&world.session, "the call", |picture| picture.connections.is_some()).await;
     let picture = world.session.picture().borrow().clone();
@@ -169,7 +170,7 @@ async fn b1_b13_a_session_comes_with_the_first_and_goes_with_the_last() {
 
 #[tokio::test]
 async fn b13_the_delayed_leave_is_put_off_while_the_call_lasts() {
-    let world = world(Duration::from_millis(5));
+    let mut world = world(Duration::from_millis(5));
     world.session.handle(&member(ALICE, in_call())).expect("told");
     until("the delayed leave is put off again and again", || {
         world.desk.asked().iter().filter(|asked| *asked == "put off d1").count() >= 3
@@ -179,7 +180,7 @@ async fn b13_the_delayed_leave_is_put_off_while_the_call_lasts() {
 
 #[tokio::test]
 async fn b13_a_session_that_is_stopped_leaves() {
-    let world = world(Duration::from_hours(1));
+    let mut world = world(Duration::from_hours(1));
     world.session.handle(&member(ALICE, in_call())).expect("told");
     shows(&world.session, "the call", |picture| picture.connections.is_some()).await;
     let desk = world.desk.clone();
@@ -189,7 +190,7 @@ async fn b13_a_session_that_is_stopped_leaves() {
 
 #[tokio::test]
 async fn people_are_told_what_keeps_the_bridge_out() {
-    let world = world(Duration::from_hours(1));
+    let mut world = world(Duration::from_hours(1));
     *world.desk.refuses.lock().unwrap() = Some(Refusal::Forbidden);
     world.session.handle(&member(ALICE, in_call())).expect("told");
     until("a notice", || !world.homeserver.notices().is_empty()).await;
@@ -203,7 +204,7 @@ async fn people_are_told_what_keeps_the_bridge_out() {
 
 #[tokio::test]
 async fn leaving_the_room_is_leaving_its_call() {
-    let world = world(Duration::from_hours(1));
+    let mut world = world(Duration::from_hours(1));
     world.session.handle(&member(ALICE, in_call())).expect("told");
     shows(&world.session, "the call", |picture| picture.callers == 1).await;
     let left = event(ALICE, "m.room.member", Some(ALICE), json!({ "membership": "leave" }), 0);

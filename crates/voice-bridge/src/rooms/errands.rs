@@ -25,6 +25,15 @@ enum Errand {
     CatchUp(oneshot::Sender<()>),
 }
 
+/// The recent past of a bridged room.
+#[derive(Debug)]
+pub struct Past {
+    /// The room.
+    pub room: OwnedRoomId,
+    /// Its call events, and who has left since, the oldest first.
+    pub events: Vec<RoomEvent>,
+}
+
 /// The task that runs errands. Dropping it ends it.
 #[derive(Debug)]
 pub struct Errands {
@@ -33,8 +42,8 @@ pub struct Errands {
 }
 
 impl Errands {
-    /// Starts the task. The recent past of rooms, oldest event first, comes out of the returned channel.
-    pub fn start(matrix: MatrixEnd) -> (Self, mpsc::Receiver<Vec<RoomEvent>>) {
+    /// Starts the task. The recent past of rooms comes out of the returned channel.
+    pub fn start(matrix: MatrixEnd) -> (Self, mpsc::Receiver<Past>) {
         let (errands, todo) = mpsc::channel(QUEUE);
         let (pasts, receiver) = mpsc::channel(1);
         let runner = Runner {
@@ -69,7 +78,7 @@ impl Errands {
 struct Runner {
     rooms: Rooms,
     matrix: MatrixEnd,
-    pasts: mpsc::Sender<Vec<RoomEvent>>,
+    pasts: mpsc::Sender<Past>,
 }
 
 impl Runner {
@@ -115,12 +124,15 @@ impl Runner {
     }
 
     async fn recall(&self, room: &RoomId) -> Result<(), MatrixError> {
-        let past = self.matrix.client.recent_events(room, &KINDS, TIMELINE).await?;
-        let has_calls = past.iter().any(|event| event.state_key.is_none());
-        if has_calls && self.rooms.admission(room).await? == Admission::Bridged {
-            // The receiver is gone only when the program ends.
-            let _ = self.pasts.send(past).await;
+        if self.rooms.admission(room).await? != Admission::Bridged {
+            return Ok(());
         }
+        let past = Past {
+            room: room.to_owned(),
+            events: self.matrix.client.recent_events(room, &KINDS, TIMELINE).await?,
+        };
+        // The receiver is gone only when the program ends.
+        let _ = self.pasts.send(past).await;
         Ok(())
     }
 

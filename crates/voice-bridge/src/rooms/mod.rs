@@ -2,14 +2,20 @@
 
 mod errands;
 
+use std::sync::Arc;
+
 use bridge_kit::matrix::{Links, MatrixClient, MatrixEnd, MatrixError, Notices, RoomId};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
-pub use self::errands::Errands;
+pub use self::errands::{Errands, Past};
 use crate::matrixrtc::{Reader, Snapshot};
 use crate::notice::Notice;
 use crate::ports::{Admission, Homeserver, SendFailed};
+
+/// Rooms whose calls are read at a time.
+const READINGS: usize = 8;
 
 /// The homeserver's rooms, for calls.
 #[derive(Debug, Clone)]
@@ -17,6 +23,7 @@ pub struct Rooms {
     client: MatrixClient,
     links: Links,
     notices: Notices,
+    readings: Arc<Semaphore>,
 }
 
 impl Rooms {
@@ -26,6 +33,7 @@ impl Rooms {
             client: matrix.client.clone(),
             links: matrix.links.clone(),
             notices: matrix.notices.clone(),
+            readings: Arc::new(Semaphore::new(READINGS)),
         }
     }
 
@@ -37,6 +45,16 @@ impl Rooms {
             Some(_) => Admission::Bridged,
             None => Admission::NotBridged,
         })
+    }
+
+    async fn show_name(&self, room: &RoomId) -> Result<(), MatrixError> {
+        let Some(link) = self.links.resolve(room).await? else {
+            return Ok(());
+        };
+        let name = self.links.channel_name(room).await?;
+        self.client
+            .set_name_in(room, &shown_name(&link.protocol, name.as_deref()))
+            .await
     }
 
     async fn say(&self, room: &RoomId, notice: &Notice) -> Result<(), MatrixError> {
@@ -72,6 +90,15 @@ impl Homeserver for Rooms {
         })
     }
 
+    fn introduce(&self, room: &RoomId) -> BoxFuture<'static, ()> {
+        let (rooms, room) = (self.clone(), room.to_owned());
+        Box::pin(async move {
+            if let Err(error) = rooms.show_name(&room).await {
+                tracing::warn!(%error, "the bot could not be named after its voice channel");
+            }
+        })
+    }
+
     fn admit(&self, room: &RoomId) -> BoxFuture<'static, Admission> {
         let (rooms, room) = (self.clone(), room.to_owned());
         Box::pin(async move {
@@ -87,6 +114,8 @@ impl Reader for Rooms {
     fn read(&self, room: &RoomId) -> BoxFuture<'static, Option<Snapshot>> {
         let (rooms, room) = (self.clone(), room.to_owned());
         Box::pin(async move {
+            // It is never closed.
+            let _permit = rooms.readings.acquire().await;
             match rooms.admit(&room).await {
                 // People of an encrypted room are told why nobody comes.
                 Admission::Bridged | Admission::Encrypted => {}
@@ -100,5 +129,27 @@ impl Reader for Rooms {
                 }
             }
         })
+    }
+}
+
+/// What the bot is called in a room: the network and the channel that it stands for.
+fn shown_name(protocol: &str, channel: Option<&str>) -> String {
+    let mut letters = protocol.chars();
+    let initial = letters.next().map(char::to_uppercase).into_iter().flatten();
+    let network: String = initial.chain(letters).collect();
+    match channel {
+        Some(channel) => format!("{network}: {channel}"),
+        None => network,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b1_the_bot_is_called_by_what_it_stands_for() {
+        assert_eq!(shown_name("discord", Some("General")), "Discord: General");
+        assert_eq!(shown_name("discord", None), "Discord");
     }
 }

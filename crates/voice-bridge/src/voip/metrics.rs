@@ -8,7 +8,6 @@ const CALLS: &str = "voice_voip_calls";
 const ENDED: &str = "voice_voip_calls_ended_total";
 const TAKEN_OVER: &str = "voice_voip_calls_taken_over_total";
 const EVENTS: &str = "voice_voip_events_total";
-const UNHEARD: &str = "voice_voip_packets_unheard_total";
 const PASSED_OVER: &str = "voice_voip_events_ignored_total";
 
 /// Why an event reached no call.
@@ -42,7 +41,6 @@ pub fn describe() {
         "VoIP calls that an earlier run had answered and this one went on with"
     );
     describe_counter!(EVENTS, "m.call.* events that were read");
-    describe_counter!(UNHEARD, "Voice packets that a call was too slow to take");
     describe_counter!(PASSED_OVER, "m.call.* events that had no effect, by reason");
 }
 
@@ -69,10 +67,6 @@ pub(super) fn event() {
 
 pub(super) fn taken_over() {
     counter!(TAKEN_OVER).increment(1);
-}
-
-pub(super) fn unheard() {
-    counter!(UNHEARD).increment(1);
 }
 
 pub(super) fn ended(reason: EndReason) {

@@ -15,7 +15,6 @@ mod switchboard;
 mod task;
 #[cfg(test)]
 mod tests;
-mod voice;
 
 pub use self::identity::Identity;
 pub use self::metrics::describe;

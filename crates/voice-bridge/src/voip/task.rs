@@ -13,11 +13,12 @@ use super::machine::{
 };
 use super::metrics::{self, Counted};
 use super::outbox::Outbox;
-use super::voice::{IntoRoom, OutOfRoom};
 use crate::call::{Calls, ChannelState, Ended, Participation};
 use crate::notice::Notice;
 use crate::ports::{Admission, Homeserver};
-use crate::webrtc::{Connection, ConnectionEvent, DescriptionError, Failure, LocalDescription, Port};
+use crate::webrtc::{
+    Connection, ConnectionEvent, DescriptionError, Failure, IntoRoom, LocalDescription, OutOfRoom, Port,
+};
 
 /// How participants that come this way are called on status pages.
 const KIND: &str = "voip";

@@ -5,6 +5,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 const DROPPED: &str = "voice_webrtc_datagrams_dropped_total";
 const SKIPPED: &str = "voice_webrtc_candidates_skipped_total";
 const UNSENT: &str = "voice_webrtc_packets_unsent_total";
+const UNHEARD: &str = "voice_webrtc_packets_unheard_total";
 const ERRORS: &str = "voice_webrtc_errors_total";
 const CONNECTIONS: &str = "voice_webrtc_connections";
 
@@ -28,6 +29,7 @@ pub fn describe() {
     describe_counter!(DROPPED, "Datagrams on the WebRTC port that went nowhere");
     describe_counter!(SKIPPED, "ICE candidates of peers that cannot be used");
     describe_counter!(UNSENT, "Voice packets that a WebRTC connection could not send");
+    describe_counter!(UNHEARD, "Voice packets that a WebRTC connection was too slow to take");
     describe_counter!(ERRORS, "Inputs that a WebRTC connection refused");
     describe_gauge!(CONNECTIONS, "WebRTC connections that exist");
     gauge!(CONNECTIONS).set(0.0);
@@ -50,6 +52,10 @@ pub(super) fn candidate_skipped(reason: &'static str) {
 
 pub(super) fn unsent() {
     counter!(UNSENT).increment(1);
+}
+
+pub(super) fn unheard() {
+    counter!(UNHEARD).increment(1);
 }
 
 pub(super) fn error(stage: &'static str) {

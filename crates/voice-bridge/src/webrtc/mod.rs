@@ -15,6 +15,7 @@ mod metrics;
 mod negotiation;
 mod port;
 mod profile;
+mod room;
 mod sdp;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -29,6 +30,7 @@ pub use self::connection::{Connection, ConnectionEvent, Failure};
 pub use self::metrics::describe;
 pub use self::negotiation::{DescriptionError, LocalDescription};
 pub use self::port::{Port, PortError};
+pub(crate) use self::room::{IntoRoom, OutOfRoom};
 
 /// One Opus packet that the peer sent.
 #[derive(Debug, Clone, Copy)]

@@ -82,7 +82,7 @@ impl Person {
         let mut clock = tokio::time::interval(Duration::from_millis(20));
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            session: Session::start(webrtc, access, voice, spoken, Box::new(notes.clone())),
+            session: Session::start(webrtc, access, Some(voice), spoken, Box::new(notes.clone())),
             mouth,
             notes,
             said: 0,

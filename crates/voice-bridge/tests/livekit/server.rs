@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use voice_bridge::livekit::Access;
+use voice_bridge::reach::Reach;
 
 const KEY: &str = "key";
 const SECRET: &str = "a secret of thirty-two characters or more";
@@ -94,6 +95,7 @@ impl Server {
         Access {
             url: format!("ws://127.0.0.1:{}", self.port),
             token: token(identity, secret),
+            reach: Reach::Anywhere,
         }
     }
 }

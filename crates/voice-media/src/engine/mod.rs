@@ -22,7 +22,7 @@ pub use self::stats::Stats;
 use self::voice::Voice;
 use crate::framer::Batch;
 use crate::opus::SILENCE;
-use crate::{Except, InPacket, OutPacket, SinkId, SinkSpec, SourceId, SourceSpec};
+use crate::{Except, Groups, InPacket, OutPacket, SinkId, SinkSpec, SourceId, SourceSpec};
 
 /// Most sinks of an engine.
 const MAX_SINKS: usize = 128;
@@ -63,7 +63,7 @@ impl Engine {
             return Err(EngineError::Taken);
         }
         let slot = self.free_slot().ok_or(EngineError::Full)?;
-        for sink in self.sinks.iter_mut().filter(|sink| sink.may_hear(id, spec.group)) {
+        for sink in self.sinks.iter_mut().filter(|sink| sink.may_hear(id, spec.groups)) {
             sink.hears.insert(slot);
         }
         if let Some(place) = self.sources.get_mut(slot) {
@@ -94,11 +94,11 @@ impl Engine {
         }
     }
 
-    /// Puts a source into another group, so that sinks which leave one of the two out hear it from now on, or do not. One
-    /// that is not there is ignored.
-    pub fn set_group(&mut self, now: Instant, id: SourceId, group: &'static str) {
+    /// Puts a source into other groups, so that sinks which leave one of them out hear it from now on, or do not. One that
+    /// is not there is ignored.
+    pub fn set_groups(&mut self, now: Instant, id: SourceId, groups: Groups) {
         if let Some(source) = self.sources.iter_mut().flatten().find(|source| source.id == id) {
-            source.spec.group = group;
+            source.spec.groups = groups;
             self.listen_anew(now);
         }
     }
@@ -115,7 +115,7 @@ impl Engine {
     fn listen_anew(&mut self, now: Instant) {
         for sink in &mut self.sinks {
             for (slot, source) in present(&self.sources) {
-                if sink.may_hear(source.id, source.spec.group) {
+                if sink.may_hear(source.id, source.spec.groups) {
                     sink.hears.insert(slot);
                 } else {
                     sink.forget(now, slot);
@@ -135,7 +135,7 @@ impl Engine {
         }
         let mut sink = Sink::new(now, id, spec);
         for (slot, source) in present(&self.sources) {
-            if sink.may_hear(source.id, source.spec.group) {
+            if sink.may_hear(source.id, source.spec.groups) {
                 sink.hears.insert(slot);
             }
         }

@@ -7,7 +7,7 @@ use super::mask::{Mask, Slot};
 use super::source::{Arrival, Source};
 use super::voice::Voice;
 use crate::timeline::{Stamp, Timeline};
-use crate::{Except, FRAME, SinkId, SinkSpec, SourceId};
+use crate::{Except, FRAME, Groups, SinkId, SinkSpec, SourceId};
 
 /// Frames of silence after a talk spurt, as Discord's own clients send them.
 const TAIL: u8 = 5;
@@ -95,11 +95,11 @@ impl Sink {
     }
 
     /// Whether it may hear a source.
-    pub(super) fn may_hear(&self, id: SourceId, group: &str) -> bool {
+    pub(super) fn may_hear(&self, id: SourceId, groups: Groups) -> bool {
         match self.spec.except {
             Except::Nobody => true,
             Except::Source(except) => except != id,
-            Except::Group(except) => except != group,
+            Except::Group(except) => !groups.contains(&except),
         }
     }
 

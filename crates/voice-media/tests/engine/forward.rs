@@ -314,7 +314,7 @@ fn a_new_spurt_is_forwarded_again_after_one_that_was_transcoded() {
 fn groups_are_left_out_as_a_whole() {
     let mut room = Room::new();
     for id in [0, 1] {
-        room.source_with(id, SourceSpec::new("on Discord").group("discord"));
+        room.source_with(id, SourceSpec::new("on Discord").groups(&["discord"]));
     }
     let vdp = room.source(2);
     room.sink(0, |spec| {
@@ -324,7 +324,7 @@ fn groups_are_left_out_as_a_whole() {
     let (alice, bob) = (ALICE.speak(400), BOB.speak(400));
     let mut packets = Speaker::new(0, 0).send(&alice, &encode_celt(&alice));
     packets.extend(Speaker::new(2, 5_000).send(&bob, &encode_voip(&bob)));
-    room.source_with(3, SourceSpec::new("comes later").group("discord"));
+    room.source_with(3, SourceSpec::new("comes later").groups(&["discord"]));
     packets.extend(Speaker::new(3, 5_000).send(&alice, &encode_celt(&alice)));
     room.run(packets);
     assert!(
@@ -345,14 +345,14 @@ fn groups_are_left_out_as_a_whole() {
 fn who_is_on_both_sides_crosses_neither_way_until_he_leaves_one() {
     const FAR: &str = "far";
     let mut room = Room::new();
-    room.source_with(0, SourceSpec::new("far").group(FAR));
+    room.source_with(0, SourceSpec::new("far").groups(&[FAR]));
     room.sink(0, |spec| spec.except(Except::Group(FAR)));
     for id in [1, 2] {
         let source = room.source(id);
         room.sink(id, |spec| spec.except(source));
     }
     let (both, now) = (SourceId::new(1), room.start);
-    room.engine.set_group(now, both, FAR);
+    room.engine.set_groups(now, both, &[FAR]);
     room.engine.set_except(now, SinkId::new(1), Except::Group(FAR));
 
     let turn = |room: &mut Room, source: u64, at: u64| {
@@ -376,7 +376,7 @@ fn who_is_on_both_sides_crosses_neither_way_until_he_leaves_one() {
     );
 
     let now = room.at(5_900_000);
-    room.engine.set_group(now, both, "");
+    room.engine.set_groups(now, both, &[]);
     room.engine.set_except(now, SinkId::new(1), both.into());
     assert_eq!(turn(&mut room, 0, 6_000_000), [false, true, true], "the far side again");
     assert_eq!(turn(&mut room, 1, 8_000_000), [true, false, true], "he again");
@@ -393,7 +393,7 @@ fn who_goes_over_in_mid_word_is_cut_off_at_once() {
     let heard = forwarded(&room, 1).len();
     assert!(heard > 15, "{heard} packets");
     let now = room.at(390_000);
-    room.engine.set_group(now, SourceId::new(0), FAR);
+    room.engine.set_groups(now, SourceId::new(0), &["elsewhere", FAR]);
     room.engine.set_except(now, SinkId::new(1), Except::Group(FAR));
     room.run(rest.to_vec());
     assert_eq!(forwarded(&room, 1).len(), heard);

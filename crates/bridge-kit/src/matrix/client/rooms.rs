@@ -116,6 +116,20 @@ impl MatrixClient {
             .collect())
     }
 
+    /// Has the user be shown under this name in one room, with what else is shown of him there as it is.
+    pub async fn set_name_in(&self, room: &RoomId, name: &str) -> Result<(), MatrixError> {
+        let user = self.user().as_str();
+        let member = self.state_event(room, "m.room.member", user).await?;
+        let Some(mut content) = member.map(|event| event.content) else {
+            return Ok(());
+        };
+        if content["membership"] == "join" && content["displayname"] != name {
+            content["displayname"] = name.into();
+            self.send_state(room, "m.room.member", user, &content).await?;
+        }
+        Ok(())
+    }
+
     /// Joins a room; being in it already is fine.
     pub async fn join(&self, room: &RoomId) -> Result<(), MatrixError> {
         self.request(join_room_by_id::v3::Request::new(room.to_owned()))

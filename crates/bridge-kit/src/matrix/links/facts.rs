@@ -73,6 +73,16 @@ impl Facts {
             .or_else(|| bridges().find_map(bridge_link))
     }
 
+    /// What people call the channel of a link: MSC2346 has a name for it.
+    pub(super) fn channel_name(&self, trusted: &[Pattern], link: &Link) -> Option<String> {
+        let mut bridges = self.bridges.values().filter(|claim| is_trusted(claim, trusted));
+        bridges.find_map(|claim| {
+            let channel = claim.content.get("channel")?;
+            let name = (text(channel, "id")? == link.channel_id).then(|| text(channel, "displayname"))??;
+            Some(name.to_owned())
+        })
+    }
+
     /// Who has linked the room without being trusted.
     pub(super) fn untrusted(&self, trusted: &[Pattern]) -> Vec<OwnedUserId> {
         let links = |claim: &&Claim| {
@@ -304,6 +314,31 @@ mod tests {
                 "{content}"
             );
         }
+    }
+
+    #[test]
+    fn a_channel_is_called_what_a_trusted_bridge_calls_it() {
+        let named = |sender: &str, id: &str, name: Value| {
+            let channel = json!({ "id": id, "displayname": name });
+            let content = json!({ "protocol": { "id": "discord" }, "channel": channel });
+            state("m.bridge", id, sender, &content)
+        };
+        let name = |events: &[RoomEvent]| {
+            let facts = facts(events);
+            let trusted = [Pattern::parse(TRUSTED).expect("a pattern")];
+            facts.channel_name(&trusted, &facts.link(&trusted, None)?)
+        };
+        assert_eq!(
+            name(&[named(TRUSTED, "c", json!("General"))]).as_deref(),
+            Some("General")
+        );
+        assert_eq!(name(&[named(STRANGER, "c", json!("General"))]), None);
+        assert_eq!(name(&[named(TRUSTED, "c", json!(7))]), None);
+        assert_eq!(
+            name(&[own(TRUSTED, "voice"), named(TRUSTED, "text", json!("chat"))]),
+            None,
+            "that is another channel"
+        );
     }
 
     #[test]

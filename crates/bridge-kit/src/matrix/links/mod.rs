@@ -102,6 +102,15 @@ impl Links {
         self.read(room, |facts| self.link_of(room, facts)).await
     }
 
+    /// What people call the channel that the room is linked to, where a trusted bridge event tells.
+    pub async fn channel_name(&self, room: &RoomId) -> Result<Option<String>, MatrixError> {
+        self.read(room, |facts| {
+            let link = self.link_of(room, facts)?;
+            facts.channel_name(&self.inner.settings.trusted_bridges, &link)
+        })
+        .await
+    }
+
     /// Lists who has linked the room without being trusted: for a person who wonders why it is not bridged.
     pub async fn untrusted(&self, room: &RoomId) -> Result<Vec<OwnedUserId>, MatrixError> {
         self.read(room, |facts| facts.untrusted(&self.inner.settings.trusted_bridges))

@@ -42,9 +42,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Machine {
     access: Access,
-    voice: Voice,
+    /// Absent where we only listen.
+    voice: Option<Voice>,
     muted: bool,
-    /// Whether our voice got through when it was told last.
+    /// Whether media got through when it was told last.
     connected: bool,
     state: State,
     roster: Roster,
@@ -56,8 +57,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts a session. `rng` spreads the tries of many sessions.
-    pub fn new(now: Instant, access: Access, voice: Voice, rng: StdRng) -> (Self, Vec<Action>) {
+    /// Starts a session, which only listens where there is no `voice`. `rng` spreads the tries of many sessions.
+    pub fn new(now: Instant, access: Access, voice: Option<Voice>, rng: StdRng) -> (Self, Vec<Action>) {
         let mut machine = Self {
             access,
             voice,

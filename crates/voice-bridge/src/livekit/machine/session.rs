@@ -57,14 +57,14 @@ pub(super) enum Path {
 }
 
 impl Session {
-    fn new(now: Instant, welcome: &Welcome) -> Self {
+    fn new(now: Instant, welcome: &Welcome, speaks: bool) -> Self {
         Self {
             sid: welcome.sid.clone(),
             ping_interval: welcome.ping_interval,
             ping_timeout: welcome.ping_timeout,
             lost: None,
             publisher: Publisher::default(),
-            publisher_path: Path::Connecting(now),
+            publisher_path: if speaks { Path::Connecting(now) } else { Path::Unused },
             subscriber_path: Path::Unused,
         }
     }
@@ -128,7 +128,9 @@ impl Machine {
         let Greeting { until, session } = greeting;
         match (message, session) {
             (FromServer::Welcome(welcome), _) => self.enter(now, welcome),
-            (FromServer::Resumed, Some(session)) if session.publisher.agreed => self.go_on(now, session),
+            (FromServer::Resumed, Some(session)) if session.publisher.agreed || self.voice.is_none() => {
+                self.go_on(now, session)
+            }
             (FromServer::Resumed, Some(_)) => self.begin_anew(now),
             (FromServer::Leave(action), session) => self.on_leave(now, session, action),
             (FromServer::Token(token), session) => {
@@ -152,7 +154,7 @@ impl Machine {
 
     /// The server has let us in, as somebody new.
     fn enter(&mut self, now: Instant, welcome: Welcome) -> State {
-        let session = Box::new(Session::new(now, &welcome));
+        let session = Box::new(Session::new(now, &welcome, self.voice.is_some()));
         self.actions.push(Action::Prepare);
         self.tell(Event::Entered {
             room: welcome.room,
@@ -163,7 +165,9 @@ impl Machine {
         let wanted = self.roster.replace(me, welcome.people, &mut events);
         self.tell_all(events);
         self.subscribe(wanted);
-        self.actions.push(Action::Offer { restart: false });
+        if self.voice.is_some() {
+            self.actions.push(Action::Offer { restart: false });
+        }
         State::Running(Running::new(now, session))
     }
 
@@ -178,7 +182,11 @@ impl Machine {
             self.send(ToServer::Mute { sid, muted });
         }
         // The old paths carry on until the new ones are found.
-        self.actions.push(Action::Offer { restart: true });
+        if self.voice.is_some() {
+            self.actions.push(Action::Offer { restart: true });
+        } else {
+            self.tell(Event::Resumed);
+        }
         State::Running(Running::new(now, session))
     }
 
@@ -191,12 +199,12 @@ impl Machine {
             id: publisher.offers,
             sdp,
         };
-        if publisher.cid.is_none() {
+        if let (None, Some(voice)) = (&publisher.cid, self.voice.clone()) {
             publisher.cid = Some(track.clone());
             self.send(ToServer::Publish(Publication {
                 cid: track,
-                name: self.voice.name.clone(),
-                stereo: self.voice.stereo,
+                name: voice.name,
+                stereo: voice.stereo,
                 muted: self.muted,
             }));
         }

@@ -207,7 +207,12 @@ impl Machine {
             return state;
         };
         session.set_path(now, side, path);
-        if side == Side::Publisher {
+        let telling = if self.voice.is_some() {
+            Side::Publisher
+        } else {
+            Side::Subscriber
+        };
+        if side == telling {
             self.set_connected(path == PathState::Up);
         }
         match state {

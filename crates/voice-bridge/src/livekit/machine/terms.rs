@@ -21,9 +21,9 @@ pub enum Event {
         /// Our identity, as the server says.
         identity: String,
     },
-    /// Our voice gets through, for the first time or again.
+    /// Our voice gets through, for the first time or again; where we only listen, the voices of others can.
     Connected,
-    /// Our voice no longer gets through. It comes back by itself, or the session ends.
+    /// That is over. It comes back by itself, or the session ends.
     Interrupted,
     /// The session was resumed: as the same participant, and our voice on a new path.
     Resumed,

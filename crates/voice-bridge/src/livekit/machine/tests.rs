@@ -1,8 +1,11 @@
+mod listening;
+
 use proptest::prelude::*;
 use rand::SeedableRng;
 
 use super::*;
 use crate::livekit::message::{LeaveAction, Person, Standing, Track, Welcome};
+use crate::reach::Reach;
 
 const OFFER: &str = "our offer";
 
@@ -17,6 +20,7 @@ fn access(token: &str) -> Access {
     Access {
         url: "ws://sfu.example".into(),
         token: token.into(),
+        reach: Reach::Anywhere,
     }
 }
 
@@ -59,10 +63,13 @@ fn candidate(side: Side, line: &str) -> FromServer {
 
 impl Bench {
     fn new() -> Self {
-        let voice = Voice {
+        Self::with(Some(Voice {
             name: "Discord".into(),
             stereo: true,
-        };
+        }))
+    }
+
+    fn with(voice: Option<Voice>) -> Self {
         let now = Instant::now();
         let (machine, actions) = Machine::new(now, access("first"), voice, StdRng::seed_from_u64(1));
         Self { now, machine, actions }

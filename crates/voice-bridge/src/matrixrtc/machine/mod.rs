@@ -39,6 +39,7 @@ pub struct Machine {
     setup: Setup,
     roster: Roster,
     slot_open: bool,
+    bridged: bool,
     state: State,
     shown: Shown,
     told: Vec<Trouble>,
@@ -81,6 +82,7 @@ impl Machine {
             roster: Roster::new(setup.cast.clone()),
             setup,
             slot_open: true,
+            bridged: true,
             state: State::Idle,
             shown: Shown::default(),
             told: Vec::new(),
@@ -102,6 +104,7 @@ impl Machine {
         match input {
             Input::Fact(fact) => self.take(now, fact, &mut actions),
             Input::MemberLeft(user) => self.roster.forget(&user),
+            Input::Bridged(bridged) => self.on_bridged(bridged, &mut actions),
             answer => self.step(now, answer, &mut actions),
         }
         self.settle(now, &mut actions);
@@ -125,6 +128,11 @@ impl Machine {
     /// Whether the bridge has left for good.
     pub fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)
+    }
+
+    /// Whether there is no call to be in.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
     }
 
     /// One word for status pages.
@@ -164,6 +172,17 @@ impl Machine {
         let own = self.roster.own(&self.setup.place);
         self.state = match std::mem::replace(&mut self.state, State::Ended) {
             State::Engaged(engaged) => State::Engaged(engaged.on_own_place(now, own, &self.setup, actions)),
+            other => other,
+        };
+    }
+
+    fn on_bridged(&mut self, bridged: bool, actions: &mut Actions) {
+        self.bridged = bridged;
+        if bridged {
+            return;
+        }
+        self.state = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Engaged(engaged) => engaged.leave(After::Idle, actions),
             other => other,
         };
     }
@@ -229,7 +248,7 @@ impl Machine {
 
     /// Comes and goes with the people, and shows what has changed.
     fn settle(&mut self, now: Moment, actions: &mut Actions) {
-        let callers = self.callers();
+        let callers = if self.bridged { self.callers() } else { 0 };
         self.state = match std::mem::replace(&mut self.state, State::Ended) {
             State::Idle if callers > 0 => self.prepare(Failures::default(), actions),
             State::Preparing { .. } | State::Waiting(_) if callers == 0 => State::Idle,

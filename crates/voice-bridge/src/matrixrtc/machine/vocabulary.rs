@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bridge_kit::matrix::{OwnedEventId, OwnedUserId};
+use bridge_kit::matrix::{OwnedEventId, OwnedUserId, RoomId};
 
 use crate::matrixrtc::event::{Own, Place, RoomFact};
 use crate::matrixrtc::focus::Focus;
 use crate::matrixrtc::identity::Participant;
 use crate::matrixrtc::roster::Cast;
+use crate::matrixrtc::transport::Caller;
 
 /// What a room's machine knows from the start.
 #[derive(Debug, Clone)]
@@ -27,6 +28,18 @@ pub struct Setup {
     pub expires: Duration,
     /// How long the bridge stays when the last person has gone: Element Call reloads by leaving and joining.
     pub linger: Duration,
+}
+
+impl Setup {
+    /// Who the bridge is to the SFUs of this room.
+    pub fn caller(&self, room: &RoomId) -> Caller {
+        Caller {
+            room: room.to_owned(),
+            user: self.cast.user.clone(),
+            device: self.cast.device.clone(),
+            member_id: self.member_id.clone(),
+        }
+    }
 }
 
 /// What can happen to a room's call.
@@ -53,6 +66,8 @@ pub enum Input {
     Left(Result<(), Refusal>),
     /// The SFU that the bridge publishes on lets it in no more: another is to be found.
     FocusLost,
+    /// Whether voice can cross to the other side. While it cannot, the bridge stays out: it would be deaf and dumb.
+    Bridged(bool),
     /// The program ends.
     Stop,
     /// A deadline has passed.

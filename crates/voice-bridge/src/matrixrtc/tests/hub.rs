@@ -149,3 +149,42 @@ async fn a_room_that_is_given_up_while_it_is_read_stays_so() {
         () = std::future::ready(()) => {}
     }
 }
+
+async fn ended(hub: &mut Hub, started: &mut Started) {
+    let ended = async { while started.picture.changed().await.is_ok() {} };
+    tokio::select! {
+        _ = hub.next() => panic!("another session"),
+        ended = tokio::time::timeout(PATIENCE, ended) => assert!(ended.is_ok(), "the session goes on"),
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_is_followed_no_more_until_the_next() {
+    let (mut hub, reader, desk) = hub();
+    let board = hub.board();
+    reader.next().send(Some(with_alice())).expect("waited for");
+    hub.examine(&room());
+    let mut first = started(&mut hub).await;
+    until_shown(&mut first, |picture| picture.connections.is_some()).await;
+    assert_eq!(board.status()[0]["phase"], "in the call");
+    hub.handle(&member(ALICE, json!({})));
+    ended(&mut hub, &mut first).await;
+    assert!(desk.asked().contains(&"take back d1".to_owned()), "{:?}", desk.asked());
+    assert_eq!(board.status(), json!([]));
+
+    reader.next().send(Some(with_alice())).expect("waited for");
+    hub.handle(&member(ALICE, in_call()));
+    started(&mut hub).await;
+}
+
+#[tokio::test]
+async fn s8_the_call_of_a_room_that_is_unlinked_is_left() {
+    let (mut hub, reader, desk) = hub();
+    reader.next().send(Some(with_alice())).expect("waited for");
+    hub.examine(&room());
+    let mut first = started(&mut hub).await;
+    until_shown(&mut first, |picture| picture.connections.is_some()).await;
+    hub.unbridged(&room());
+    ended(&mut hub, &mut first).await;
+    assert_eq!(desk.asked()[2..], ["leave", "take back d1"]);
+}

@@ -2,7 +2,7 @@
 
 use bridge_kit::matrix::MatrixError;
 
-use super::reach::OutOfReach;
+use crate::reach::OutOfReach;
 
 /// Why there is no token for an SFU.
 #[derive(Debug, thiserror::Error)]

@@ -9,8 +9,8 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::error::TransportError;
-use super::reach::Reach;
 use crate::matrixrtc::moment::Moment;
+use crate::reach::Reach;
 
 /// How long a token is taken to hold that does not say so.
 const SILENT: Duration = Duration::from_mins(10);

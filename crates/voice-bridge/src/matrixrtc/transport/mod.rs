@@ -1,10 +1,10 @@
 //! The way into an SFU: which one, and the token that it wants.
 //!
-//! Which SFUs there are comes from strangers' events, too. [`Reach`] says where the bridge goes for whom.
+//! Which SFUs there are comes from strangers' events, too. [`Reach`](crate::reach::Reach) says where the bridge goes for
+//! whom.
 
 mod error;
 mod grant;
-mod reach;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -12,6 +12,5 @@ mod transports;
 
 pub use self::error::TransportError;
 pub use self::grant::Grant;
-pub use self::reach::{OutOfReach, Reach};
 pub use self::service::{Caller, Entry};
 pub use self::transports::{Credentials, Transports};

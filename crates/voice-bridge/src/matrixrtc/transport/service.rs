@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::error::TransportError;
 use super::grant::Grant;
-use super::reach::{PublicNames, Reach};
 use super::transports::Credentials;
 use crate::matrixrtc::ROOM_SLOT;
 use crate::matrixrtc::focus::Focus;
 use crate::matrixrtc::moment::Moment;
+use crate::reach::{PublicNames, Reach};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -19,6 +19,7 @@ use super::grant::tests::jwt;
 use super::*;
 use crate::matrixrtc::testing::{focus, user};
 use crate::matrixrtc::{Focus, Mode};
+use crate::reach::{OutOfReach, Reach};
 
 /// An authorisation service as strict as lk-jwt-service.
 #[derive(Clone)]

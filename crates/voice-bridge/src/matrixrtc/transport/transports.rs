@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::error::TransportError;
 use super::grant::Grant;
-use super::reach::Reach;
 use super::service::{Caller, Entry, Services};
 use crate::matrixrtc::config::Mode;
 use crate::matrixrtc::event;
 use crate::matrixrtc::focus::Focus;
 use crate::matrixrtc::moment::Moment;
+use crate::reach::Reach;
 
 /// Tokens that are kept; a call has a handful.
 const MAX_GRANTS: usize = 1024;

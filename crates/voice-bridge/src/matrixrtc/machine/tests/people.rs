@@ -36,10 +36,49 @@ fn b15_programs_are_heard_while_people_are_there() {
 }
 
 #[test]
+fn s8_without_a_channel_the_bridge_leaves_and_stays_out_until_there_is_one() {
+    let mut room = room(vec![]).present();
+    room.step(Input::Bridged(false));
+    assert!(room.last.contains(&Action::Leave) && room.last.contains(&Action::Connect(None)));
+    room.step(Input::Left(Ok(())));
+    room.fact(here(BOB)).pass(EXPIRES / 2).does(&[]);
+    assert_eq!(room.machine.callers(), 2, "they are there all the same");
+    room.step(Input::Bridged(true));
+    assert!(matches!(room.last[..], [Action::FindFocus { .. }]), "{:?}", room.last);
+    room.step(Input::Bridged(false))
+        .step(Input::Focus(Some(focus(SFU))))
+        .does(&[]);
+}
+
+#[test]
 fn b1_somebody_who_leaves_the_room_leaves_its_call() {
     let mut room = room(vec![]).present();
     room.step(Input::MemberLeft(user(ALICE))).pass(LINGER);
     assert!(room.last.contains(&Action::Leave), "{:?}", room.last);
+}
+
+#[test]
+fn b1_who_leaves_the_call_is_heard_a_moment_longer_and_who_leaves_the_room_is_not() {
+    let mut room = room(vec![]).present();
+    room.fact(here_at(BOB, "PHONE", "https://two.example", UNIX_MS));
+    let both = |room: &Room| room.machine.shown.participants.len() == 2;
+    assert!(both(&room));
+    // A homeserver that was away takes him out, and he joins again: nothing happens to his voice.
+    room.fact(gone(BOB)).does(&[]);
+    assert_eq!(room.machine.callers(), 1);
+    room.fact(here_at(BOB, "PHONE", "https://two.example", UNIX_MS + 1))
+        .does(&[]);
+    room.fact(gone(BOB)).pass(Duration::from_secs(9));
+    assert!(both(&room), "{:?}", room.last);
+    room.pass(Duration::from_secs(2));
+    assert!(!both(&room));
+    assert!(room.last.contains(&connect_to(SFU, &[])), "{:?}", room.last);
+
+    room.fact(here_at(BOB, "PHONE", "https://two.example", UNIX_MS + 2))
+        .fact(gone(BOB));
+    assert!(both(&room));
+    room.step(Input::MemberLeft(user(BOB)));
+    assert!(!both(&room), "{:?}", room.last);
 }
 
 #[test]

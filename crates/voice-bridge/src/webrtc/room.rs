@@ -1,36 +1,42 @@
-//! Between a WebRTC connection and the call of the room.
+//! Between WebRTC and the call of a room.
 
 use std::sync::Arc;
 
 use bridge_kit::media::{InPacket, MediaSource, OutPacket, PacketSink};
 use tokio::sync::mpsc;
 
-use super::metrics;
-use crate::webrtc::{Ear, HeardPacket, SpokenPacket};
+use super::{Ear, HeardPacket, SpokenPacket, metrics};
 
 /// Packets that may wait for a connection: what is later than this is of no use to anybody.
 const QUEUE: usize = 32;
 
-/// The caller's voice, into the room.
-pub(super) struct IntoRoom(pub(super) Arc<MediaSource>);
+/// One peer's voice, into the room.
+pub(crate) struct IntoRoom(pub(crate) Arc<MediaSource>);
 
 impl Ear for IntoRoom {
     fn hear(&mut self, packet: HeardPacket<'_>) {
-        self.0.push(&InPacket {
+        self.0.push(&packet.into());
+    }
+}
+
+impl<'a> From<HeardPacket<'a>> for InPacket<'a> {
+    fn from(packet: HeardPacket<'a>) -> Self {
+        Self {
             opus: packet.opus,
             sequence: packet.sequence,
             media_time: Some(packet.media_time),
             level: packet.level,
             received: packet.received,
-        });
+        }
     }
 }
 
-/// The room's voice, to the caller.
-pub(super) struct OutOfRoom(mpsc::Sender<SpokenPacket>);
+/// The room's voice, to the peer.
+pub(crate) struct OutOfRoom(mpsc::Sender<SpokenPacket>);
 
 impl OutOfRoom {
-    pub(super) fn new() -> (Self, mpsc::Receiver<SpokenPacket>) {
+    /// A sink, and what comes out of it.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<SpokenPacket>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         (Self(sender), receiver)
     }

@@ -78,7 +78,7 @@ fn check_host(url: &Url) -> Result<(), OutOfReach> {
 
 /// Looks names up for clients that must not leave the public Internet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PublicNames;
+pub(crate) struct PublicNames;
 
 impl Resolve for PublicNames {
     fn resolve(&self, name: Name) -> Resolving {
