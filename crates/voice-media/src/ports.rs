@@ -209,6 +209,9 @@ pub struct OutPacket<'a> {
     /// It belongs before packets that were already sent: `sequence` and `media_time` are those reserved for it.
     /// Only for sinks that asked for it.
     pub late: bool,
+    /// How loud it is, −dBov (RFC 6464): of a forwarded packet what its sender said, `None` where it said nothing; of a
+    /// mix what was measured; of silence 127.
+    pub level: Option<u8>,
     /// Who is heard; `None` for a mix or for the silence after one.
     pub source: Option<SourceId>,
 }

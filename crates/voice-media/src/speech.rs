@@ -18,6 +18,9 @@ const STILLEST: u8 = 70;
 /// The estimate of the noise rises by 1 dB in this many frames: slower than words, fast enough for a fan.
 const NOISE_RISE: u8 = 10;
 
+/// The level of digital silence (RFC 6464).
+pub(crate) const SILENT_LEVEL: u8 = 127;
+
 /// What one packet says about speech.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Evidence {
@@ -112,7 +115,9 @@ pub(crate) fn level_of(samples: &[f32]) -> u8 {
     let squares: f32 = samples.iter().map(|sample| sample * sample).sum();
     let count: f32 = samples.iter().map(|_| 1.0).sum();
     let decibels = -10.0 * (squares / count.max(1.0) + 1e-13).log10();
-    (0..127).find(|&level| f32::from(level) + 0.5 > decibels).unwrap_or(127)
+    (0..SILENT_LEVEL)
+        .find(|&level| f32::from(level) + 0.5 > decibels)
+        .unwrap_or(SILENT_LEVEL)
 }
 
 #[cfg(test)]

@@ -170,20 +170,21 @@ async fn b2_s9_a_call_carries_voice_both_ways_and_leaves_nothing_behind() {
             opus: &[0xf8, 0xdc, n, 0x55],
             sequence: u64::from(n),
             media_time: Some(u64::from(n) * 960),
-            level: Some(10),
+            level: Some(13),
             received: Instant::now(),
         });
     }
     let heard = async {
-        while !caller
-            .heard
-            .iter()
-            .any(|packet| packet.payload[..] == [0xf8, 0xdc, 29, 0x55])
-        {
+        loop {
+            let mut heard = caller.heard.iter();
+            if let Some(last) = heard.find(|packet| packet.payload[..] == [0xf8, 0xdc, 29, 0x55]) {
+                break last.header.ext_vals.audio_level;
+            }
             caller.turn().await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, heard).await.is_ok());
+    let level = tokio::time::timeout(PATIENCE, heard).await.expect("it comes");
+    assert_eq!(level, Some(-13), "as loud as its sender said");
 
     drop((sink, discord));
     desk.send(ALICE, "m.call.hangup", of_call("c1", &json!({"reason": "user_hangup"})));

@@ -49,8 +49,7 @@ impl PacketSink for OutOfRoom {
             sequence: packet.sequence,
             media_time: packet.media_time,
             marker: packet.marker,
-            // The engine does not tell it yet.
-            level: None,
+            level: packet.level,
         };
         if self.0.try_send(packet).is_err() {
             metrics::unheard();

@@ -7,12 +7,13 @@ use opus2::Error;
 use super::ducking::{Depth, Ducking};
 use super::group::{Group, GroupId, Key};
 use super::mask::Mask;
-use super::outbox::Outbox;
+use super::outbox::{Content, Outbox};
 use super::sink::Sink;
 use super::source::Source;
 use super::stats::Counters;
 use super::voice::{Played, STEREO_LEN, Voice};
 use crate::codec::FRAME_LEN;
+use crate::speech::level_of;
 use crate::{Channels, FRAME, MAX_OPUS};
 
 /// The first tick comes this long after the forwarded speaker's next packet is expected: the jitter that costs nothing.
@@ -92,11 +93,17 @@ impl Mixer {
             let (id, changed) = self.choose_group(key, sinks);
             let encoded = self.encode(key, id, changed, sources, counters);
             counters.encoded += 1;
-            let bytes = out.store(encoded.unwrap_or_default());
+            let (opus, level) = encoded.unwrap_or_default();
+            let content = Content {
+                bytes: out.store(opus),
+                source: None,
+                level: Some(level),
+                late: false,
+            };
             for sink in sinks.iter_mut().filter(|sink| sink.due() == Some(key)) {
                 let stamp = sink.take_mix(tick, id);
                 counters.mixed += 1;
-                out.push(sink.id, None, stamp, false, &bytes);
+                out.push(sink.id, stamp, &content);
             }
         }
     }
@@ -113,7 +120,7 @@ impl Mixer {
         (id, members().any(|group| group != Some(id)))
     }
 
-    /// Encodes this tick's frame of a mix. Where its listeners `changed`, the frame stands for itself, since some of
+    /// Encodes this tick's frame of a mix, and says how loud it is. Where its listeners `changed`, the frame stands for itself, since some of
     /// their decoders heard other frames before.
     fn encode(
         &mut self,
@@ -122,7 +129,7 @@ impl Mixer {
         changed: bool,
         sources: &[Option<Source>],
         counters: &mut Counters,
-    ) -> Result<&[u8], Error> {
+    ) -> Result<(&[u8], u8), Error> {
         let Self {
             groups,
             samples,
@@ -140,12 +147,12 @@ impl Mixer {
             groups.last_mut()
         };
         let Some(group) = group else {
-            return Ok(&[]);
+            return Ok(Default::default());
         };
         counters.ducked += u64::from(group.ducking.advance(key.heard, leaders(key, sources)));
         sum(key, sources, &group.ducking, Voice::frame, samples);
         let length = group.encode(samples, changed, packet)?;
-        Ok(packet.get(..length).unwrap_or_default())
+        Ok((packet.get(..length).unwrap_or_default(), level_of(samples)))
     }
 
     fn drop_groups(&mut self) {

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use self::mask::{MAX_SOURCES, Mask, Slot};
 use self::mixer::Mixer;
-use self::outbox::Outbox;
+use self::outbox::{Content, Outbox};
 use self::sink::Sink;
 use self::source::{Arrival, Source};
 use self::stats::Counters;
@@ -22,6 +22,7 @@ pub use self::stats::Stats;
 use self::voice::Voice;
 use crate::framer::Batch;
 use crate::opus::SILENCE;
+use crate::speech::SILENT_LEVEL;
 use crate::{Except, Groups, InPacket, OutPacket, SinkId, SinkSpec, SourceId, SourceSpec};
 
 /// Most sinks of an engine.
@@ -252,13 +253,18 @@ impl Engine {
     /// Hands the frames that just came to the sinks that hear their source alone.
     fn forward(&mut self, now: Instant, slot: Slot, id: SourceId, arrival: &Arrival) {
         for (offset, frame) in (0..).zip(self.batch.iter()) {
-            let bytes = self.outbox.store(frame);
+            let content = Content {
+                bytes: self.outbox.store(frame),
+                source: Some(id),
+                level: arrival.level,
+                late: arrival.late,
+            };
             for sink in &mut self.sinks {
                 let Some(stamp) = sink.forward_frame(now, slot, arrival, offset) else {
                     continue;
                 };
                 self.counters.forwarded += 1;
-                self.outbox.push(sink.id, Some(id), stamp, arrival.late, &bytes);
+                self.outbox.push(sink.id, stamp, &content);
             }
         }
     }
@@ -266,8 +272,13 @@ impl Engine {
     fn send_tails(&mut self, now: Instant) {
         for sink in &mut self.sinks {
             while let Some(stamp) = sink.tail_frame(now) {
-                let bytes = self.outbox.store(&SILENCE);
-                self.outbox.push(sink.id, None, stamp, false, &bytes);
+                let content = Content {
+                    bytes: self.outbox.store(&SILENCE),
+                    source: None,
+                    level: Some(SILENT_LEVEL),
+                    late: false,
+                };
+                self.outbox.push(sink.id, stamp, &content);
             }
         }
     }

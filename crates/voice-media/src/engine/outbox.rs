@@ -13,13 +13,20 @@ const MAX_WAITING: usize = 4_096;
 #[derive(Debug, Clone)]
 pub(super) struct Bytes(Range<usize>);
 
+/// What sinks that get the same packet share.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    pub(super) bytes: Bytes,
+    pub(super) source: Option<SourceId>,
+    pub(super) level: Option<u8>,
+    pub(super) late: bool,
+}
+
 #[derive(Debug)]
 struct Entry {
     sink: SinkId,
-    source: Option<SourceId>,
     stamp: Stamp,
-    late: bool,
-    bytes: Bytes,
+    content: Content,
 }
 
 /// A queue of packets whose memory is used again each time it has been drained.
@@ -44,31 +51,30 @@ impl Outbox {
     }
 
     /// Queues a packet of stored bytes for a sink.
-    pub(super) fn push(&mut self, sink: SinkId, source: Option<SourceId>, stamp: Stamp, late: bool, bytes: &Bytes) {
-        if self.entries.len() >= MAX_WAITING || bytes.0.is_empty() {
+    pub(super) fn push(&mut self, sink: SinkId, stamp: Stamp, content: &Content) {
+        if self.entries.len() >= MAX_WAITING || content.bytes.0.is_empty() {
             self.refused += 1;
             return;
         }
         self.entries.push_back(Entry {
             sink,
-            source,
             stamp,
-            late,
-            bytes: bytes.clone(),
+            content: content.clone(),
         });
     }
 
     pub(super) fn pop(&mut self) -> Option<(SinkId, OutPacket<'_>)> {
         let entry = self.entries.pop_front()?;
         let packet = OutPacket {
-            opus: self.bytes.get(entry.bytes.0).unwrap_or_default(),
+            opus: self.bytes.get(entry.content.bytes.0).unwrap_or_default(),
             samples: FRAME_SAMPLES,
             media_time: entry.stamp.media_time,
             sequence: entry.stamp.sequence,
             marker: entry.stamp.marker,
             lost_before: entry.stamp.lost_before,
-            late: entry.late,
-            source: entry.source,
+            late: entry.content.late,
+            level: entry.content.level,
+            source: entry.content.source,
         };
         Some((entry.sink, packet))
     }

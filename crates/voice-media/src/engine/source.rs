@@ -9,7 +9,7 @@ use crate::framer::{Batch, Framer};
 use crate::opus::Packet;
 use crate::place::{Place, Placer};
 use crate::ring::{Ring, Stored};
-use crate::speech::{Evidence, Speech, level_of};
+use crate::speech::{Evidence, SILENT_LEVEL, Speech, level_of};
 use crate::timeline::{HELD_UP, SILENT};
 use crate::{FRAME_SAMPLES, InPacket, MAX_OPUS, SourceId, SourceSpec};
 
@@ -56,6 +56,8 @@ pub(super) struct Arrival {
     pub(super) late: bool,
     /// It is the frame that ends a talk spurt.
     pub(super) silence: bool,
+    /// How loud its sender says it is, −dBov (RFC 6464).
+    pub(super) level: Option<u8>,
     /// How late it may come without a pause before it; none where the source's media time tells of pauses.
     pub(super) patience: Option<Duration>,
     pub(super) received: Instant,
@@ -185,7 +187,7 @@ impl Source {
         // The voice activity bit takes a new noise for speech at first, and CELT has none, so what is not known to be
         // silent is measured. Where libopus fails (no memory), silence is the answer that does no harm.
         let level = Probe::of(&mut self.probe).and_then(|probe| probe.level(opus.bytes()));
-        Evidence::Level(level.unwrap_or(127))
+        Evidence::Level(level.unwrap_or(SILENT_LEVEL))
     }
 
     /// Moves on to the packet at `position`, in samples, `lost` samples after the one before it.
@@ -237,6 +239,7 @@ impl Source {
             paused: gap.paused,
             late: false,
             silence: opus.is_silence(),
+            level: said_level(packet, opus),
             patience,
             received: packet.received,
         })
@@ -269,10 +272,17 @@ impl Source {
             paused: 0,
             late: true,
             silence: false,
+            level: said_level(packet, opus),
             patience: None,
             received: packet.received,
         })
     }
+}
+
+/// The level that came with a packet; one of digital silence needs none to be known.
+fn said_level(packet: &InPacket<'_>, opus: &Packet<'_>) -> Option<u8> {
+    let silence = opus.is_silence().then_some(SILENT_LEVEL);
+    packet.level.map(|level| level.min(SILENT_LEVEL)).or(silence)
 }
 
 /// Measures how loud packets are that say nothing of it themselves.

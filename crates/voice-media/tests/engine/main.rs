@@ -5,6 +5,7 @@
 
 mod forward;
 mod garbage;
+mod level;
 mod mix;
 mod priority;
 mod room;

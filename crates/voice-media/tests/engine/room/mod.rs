@@ -32,6 +32,7 @@ pub(crate) struct Heard {
     pub(crate) marker: bool,
     pub(crate) lost_before: u32,
     pub(crate) late: bool,
+    pub(crate) level: Option<u8>,
     pub(crate) source: Option<SourceId>,
 }
 
@@ -130,6 +131,7 @@ impl Room {
                 marker: packet.marker,
                 lost_before: packet.lost_before,
                 late: packet.late,
+                level: packet.level,
                 source: packet.source,
             });
         }
