@@ -2,6 +2,7 @@
 
 mod bench;
 mod both_sides;
+mod call_kind;
 mod call_members;
 mod control_room;
 mod dave_churn;
@@ -18,9 +19,11 @@ mod homeserver_restart;
 mod late_start;
 mod leftovers;
 mod listening;
+mod meeting;
 mod outcome;
 mod page_to_page;
 mod plain_peer;
+mod process;
 mod rejections;
 mod relayed;
 mod rtc_page_to_page;

@@ -1,7 +1,7 @@
 //! Which scenarios there are.
 
 use super::bench::Bench;
-use super::rtc_page_to_page::Form;
+use super::call_kind::CallKind;
 use super::{
     both_sides, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page, discord_bridge_killed,
     element_call_pair, forged, gateway_drops, homeserver_restart, late_start, page_to_page, plain_peer, rejections,
@@ -61,13 +61,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "rtc-page-to-page",
         area: NEEDS_LIVEKIT,
         about: "two browsers in a MatrixRTC call of a room without bridges: LiveKit, the way into it, page and checks work (B1)",
-        run: |bench| Box::pin(rtc_page_to_page::run(bench, Form::State)),
+        run: |bench| Box::pin(rtc_page_to_page::run(bench, CallKind::Rtc)),
     },
     Scenario {
         name: "rtc-sticky",
         area: NEEDS_LIVEKIT,
         about: "the same where one of the two takes part by a sticky event, and goes another way into LiveKit (B1)",
-        run: |bench| Box::pin(rtc_page_to_page::run(bench, Form::Sticky)),
+        run: |bench| Box::pin(rtc_page_to_page::run(bench, CallKind::RtcSticky)),
     },
     Scenario {
         name: "element-call-pair",
@@ -186,7 +186,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "kill-voice-bridge",
         area: "breaks",
-        about: "the voice bridge is killed (-9) in mid-speech and takes its call over: voice is back within 10 s (B14)",
+        about: "the voice bridge is killed (-9) in mid-speech and takes its call over: voice is back within 10 s (B1, S10)",
         run: |bench| Box::pin(voice_bridge_killed::run(bench)),
     },
     Scenario {
@@ -199,7 +199,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "homeserver-restart",
         area: "breaks",
         about: "the homeserver is away for 30 s in mid-call: voice runs on, and a mute and a hang-up afterwards arrive (S10)",
-        run: |bench| Box::pin(homeserver_restart::run(bench)),
+        run: |bench| Box::pin(homeserver_restart::run(bench, "homeserver-restart", CallKind::Voip)),
     },
     Scenario {
         name: "gateway-drops",
