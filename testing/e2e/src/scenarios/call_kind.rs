@@ -3,7 +3,7 @@
 /// By what somebody calls from his browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallKind<'a> {
-    /// By `m.call` events (VoIP v1).
+    /// By `m.call` events.
     Voip,
     /// By MatrixRTC and a state event, as Element Call's mode `compatibility` has it; such members get in by `/sfu/get`.
     Rtc,

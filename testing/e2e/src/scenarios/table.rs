@@ -5,8 +5,9 @@ use super::call_kind::CallKind;
 use super::{
     both_sides, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page, discord_bridge_killed,
     element_call_pair, forged, gateway_drops, homeserver_restart, late_start, page_to_page, plain_peer, rejections,
-    rtc_page_to_page, standin_page, two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves,
-    voip_renegotiate, voip_speech, voip_three,
+    rtc_and_voip, rtc_churn, rtc_kill, rtc_page_to_page, rtc_sfu_restart, rtc_speech, rtc_two_foci, standin_page,
+    two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves, voip_renegotiate, voip_speech,
+    voip_three,
 };
 use crate::clients::Library;
 use anyhow::Result;
@@ -68,6 +69,48 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         area: NEEDS_LIVEKIT,
         about: "the same where one of the two takes part by a sticky event, and goes another way into LiveKit (B1)",
         run: |bench| Box::pin(rtc_page_to_page::run(bench, CallKind::RtcSticky)),
+    },
+    Scenario {
+        name: "rtc-speech",
+        area: NEEDS_LIVEKIT,
+        about: "two people in a MatrixRTC call and two Discord users take turns; delays, processor time, then a clean end (B1, B13, S2)",
+        run: |bench| Box::pin(rtc_speech::run(bench)),
+    },
+    Scenario {
+        name: "rtc-two-foci",
+        area: NEEDS_LIVEKIT,
+        about: "the same with one Discord user and the members' voices on two SFUs: all hear all (B1)",
+        run: |bench| Box::pin(rtc_two_foci::run(bench)),
+    },
+    Scenario {
+        name: "rtc-and-voip",
+        area: NEEDS_LIVEKIT,
+        about: "one person in a MatrixRTC call, one in a VoIP v1 call of the same room, one on Discord: all hear all (B1, B2)",
+        run: |bench| Box::pin(rtc_and_voip::run(bench)),
+    },
+    Scenario {
+        name: "rtc-kill",
+        area: NEEDS_LIVEKIT,
+        about: "the voice bridge is killed (-9) in a MatrixRTC call: its member is gone within 20 s, back after a start, with voice (B13, B14)",
+        run: |bench| Box::pin(rtc_kill::run(bench)),
+    },
+    Scenario {
+        name: "rtc-sfu-restart",
+        area: NEEDS_LIVEKIT,
+        about: "LiveKit is killed in mid-call and started again: voice is back within 10 s (B1, S10)",
+        run: |bench| Box::pin(rtc_sfu_restart::run(bench)),
+    },
+    Scenario {
+        name: "rtc-homeserver-restart",
+        area: NEEDS_LIVEKIT,
+        about: "the homeserver is away for 30 s in a MatrixRTC call: voice runs on, and a mute and a hang-up afterwards arrive (B1, S10)",
+        run: |bench| Box::pin(homeserver_restart::run(bench, "rtc-homeserver-restart", CallKind::Rtc)),
+    },
+    Scenario {
+        name: "rtc-churn",
+        area: NEEDS_LIVEKIT,
+        about: "30 joins and leaves of a MatrixRTC call, in six of them the bridge comes and goes: nothing leaks (B13)",
+        run: |bench| Box::pin(rtc_churn::run(bench)),
     },
     Scenario {
         name: "element-call-pair",
