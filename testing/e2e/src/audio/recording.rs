@@ -135,6 +135,13 @@ impl Recording {
         Self { audio, clock: None }
     }
 
+    /// When anything was to be heard first (milliseconds since the UNIX epoch); nothing where there is no clock.
+    pub fn first_sound_ms(&self) -> Option<f64> {
+        let clock = self.clock.as_ref()?;
+        let first = self.audio.samples().iter().position(|sample| sample.abs() > AUDIBLE)?;
+        Some(clock.time_of(first as f64))
+    }
+
     /// When anything was to be heard for the last time (milliseconds since the UNIX epoch); nothing where there is no clock.
     pub fn last_sound_ms(&self) -> Option<f64> {
         let clock = self.clock.as_ref()?;
@@ -199,13 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sound_has_its_time() {
+    fn the_first_and_the_last_sound_have_their_times() {
         let mut samples = vec![0.0; 96_000];
+        samples[24_000] = 0.5;
         samples[48_000] = -0.5;
         samples[72_000] = 0.005;
         let recording = Recording::new(Audio::new(samples), Clock::starting_at(10_000.0));
+        assert_eq!(recording.first_sound_ms(), Some(10_500.0));
         assert_eq!(recording.last_sound_ms(), Some(11_000.0));
-        assert_eq!(recording.since(11_500.0).last_sound_ms(), None);
+        let nothing = recording.since(11_200.0);
+        assert_eq!((nothing.first_sound_ms(), nothing.last_sound_ms()), (None, None));
     }
 
     #[test]

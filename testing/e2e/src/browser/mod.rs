@@ -13,7 +13,7 @@ mod tests;
 use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
 use crate::program::{Program, ProgramError};
 pub use element_call::{ElementCallPage, Tile};
-pub use page::{Agreed, CallState, PageMember, PageState};
+pub use page::{AUDIBLE, Agreed, CallState, PageMember, PageState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;

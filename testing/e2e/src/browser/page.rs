@@ -110,6 +110,9 @@ pub struct PageDiscordPerson {
     pub bot: bool,
 }
 
+/// Above this something is to be heard (RMS, 0 to 1).
+pub const AUDIBLE: f64 = 0.005;
+
 /// How far the page's call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,7 +154,7 @@ pub struct PageState {
     pub muted: bool,
     /// The loudest level (RMS, 0 to 1) of the microphone in the last second.
     pub microphone_level: f64,
-    /// The loudest level (RMS, 0 to 1) from the other side in the last second; above 0.005 something is to be heard.
+    /// The loudest level (RMS, 0 to 1) from the other side in the last second; above [`AUDIBLE`] something is to be heard.
     pub remote_level: f64,
     /// The `call_id` of the call, or of the last one.
     pub call_id: Option<String>,

@@ -1,5 +1,6 @@
 //! What the scenarios work with: one stack that they share, the browsers' page, speech, and the list of checks.
 
+use super::call_kind::CallKind;
 use super::print;
 use crate::audio::{Speech, Voice};
 use crate::browser::{Browser, BrowserOptions};
@@ -102,8 +103,20 @@ impl Bench {
 
     /// A browser of one person, with that voice as its microphone, on the page and ready to call.
     pub(crate) async fn browser(&self, page: &PageServer, name: &str, voice: Voice) -> Result<Browser> {
-        self.browser_at(&format!("{}/?name={name}&raw=1&record=1", page.url()), voice)
-            .await
+        self.browser_for(page, name, voice, CallKind::Voip).await
+    }
+
+    /// The same for calls of this kind.
+    pub(crate) async fn browser_for(
+        &self,
+        page: &PageServer,
+        name: &str,
+        voice: Voice,
+        kind: CallKind<'_>,
+    ) -> Result<Browser> {
+        let parameters = kind.parameters();
+        let url = format!("{}/?name={name}&raw=1&record=1{parameters}", page.url());
+        self.browser_at(&url, voice).await
     }
 
     /// A browser with that voice as its microphone, which has opened this address.

@@ -1,30 +1,42 @@
 //! Who is in the MatrixRTC call of a room, as the homeserver knows it.
 
 use super::bench::Bench;
+use super::signalling::bot;
 use crate::stack::{CALL_MEMBER, Person, Stack, wait_for};
 use anyhow::Result;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long what one does may take to reach the homeserver.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
-/// The call of a room with two people.
+/// The call of a room.
 pub(crate) struct CallMembers {
     operator: Person,
-    people: [Person; 2],
+    people: Vec<Person>,
     room: String,
 }
 
 impl CallMembers {
-    pub(crate) async fn of(stack: &Stack, room: String, [first, second]: [&str; 2]) -> Result<Self> {
+    /// Of these people, who are in the room.
+    pub(crate) async fn of(stack: &Stack, room: &str, names: &[&str]) -> Result<Self> {
+        let mut people = Vec::new();
+        for name in names {
+            people.push(stack.person_in(name, room).await?);
+        }
         Ok(Self {
             operator: stack.operator.clone(),
-            people: [
-                stack.person_in(first, &room).await?,
-                stack.person_in(second, &room).await?,
-            ],
-            room,
+            people,
+            room: room.to_owned(),
         })
+    }
+
+    /// The same with the voice bridge among them.
+    pub(crate) async fn with_bridge(stack: &Stack, room: &str, names: &[&str]) -> Result<Self> {
+        let mut members = Self::of(stack, room, names).await?;
+        members
+            .people
+            .push(bot(stack, &stack.voice_bridge, &stack.voice_bot())?);
+        Ok(members)
     }
 
     /// `in_call` are in the call and nobody else: the homeserver would take each of them out if he vanished, and the
@@ -49,6 +61,16 @@ impl CallMembers {
             bench.check(&what, scheduled.is_ok(), format!("{wanted} expected, {scheduled:?}"));
         }
         Ok(())
+    }
+
+    /// Waits until somebody is no member by the room's state, and says how long that took.
+    pub(crate) async fn gone(&self, who: &str, within: Duration) -> Result<Duration> {
+        let started = Instant::now();
+        wait_for(&format!("{who} to be gone from the call"), within, || async {
+            let members = self.by_state().await?;
+            Ok((!members.iter().any(|member| member == who)).then(|| started.elapsed()))
+        })
+        .await
     }
 
     /// Who is in the call by the room's state, by name.

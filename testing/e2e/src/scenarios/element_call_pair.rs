@@ -4,7 +4,7 @@
 use super::bench::Bench;
 use super::call_members::CallMembers;
 use crate::audio::{Recording, SpeechCheck, Voice, unix_ms};
-use crate::browser::{CallState, ElementCallPage};
+use crate::browser::{AUDIBLE, CallState, ElementCallPage};
 use anyhow::Result;
 use std::time::Duration;
 
@@ -13,8 +13,6 @@ const TALK: Duration = Duration::from_secs(15);
 const SETTLED_MS: f64 = 1_500.0;
 const JOINED_WITHIN: Duration = Duration::from_secs(30);
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
-/// Above this the others are to be heard (`ElementCallPage::remote_level`).
-const AUDIBLE: f64 = 0.005;
 
 /// What a median of `SPEECH_CHECK` has to be for it to be the other's voice.
 const HIS_VOICE: f64 = 0.9;
@@ -24,7 +22,7 @@ const BOTH: [&str; 2] = ["@alice:localhost", "@bob:localhost"];
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let stack = bench.stack().await?;
     let (room, page) = bench.plain_page("element-call-pair", &["alice", "bob"]).await?;
-    let members = CallMembers::of(&stack, room, ["alice", "bob"]).await?;
+    let members = CallMembers::of(&stack, &room, &["alice", "bob"]).await?;
     let mut alice = bench.element_call(&page, "alice", Voice::Alice).await?;
     let mut bob = bench.element_call(&page, "bob", Voice::Bob).await?;
     for browser in [&mut alice, &mut bob] {

@@ -1,14 +1,14 @@
 //! What the bridges hold: tasks, sockets, rooms, channels and memory, to tell what a call left behind.
 
 use super::bench::Bench;
+use super::process::{connections_of, memory_of, udp_ports_of};
 use super::signalling::ControlRoom;
-use crate::stack::{Bridge, BridgedRoom, Stack, wait_for};
+use crate::stack::{Bridge, BridgedRoom, Focus, Stack, wait_for};
 use anyhow::{Context as _, Result};
 use discord_standin::types::AccountKind;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 use std::time::Duration;
 
 /// How long the bridges may take to let go of a call.
@@ -40,6 +40,8 @@ pub(crate) struct Footprint {
 pub(crate) struct Held {
     tasks: BTreeMap<String, u64>,
     pub(crate) udp_sockets: usize,
+    /// Connections to LiveKit.
+    at_livekit: usize,
     /// Calls in rooms, and voice channels.
     rooms: usize,
 }
@@ -55,7 +57,8 @@ impl Footprint {
     /// What both bridges hold now.
     pub(crate) async fn of(stack: &Stack) -> Result<Self> {
         let mut tasks = BTreeMap::new();
-        let (mut udp_sockets, mut rooms) = (0, 0);
+        let livekit = stack.focus.as_ref().map(Focus::signal_port);
+        let (mut udp_sockets, mut at_livekit, mut rooms) = (0, 0, 0);
         let mut memory = [0; 2];
         for (bridge, memory) in [&stack.voice_bridge, &stack.discord_bridge]
             .into_iter()
@@ -76,11 +79,13 @@ impl Footprint {
                 .map(Vec::len)
                 .sum::<usize>();
             udp_sockets += udp_ports_of(bridge)?.len();
-            *memory = memory_of(bridge.process_id()?)?;
+            at_livekit += livekit.map_or(Ok(0), |port| connections_of(bridge, port))?;
+            *memory = memory_of(bridge)?;
         }
         let held = Held {
             tasks,
             udp_sockets,
+            at_livekit,
             rooms,
         };
         Ok(Self { held, memory })
@@ -95,6 +100,13 @@ impl Footprint {
             Ok(rests.then_some(now))
         })
         .await
+    }
+
+    /// By how much the memory of that bridge has grown that has grown more, in MiB.
+    pub(crate) fn grown_since(&self, before: &Self) -> u64 {
+        let memory = self.memory.iter().zip(before.memory);
+        let grown = memory.map(|(now, before)| now.saturating_sub(before));
+        grown.max().unwrap_or_default()
     }
 
     /// Both directions of the only open channel.
@@ -159,14 +171,9 @@ pub(crate) async fn nothing_is_left(bench: &mut Bench, stack: &Stack, before: &F
         .map_or_else(|error| format!("{error:#}"), |after| after.held.to_string());
     bench.check("no task, room or socket of the call is left", same.is_ok(), figure);
     let after = Footprint::of(stack).await?;
-    let grown = after
-        .memory
-        .iter()
-        .zip(before.memory)
-        .map(|(after, before)| after.saturating_sub(before));
     bench.check(
         "memory of voice-bridge and discord-bridge",
-        grown.max().is_some_and(|grown| grown <= MEMORY_LIMIT_MIB),
+        after.grown_since(before) <= MEMORY_LIMIT_MIB,
         format!("{:?} MiB before, {:?} MiB now", before.memory, after.memory),
     );
     Ok(())
@@ -183,8 +190,9 @@ impl fmt::Display for Held {
         let tasks = self.tasks.iter().map(|(kind, count)| format!("{count} {kind}"));
         write!(
             formatter,
-            "{} UDP sockets, {} rooms; {}",
+            "{} UDP sockets, {} connections to LiveKit, {} rooms; {}",
             self.udp_sockets,
+            self.at_livekit,
             self.rooms,
             tasks.collect::<Vec<_>>().join(", ")
         )
@@ -223,51 +231,4 @@ pub(crate) async fn channel_asked_at(stack: &Stack, room: &str) -> Result<f64> {
         .filter_map(|event| event["origin_server_ts"].as_f64())
         .min_by(f64::total_cmp)
         .context("nobody has asked for a channel")
-}
-
-/// Resident memory of a process, from the operating system: MiB.
-fn memory_of(process: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: u64 = line
-        .and_then(|line| line.trim().strip_suffix(" kB"))
-        .context("the system does not tell the memory of a process")?
-        .trim()
-        .parse()?;
-    Ok(kib / 1024)
-}
-
-/// The ports of all UDP sockets that a bridge holds, from the operating system.
-pub(crate) fn udp_ports_of(bridge: &Bridge) -> Result<Vec<u16>> {
-    let proc = Path::new("/proc").join(bridge.process_id()?.to_string());
-    let mut sockets = BTreeSet::new();
-    for entry in std::fs::read_dir(proc.join("fd"))? {
-        // A descriptor may be closed while the folder is read.
-        let Ok(target) = std::fs::read_link(entry?.path()) else {
-            continue;
-        };
-        let target = target.to_string_lossy().into_owned();
-        sockets.extend(
-            target
-                .strip_prefix("socket:[")
-                .and_then(|rest| rest.strip_suffix(']'))
-                .map(str::to_owned),
-        );
-    }
-    let mut ports = Vec::new();
-    for table in ["net/udp", "net/udp6"] {
-        let table = std::fs::read_to_string(proc.join(table))?;
-        for line in table.lines().skip(1) {
-            // The second column is the local address, the tenth the inode.
-            let columns: Vec<_> = line.split_whitespace().collect();
-            let (Some(local), Some(inode)) = (columns.get(1), columns.get(9)) else {
-                continue;
-            };
-            if sockets.contains(*inode) {
-                let (_, port) = local.rsplit_once(':').context("a socket without a port")?;
-                ports.push(u16::from_str_radix(port, 16)?);
-            }
-        }
-    }
-    Ok(ports)
 }

@@ -3,13 +3,17 @@
 use super::bench::Bench;
 use crate::audio::{Audio, Clock, Recording, SpeechCheck, Voice, VoicePath, muted, unix_ms, wall_clock_ms};
 use crate::browser::Browser;
+use crate::stack::wait_for;
 use anyhow::Result;
 use discord_standin::ControlClient;
+use discord_standin::types::{Frame, FrameKind};
 use std::path::Path;
 use std::time::Duration;
 
 /// What is left out at both ends of a turn: switching the microphone on and off is not what is tested.
 const EDGE_MS: f64 = 500.0;
+/// How long the first voice may take from a call that is connected to somebody on Discord.
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
 
 /// A stretch of time in UNIX milliseconds.
 #[derive(Clone, Copy)]
@@ -95,6 +99,16 @@ pub(crate) fn speech_checks(
         &half_muted,
     );
     check
+}
+
+/// Waits until somebody on Discord hears the bridge; gives when its first frame with voice reached him (UNIX milliseconds).
+pub(crate) async fn first_voice_on_discord(control: &ControlClient, bot: &str, who: &str) -> Result<f64> {
+    wait_for("voice from the bridge", HEARD_WITHIN, || async {
+        let heard = control.frames(who, 0).await?.frames;
+        let voice = |frame: &&Frame| frame.kind == FrameKind::Voice && frame.user_id == bot;
+        Ok(heard.iter().find(voice).map(|frame| wall_clock_ms(frame.at_ns)))
+    })
+    .await
 }
 
 /// What a person on Discord heard, on the wall clock.

@@ -2,10 +2,11 @@
 //! LiveKit and the way into it to work without the bridges. Alice takes part by a state event, Bob by either kind of event.
 
 use super::bench::Bench;
+use super::call_kind::CallKind;
 use super::call_members::CallMembers;
 use super::listening::speech_checks;
 use crate::audio::{Voice, unix_ms};
-use crate::browser::{Browser, CallState, PageMember, PageState};
+use crate::browser::{AUDIBLE, Browser, CallState, PageMember, PageState};
 use anyhow::{Context as _, Result};
 use std::time::Duration;
 
@@ -15,36 +16,20 @@ const SETTLED_MS: f64 = 1_500.0;
 const CONNECTED_WITHIN: Duration = Duration::from_secs(20);
 /// How long what one does may take to be seen by the other.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
-/// Above this a member is to be heard (`PageMember::level`).
-const AUDIBLE: f64 = 0.005;
 
 const ALICE: &str = "@alice:localhost";
 const BOB: &str = "@bob:localhost";
 
-/// By which event Bob takes part.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Form {
-    /// A state event, as Element Call's mode `compatibility` has it; such members get in by `/sfu/get`.
-    State,
-    /// A sticky event (MSC4354), as its mode `matrix_2_0` has it; such members get in by `/get_token`.
-    Sticky,
-}
-
-pub(crate) async fn run(bench: &mut Bench, bobs_form: Form) -> Result<()> {
+pub(crate) async fn run(bench: &mut Bench, bobs_kind: CallKind<'_>) -> Result<()> {
     let stack = bench.stack().await?;
     let (room, page) = bench.plain_page("rtc-page-to-page", &["alice", "bob"]).await?;
-    let members = CallMembers::of(&stack, room, ["alice", "bob"]).await?;
+    let members = CallMembers::of(&stack, &room, &["alice", "bob"]).await?;
     let by_state = |who: &[&'static str]| -> Vec<_> {
-        let has_state = |who: &&str| *who != BOB || bobs_form == Form::State;
+        let has_state = |who: &&str| *who != BOB || bobs_kind != CallKind::RtcSticky;
         who.iter().copied().filter(has_state).collect()
     };
-    let url = |who: &str| format!("{}/?rtc=1&raw=1&record=1&{who}", page.url());
-    let bobs_url = match bobs_form {
-        Form::State => url("name=bob"),
-        Form::Sticky => url("name=bob&sticky=1"),
-    };
-    let mut alice = bench.browser_at(&url("name=alice"), Voice::Alice).await?;
-    let mut bob = bench.browser_at(&bobs_url, Voice::Bob).await?;
+    let mut alice = bench.browser_for(&page, "alice", Voice::Alice, CallKind::Rtc).await?;
+    let mut bob = bench.browser_for(&page, "bob", Voice::Bob, bobs_kind).await?;
     for browser in [&mut alice, &mut bob] {
         browser.call().await?;
         browser.wait_for(CallState::Connected, CONNECTED_WITHIN).await?;

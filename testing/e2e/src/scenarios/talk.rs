@@ -1,15 +1,15 @@
 //! A call in which both sides talk on and on, so that it shows for how long something takes their voices away.
 
 use super::bench::Bench;
+use super::call_kind::CallKind;
 use super::leftovers::{Footprint, bot_leaves, ends_cleanly};
-use super::listening::{heard_on_discord, said_on_discord};
-use crate::audio::{Recording, Voice, VoiceAway, unix_ms};
-use crate::browser::{Browser, CallState};
+use super::listening::{first_voice_on_discord, heard_on_discord, said_on_discord};
+use crate::audio::{Recording, SpeechCheck, Voice, VoiceAway, VoicePath, unix_ms};
+use crate::browser::{AUDIBLE, Browser, CallState, PageMember};
 use crate::page::PageServer;
-use crate::stack::{BridgedRoom, wait_for};
+use crate::stack::BridgedRoom;
 use anyhow::Result;
 use discord_standin::ControlClient;
-use discord_standin::types::FrameKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,8 +17,6 @@ use std::time::Duration;
 const SPEECH: Duration = Duration::from_mins(3);
 /// How long a new connection may take until both ends play what arrives as it comes.
 const SETTLED_MS: f64 = 1_500.0;
-/// Above this something is to be heard from the other side (`PageState::remote_level`).
-const AUDIBLE: f64 = 0.005;
 
 /// What counts as no break. A machine that does other things as well fails single windows of 400 ms in calls that nobody
 /// disturbs; windows are stepped by 100 ms, so two neighbours that fail make 500 ms.
@@ -34,6 +32,8 @@ pub(crate) struct Talk {
     pub(crate) listener: String,
     /// From when on both were heard (UNIX milliseconds).
     pub(crate) heard_from: f64,
+    /// As whom the page hears Discord, where it tells members apart.
+    bridge: Option<PageMember>,
     page: PageServer,
     said_on_discord: Recording,
     folder: PathBuf,
@@ -59,12 +59,27 @@ pub(crate) struct Back {
 impl Talk {
     /// Starts a call in a room of its own; returns when each has been heard by the other.
     pub(crate) async fn start(bench: &mut Bench, name: &str) -> Result<Self> {
+        Self::start_by(bench, name, CallKind::Voip).await
+    }
+
+    /// The same by this kind of call.
+    pub(crate) async fn start_by(bench: &mut Bench, name: &str, kind: CallKind<'_>) -> Result<Self> {
         let room = bench.room(name).await?;
-        Self::in_room(bench, name, room, [Voice::Alice, Voice::Dora]).await
+        Self::of(bench, name, room, [Voice::Alice, Voice::Dora], kind).await
     }
 
     /// The same in a room that is there already, with these voices in the browser and on Discord.
     pub(crate) async fn in_room(bench: &mut Bench, name: &str, room: BridgedRoom, voices: [Voice; 2]) -> Result<Self> {
+        Self::of(bench, name, room, voices, CallKind::Voip).await
+    }
+
+    async fn of(
+        bench: &mut Bench,
+        name: &str,
+        room: BridgedRoom,
+        voices: [Voice; 2],
+        kind: CallKind<'_>,
+    ) -> Result<Self> {
         let stack = bench.stack().await?;
         let standin = stack.standin()?;
         let guild = standin.control.of_guild(&room.guild_id);
@@ -74,18 +89,19 @@ impl Talk {
         guild.join(&listener, &room.channel_id).await?;
         guild.record(&listener).await?;
         let page = bench.page(&room, &[in_browser.name()]).await?;
-        let mut browser = bench.browser(&page, in_browser.name(), in_browser).await?;
+        let mut browser = bench.browser_for(&page, in_browser.name(), in_browser, kind).await?;
         browser.call().await?;
         browser.wait_for(CallState::Connected, Duration::from_secs(20)).await?;
         let file = bench.speech.file(on_discord, SPEECH)?;
         let playback = guild.play(&listener, &file, false).await?;
-        is_heard_on_discord(&guild, &standin.info.bot_user_id, &listener).await?;
+        first_voice_on_discord(&guild, &standin.info.bot_user_id, &listener).await?;
         let within = Duration::from_secs(10);
         let audible = browser.wait_until("voice from Discord", within, |page| page.remote_level > AUDIBLE);
-        audible.await?;
+        let page_shows = audible.await?;
         Ok(Self {
             room,
             browser,
+            bridge: page_shows.member(&stack.voice_bot()).cloned(),
             guild,
             listener,
             heard_from: unix_ms() + SETTLED_MS,
@@ -98,7 +114,10 @@ impl Talk {
 
     /// What was said and heard so far, both ways.
     pub(crate) async fn so_far(&mut self) -> Result<[Way; 2]> {
-        let recordings = self.browser.recordings().await?;
+        let recordings = match &self.bridge {
+            Some(bridge) => self.browser.recordings_with(bridge).await?,
+            None => self.browser.recordings().await?,
+        };
         let now = unix_ms();
         let heard = heard_on_discord(&self.guild, &self.listener, &self.folder).await?;
         let said = |recording: &Recording| recording.between(self.heard_from, now);
@@ -140,6 +159,16 @@ impl Talk {
         Ok(())
     }
 
+    /// `SPEECH_CHECK` both ways of what was said from a moment on (UNIX milliseconds).
+    pub(crate) async fn speech_checks_since(&mut self, bench: &mut Bench, at: f64) -> Result<()> {
+        for Way { direction, said, heard } in self.so_far().await? {
+            let check = SpeechCheck::run(&said.since(at), &heard);
+            let passes = check.passes(VoicePath::Forwarded);
+            bench.check(&format!("SPEECH_CHECK {direction} after that"), passes, &check);
+        }
+        Ok(())
+    }
+
     /// Hangs up; nothing is left behind.
     pub(crate) async fn end(mut self, bench: &mut Bench) -> Result<()> {
         self.browser.hang_up().await?;
@@ -167,16 +196,4 @@ impl Talk {
         self.guild.leave(&self.listener).await?;
         Ok((self.room, self.before))
     }
-}
-
-/// Waits until this listener hears the bridge.
-async fn is_heard_on_discord(guild: &ControlClient, bot: &str, who: &str) -> Result<()> {
-    wait_for("voice from the bridge", Duration::from_secs(10), || async {
-        let heard = guild.frames(who, 0).await?.frames;
-        let voice = heard
-            .iter()
-            .any(|frame| frame.kind == FrameKind::Voice && frame.user_id == bot);
-        Ok(voice.then_some(()))
-    })
-    .await
 }

@@ -2,8 +2,8 @@
 //! nothing of it.
 
 use super::bench::{Bench, note};
-use super::leftovers::udp_ports_of;
 use super::listening::speech_checks;
+use super::process::udp_ports_of;
 use super::signalling::ControlRoom;
 use super::talk::{Back, NONE, Talk};
 use crate::audio::{Voice, unix_ms};

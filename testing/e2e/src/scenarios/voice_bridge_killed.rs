@@ -2,8 +2,8 @@
 //! has missed it and offered a new connection to nobody. Each time the new run takes the call over, and nobody redials.
 
 use super::bench::{Bench, note};
-use super::talk::{Back, Talk, Way};
-use crate::audio::{SpeechCheck, VoicePath, unix_ms};
+use super::talk::{Back, Talk};
+use crate::audio::unix_ms;
 use crate::browser::CallState;
 use crate::stack::Stack;
 use anyhow::Result;
@@ -54,11 +54,7 @@ async fn killed_for(bench: &mut Bench, stack: &Stack, talk: &mut Talk, gone: Dur
     let what = "the bridge was started";
     talk.away_checks(bench, LIMIT, Some(Back { what, at })).await?;
     let back = at + LIMIT.as_secs_f64() * 1_000.0;
-    for Way { direction, said, heard } in talk.so_far().await? {
-        let check = SpeechCheck::run(&said.since(back), &heard);
-        let passes = check.passes(VoicePath::Forwarded);
-        bench.check(&format!("SPEECH_CHECK {direction} after that"), passes, &check);
-    }
+    talk.speech_checks_since(bench, back).await?;
     let metrics = stack.voice_bridge.metrics().await?;
     let taken_over = metrics.sum("voice_voip_calls_taken_over_total", &[]);
     bench.check("one call was taken over", (taken_over - 1.0).abs() < 0.1, taken_over);

@@ -3,12 +3,12 @@
 
 use super::bench::Bench;
 use super::leftovers::{Footprint, channel_asked_at, ends_cleanly};
-use super::listening::{heard_on_discord, said_on_discord, speech_checks};
+use super::listening::{first_voice_on_discord, heard_on_discord, said_on_discord, speech_checks};
 use crate::audio::{SpeechCheck, Voice, unix_ms, wall_clock_ms};
 use crate::browser::CallState;
-use crate::stack::{Stack, wait_for};
+use crate::stack::Stack;
 use anyhow::{Context as _, Result};
-use discord_standin::types::{Frame, FrameKind};
+use discord_standin::types::FrameKind;
 use std::time::Duration;
 
 /// How long both talk.
@@ -36,7 +36,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let heard_from = unix_ms() + SETTLED_MS;
     let file = bench.speech.file(Voice::Dora, TALK)?;
     let playback = standin.control.play(&dora.id, &file, false).await?;
-    let first_heard = first_frame_from_the_bridge(&stack, &dora.id).await?;
+    let first_heard = first_voice_on_discord(&standin.control, &standin.info.bot_user_id, &dora.id).await?;
     bench.check(
         "from the click to the first voice on Discord",
         first_heard - clicked < 10_000.0,
@@ -94,17 +94,6 @@ fn delay_check(bench: &mut Bench, direction: &str, check: &SpeechCheck) {
     });
     let bearable = delay.is_some_and(|delay| delay.median_ms > 0.0 && delay.p95_ms < DELAY_LIMIT_MS);
     bench.check(&format!("mouth to ear {direction}"), bearable, figure);
-}
-
-/// When the first frame with voice reached this listener, in UNIX milliseconds.
-async fn first_frame_from_the_bridge(stack: &Stack, who: &str) -> Result<f64> {
-    let standin = stack.standin()?;
-    wait_for("voice from the bridge", Duration::from_secs(10), || async {
-        let heard = standin.control.frames(who, 0).await?.frames;
-        let voice = |frame: &&Frame| frame.kind == FrameKind::Voice && frame.user_id == standin.info.bot_user_id;
-        Ok(heard.iter().find(voice).map(|frame| wall_clock_ms(frame.at_ns)))
-    })
-    .await
 }
 
 /// When the bridge's first frame from a moment on reached Discord; both in UNIX milliseconds.

@@ -23,6 +23,7 @@ pub struct LiveKit {
     executable: PathBuf,
     folder: PathBuf,
     sfu: Sfu,
+    signal_port: u16,
 }
 
 impl LiveKit {
@@ -54,6 +55,7 @@ impl LiveKit {
             executable: Self::installed().context(MISSING)?,
             folder: folder.to_owned(),
             sfu,
+            signal_port,
         };
         livekit.resume().await?;
         Ok(livekit)
@@ -107,6 +109,11 @@ impl Focus {
     /// Its address in events: that of the service.
     pub fn url(&self) -> &str {
         self.authorisation.url()
+    }
+
+    /// The port of the SFU that its clients connect to; voice has another one.
+    pub fn signal_port(&self) -> u16 {
+        self.livekit.signal_port
     }
 
     /// Ends both.

@@ -118,8 +118,11 @@ impl Stack {
         let ports = Ports::choose()?;
         let webrtc = ports.webrtc;
         let webrtc = toml::toml! { listen = (format!("127.0.0.1:{webrtc}")) advertise = ["127.0.0.1"] };
-        let voice = configuration(&ports, &ports.voice, VOICE_BOT, DISCORD_BOT, ("webrtc", webrtc));
-        let discord = configuration(&ports, &ports.discord, DISCORD_BOT, VOICE_BOT, ("discord", discord));
+        // A second SFU on loopback, which only a member names, counts as one in a private network.
+        let matrixrtc = toml::toml! { private_foci = true };
+        let voice = [("webrtc", webrtc), ("matrixrtc", matrixrtc)];
+        let voice = configuration(&ports, &ports.voice, VOICE_BOT, DISCORD_BOT, voice);
+        let discord = configuration(&ports, &ports.discord, DISCORD_BOT, VOICE_BOT, [("discord", discord)]);
         let voice_bridge = Bridge::configure("voice-bridge", &folder.join("voice-bridge"), &ports.voice, &voice)?;
         let mut discord_bridge = Bridge::configure(
             "discord-bridge",
@@ -291,13 +294,13 @@ fn link_key(guild_id: &str, channel_id: &str) -> String {
     format!("discord://{guild_id}/{channel_id}")
 }
 
-/// The configuration file of a bridge, with one section of its own.
+/// The configuration file of a bridge, with sections of its own.
 fn configuration(
     ports: &Ports,
     own: &BridgePorts,
     bot: &str,
     peer: &str,
-    (section, settings): (&str, toml::Table),
+    sections: impl IntoIterator<Item = (&'static str, toml::Table)>,
 ) -> toml::Table {
     let loopback = |port: u16| format!("127.0.0.1:{port}");
     let mut configuration = toml::toml! {
@@ -323,7 +326,9 @@ fn configuration(
     set("peer", "user_id", format!("@{peer}:{SERVER_NAME}"));
     set("vdp", "listen", loopback(own.vdp));
     set("telemetry", "listen", loopback(own.telemetry));
-    configuration.insert(section.to_owned(), settings.into());
+    for (section, settings) in sections {
+        configuration.insert(section.to_owned(), settings.into());
+    }
     configuration
 }
 
