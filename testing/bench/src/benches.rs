@@ -3,6 +3,7 @@
 //! To add one: a module with a `run` that fills a [`Report`], a line in [`BENCHES`], its goals in `goals.toml` and its
 //! section in `docs/performance.md`.
 
+use crate::codec;
 use crate::report::Report;
 use anyhow::{Context as _, Result, bail};
 use std::process::Command;
@@ -21,7 +22,7 @@ pub struct Bench {
 }
 
 /// Every bench, in the order in which `--check` runs them.
-pub const BENCHES: &[Bench] = &[];
+pub const BENCHES: &[Bench] = &[codec::BENCH];
 
 /// The bench of this name.
 pub fn find(name: &str) -> Result<&'static Bench> {

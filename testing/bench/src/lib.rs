@@ -8,6 +8,8 @@
 //! `docs/performance.md` says how each bench measures, and what it found.
 
 pub mod benches;
+mod callgrind;
+mod codec;
 pub mod goals;
 pub mod machine;
 pub mod report;
