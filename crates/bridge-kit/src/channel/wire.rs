@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use signalling::{BrokenReason, Connection, End, Format, Input, KeyShare};
 use tokio::sync::mpsc;
-use vdp_proto::sealed::{Share, ShareSecret};
+use vdp_proto::sealed::{Aead, Share, ShareSecret};
 
 use super::sealing::Sealing;
 use super::status::RoomState;
@@ -37,7 +37,7 @@ struct Reserved {
 impl Reserved {
     /// The far end, once it is known; why it cannot be spoken with, for people.
     fn peer(&mut self, connection: &Connection, sealing: &Sealing) -> Result<Peer, String> {
-        let Some(seal) = connection.seal else {
+        let (Some(seal), Some(aead)) = (connection.seal, aead_of(&connection.format)) else {
             return Ok(Peer::Plain(connection.peer));
         };
         let secret = self.secret.take().ok_or("the key share is used up")?;
@@ -45,7 +45,7 @@ impl Reserved {
             .agree(&Share(seal.peer.0), &seal.transcript, sealing.salt())
             .map_err(|weak| weak.to_string())?;
         let channel = connection.channel.id.0;
-        let (sealer, opener) = keys.into_ends(sealing.role, channel);
+        let (sealer, opener) = keys.into_ends(sealing.role, aead, channel);
         let peer = SealedPeer {
             address: connection.peer,
             channel,
@@ -53,6 +53,15 @@ impl Reserved {
             opener,
         };
         Ok(peer.into())
+    }
+}
+
+/// What a format is sealed with; none where it is not.
+const fn aead_of(format: &Format) -> Option<Aead> {
+    match format {
+        Format::SealedOpusAes => Some(Aead::Aes256Gcm),
+        Format::SealedOpusChaCha => Some(Aead::ChaCha20Poly1305),
+        Format::PlainOpus | Format::Other(_) => None,
     }
 }
 

@@ -222,7 +222,7 @@ impl std::fmt::Debug for Metrics {
 #[cfg(test)]
 mod tests {
     use tokio::sync::mpsc;
-    use vdp_proto::sealed::{Role, ShareSecret};
+    use vdp_proto::sealed::{Aead, Role, ShareSecret};
 
     use super::*;
     use crate::config::Vdp;
@@ -235,7 +235,7 @@ mod tests {
         let keys = secret(1)
             .agree(&secret(2).share(), &[3; 32], b"")
             .expect("a good share");
-        keys.into_ends(Role::Asking, 7).0
+        keys.into_ends(Role::Asking, Aead::Aes256Gcm, 7).0
     }
 
     #[tokio::test]

@@ -27,9 +27,13 @@ fn index() -> impl Strategy<Value = u64> {
     (any::<u64>(), 0..64_u32).prop_map(|(bits, shift)| (bits >> shift) & MAX_INDEX)
 }
 
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    "[!a-zß:]{0,40}".prop_map(String::into_bytes)
+}
+
 /// Strings that are, or nearly are, the key or the value of a packet, in any of their forms.
 fn string() -> impl Strategy<Value = Vec<u8>> {
-    let text = prop_oneof![vec(any::<u8>(), 0..70), "[!a-zß:]{0,40}".prop_map(String::into_bytes)];
+    let text = prop_oneof![1 => vec(any::<u8>(), 0..70), 3 => text()];
     (text, 0..4_u8).prop_map(|(text, form)| {
         let length = u8::try_from(text.len()).unwrap();
         let mut bytes = match form {
@@ -44,7 +48,8 @@ fn string() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn binary() -> impl Strategy<Value = Vec<u8>> {
-    (vec(any::<u8>(), 0..40), 0..3_u8).prop_map(|(data, form)| {
+    let data = prop_oneof![vec(any::<u8>(), 0..40), text()];
+    (data, 0..3_u8).prop_map(|(data, form)| {
         let length = u8::try_from(data.len()).unwrap();
         let mut bytes = match form {
             0 => vec![0xc4, length],
@@ -78,6 +83,21 @@ fn entry() -> impl Strategy<Value = Vec<u8>> {
     let small = any::<u8>().prop_map(|byte| vec![byte]);
     let value = prop_oneof![string(), binary(), number(), small];
     (key, value).prop_map(|(key, value)| [key, value].concat())
+}
+
+/// Values of mostly this type.
+fn mostly(right: impl Strategy<Value = Vec<u8>> + 'static) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![6 => right, 1 => string(), 1 => binary(), 1 => number()]
+}
+
+/// The three keys in any order, with values of mostly the right type.
+fn packet() -> impl Strategy<Value = Vec<u8>> {
+    let entries = (mostly(string()), mostly(binary()), mostly(number())).prop_map(|(r, d, i)| {
+        let entry = |key: u8, value: Vec<u8>| [vec![0xa1, key], value].concat();
+        vec![entry(b'r', r), entry(b'd', d), entry(b'i', i)]
+    });
+    let entries = entries.prop_shuffle();
+    entries.prop_map(|entries| [vec![0x83], entries.concat()].concat())
 }
 
 /// Maps of a few entries, of which some are cut off or go on.
@@ -121,6 +141,11 @@ proptest! {
         prop_assert_eq!(&datagram[..length], &derived[..]);
         prop_assert!(common::read(&derived).is_some(), "what we write is read by hand");
         assert_agree(&derived)?;
+    }
+
+    #[test]
+    fn both_readers_agree_on_packets_in_any_order_and_form(datagram in packet()) {
+        assert_agree(&datagram)?;
     }
 
     #[test]
