@@ -37,9 +37,10 @@ struct Reserved {
 impl Reserved {
     /// The far end, once it is known; why it cannot be spoken with, for people.
     fn peer(&mut self, connection: &Connection, sealing: &Sealing) -> Result<Peer, String> {
-        let (Some(seal), Some(aead)) = (connection.seal, aead_of(&connection.format)) else {
+        let Some(seal) = connection.seal else {
             return Ok(Peer::Plain(connection.peer));
         };
+        let aead = aead_of(&connection.format).ok_or("the format says of no way to seal")?;
         let secret = self.secret.take().ok_or("the key share is used up")?;
         let keys = secret
             .agree(&Share(seal.peer.0), &seal.transcript, sealing.salt())
