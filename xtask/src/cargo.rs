@@ -2,6 +2,7 @@
 
 use crate::command::{root, run, tools};
 use anyhow::Result;
+use std::path::Path;
 use std::process::Command;
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -45,6 +46,17 @@ pub(crate) fn build_programs() -> Result<()> {
 pub(crate) fn end_to_end(arguments: &[String]) -> Result<()> {
     let built = std::env::current_exe()?.with_file_name("e2e");
     run(Command::new(built).args(arguments).env("VDP_TOOLS", tools()?))
+}
+
+/// Builds `testing/bench` in release mode and runs it with these arguments.
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    run(&mut cargo(&["build", "--release", "--package", "bench", "--locked"]))?;
+    // The release programs lie beside the folder of this one.
+    let program = std::env::current_exe()?;
+    let target = program.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    run(Command::new(target.join("release/bench"))
+        .args(arguments)
+        .env("VDP_TOOLS", tools()?))
 }
 
 /// Formatting, lints and documentation, with every warning an error.

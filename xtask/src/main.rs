@@ -1,7 +1,7 @@
 //! Development tasks of the workspace: `cargo xtask help` lists them.
 //!
-//! This program stays small so that it is built in seconds: what needs a runtime lives in `testing/e2e`,
-//! which it builds and calls.
+//! This program stays small so that it is built in seconds: what needs a runtime lives in `testing/e2e` and
+//! `testing/bench`, which it builds and calls.
 
 mod cargo;
 mod command;
@@ -31,7 +31,11 @@ enum Task {
     /// Debian packages (as root), Python environments with Synapse and with Discord clients, the npm packages of the web
     /// page and of discord.js, and where there is Go (or one on PATH) LiveKit, each in its pinned version. Everything but
     /// the Debian packages goes below `$VDP_TOOLS` (default: `~/.cache/vdp/tools`), `testing/web` and `testing/clients`.
-    Setup,
+    Setup {
+        /// Install what the benches need instead: Valgrind, and Janus, which they are compared to.
+        #[arg(long)]
+        bench: bool,
+    },
     /// Start everything on this machine and print the address of a page to call from. Ctrl-C ends it all.
     ///
     /// A Synapse, a local Discord with a person who talks, and both bridges, on 127.0.0.1 and without any account.
@@ -48,6 +52,19 @@ enum Task {
         #[arg(long)]
         list: bool,
         /// Names of the scenarios to run.
+        names: Vec<String>,
+    },
+    /// Run benches by name, all of them if none is named; print tables and write JSON to Cargo's target directory.
+    ///
+    /// What they need beside this workspace `cargo xtask setup --bench` installs.
+    Bench {
+        /// Print the benches, a line each, and run none.
+        #[arg(long)]
+        list: bool,
+        /// Hold the figures against `testing/bench/goals.toml`; fail with a line for each that falls short.
+        #[arg(long, conflicts_with = "list")]
+        check: bool,
+        /// Names of the benches to run.
         names: Vec<String>,
     },
     /// Check formatting, lints and documentation, then run every test.
@@ -100,7 +117,8 @@ fn main() -> ExitCode {
 
 fn run(task: &Task) -> Result<()> {
     match task {
-        Task::Setup => setup::run(),
+        Task::Setup { bench: false } => setup::run(),
+        Task::Setup { bench: true } => setup::run_for_benches(),
         Task::Dev(arguments) => {
             setup::run()?;
             cargo::build_programs()?;
@@ -130,6 +148,12 @@ fn run(task: &Task) -> Result<()> {
                     .chain(names.iter().cloned())
                     .collect::<Vec<_>>(),
             )
+        }
+        Task::Bench { list: true, .. } => cargo::bench(&["list".to_owned()]),
+        Task::Bench { check, names, .. } => {
+            let command = if *check { "check" } else { "run" };
+            let arguments = std::iter::once(command.to_owned()).chain(names.iter().cloned());
+            cargo::bench(&arguments.collect::<Vec<_>>())
         }
         Task::Ci => {
             cargo::lint()?;

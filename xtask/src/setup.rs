@@ -8,8 +8,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Debian packages, each with a command that succeeds where it is installed.
-const DEBIAN_PACKAGES: [(&str, &str, &[&str]); 5] = [
+/// A Debian package, and a command that succeeds where it is installed.
+type DebianPackage = (&'static str, &'static str, &'static [&'static str]);
+
+/// Debian packages of the tests and the demonstration.
+const DEBIAN_PACKAGES: [DebianPackage; 5] = [
     // These two build libopus, which is bundled with its Rust crate.
     ("cmake", "cmake", &["--version"]),
     ("g++", "c++", &["--version"]),
@@ -20,13 +23,21 @@ const DEBIAN_PACKAGES: [(&str, &str, &[&str]); 5] = [
     ("python3-venv", "python3", &["-c", "import ensurepip, venv"]),
 ];
 
+/// Debian packages of the benches.
+const DEBIAN_PACKAGES_FOR_BENCHES: [DebianPackage; 2] = [
+    // Counts instructions.
+    ("valgrind", "valgrind", &["--version"]),
+    // What mixing and forwarding are compared to.
+    ("janus", "janus", &["--version"]),
+];
+
 /// The SFU of calls by MatrixRTC: its Go program in its pinned version, and how the version names itself.
 const LIVEKIT: &str = "github.com/livekit/livekit-server/cmd/server@v1.13.5";
 const LIVEKIT_VERSION: &str = "livekit-server version 1.13.5";
 
 /// Installs everything that is missing.
 pub(crate) fn run() -> Result<()> {
-    debian_packages()?;
+    debian_packages(&DEBIAN_PACKAGES)?;
     // Synapse, and the VDP peer of the tests.
     python_environment("venv", "testing/requirements.txt").context("Python environment")?;
     // Apart from Synapse, whose dependencies are not theirs to choose.
@@ -36,9 +47,14 @@ pub(crate) fn run() -> Result<()> {
     livekit().context("LiveKit")
 }
 
-fn debian_packages() -> Result<()> {
+/// Installs what the benches need and is missing.
+pub(crate) fn run_for_benches() -> Result<()> {
+    debian_packages(&DEBIAN_PACKAGES_FOR_BENCHES)
+}
+
+fn debian_packages(packages: &[DebianPackage]) -> Result<()> {
     let mut missing = Vec::new();
-    for (package, program, arguments) in DEBIAN_PACKAGES {
+    for &(package, program, arguments) in packages {
         match output(Command::new(program).args(arguments)) {
             Some(version) => say_present(package, version.lines().next().unwrap_or_default()),
             None => missing.push(package),

@@ -1,0 +1,28 @@
+//! The goals in the repository are at least as strict as what was asked for.
+
+use bench::goals::{Goal, Goals};
+
+/// What was asked for, by bench and figure.
+const ASKED_FOR: [(&str, &str, Goal); 7] = [
+    ("codec", "encode", Goal::AtMost(150.0)),
+    ("codec", "decode", Goal::AtMost(300.0)),
+    ("codec", "decode_any_order", Goal::AtMost(450.0)),
+    ("codec", "seal_aes256gcm", Goal::AtMost(2_500.0)),
+    ("codec", "open_aes256gcm", Goal::AtMost(2_500.0)),
+    ("relay", "plain", Goal::AtLeast(0.85)),
+    ("relay", "sealed", Goal::AtLeast(0.75)),
+];
+
+#[test]
+fn no_goal_is_looser_than_asked_for() {
+    let goals = Goals::of_this_repository().unwrap();
+    for (bench, figure, asked) in ASKED_FOR {
+        let set = goals.get(bench, figure);
+        let strict_enough = match (set, asked) {
+            (Some(Goal::AtMost(set)), Goal::AtMost(asked)) => set <= asked,
+            (Some(Goal::AtLeast(set)), Goal::AtLeast(asked)) => set >= asked,
+            _ => false,
+        };
+        assert!(strict_enough, "{bench} {figure}: {set:?} is looser than {asked:?}");
+    }
+}
