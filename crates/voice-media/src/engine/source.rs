@@ -181,13 +181,14 @@ impl Source {
         if let Some(level) = level {
             return Evidence::Level(level);
         }
-        if opus.vad() == Some(false) {
-            return Evidence::NoVoice;
-        }
-        // The voice activity bit takes a new noise for speech at first, and CELT has none, so what is not known to be
-        // silent is measured. Where libopus fails (no memory), silence is the answer that does no harm.
+        // CELT has no voice activity bit, and that of SILK takes a new noise for speech at first: so the packet is measured,
+        // and the bit only says what is none. Where libopus fails (no memory), silence is the answer that does no harm.
         let level = Probe::of(&mut self.probe).and_then(|probe| probe.level(opus.bytes()));
-        Evidence::Level(level.unwrap_or(SILENT_LEVEL))
+        let level = level.unwrap_or(SILENT_LEVEL);
+        match opus.vad() {
+            Some(false) => Evidence::NoVoice(level),
+            _ => Evidence::Level(level),
+        }
     }
 
     /// Moves on to the packet at `position`, in samples, `lost` samples after the one before it.

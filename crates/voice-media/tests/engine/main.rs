@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that reads beyond the end has failed")]
 #![expect(clippy::disallowed_methods, reason = "virtual time needs an instant to count from")]
 
+mod detect;
 mod forward;
 mod garbage;
 mod level;
