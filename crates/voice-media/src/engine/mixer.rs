@@ -89,6 +89,12 @@ impl Mixer {
         for sink in sinks.iter_mut() {
             sink.expect_mix(voices, sources);
         }
+        for sink in sinks.iter_mut() {
+            if let Some(stamp) = sink.take_silence(tick) {
+                let silence = Content::silence(out);
+                out.push(sink.id, stamp, &silence);
+            }
+        }
         while let Some(key) = sinks.iter().find_map(Sink::due) {
             let (id, changed) = self.choose_group(key, sinks);
             let encoded = self.encode(key, id, changed, sources, counters);

@@ -21,8 +21,6 @@ use self::stats::Counters;
 pub use self::stats::Stats;
 use self::voice::Voice;
 use crate::framer::Batch;
-use crate::opus::SILENCE;
-use crate::speech::SILENT_LEVEL;
 use crate::{Except, InPacket, OutPacket, SinkId, SinkSpec, SourceId, SourceSpec};
 
 /// Most sinks of an engine.
@@ -252,6 +250,12 @@ impl Engine {
 
     /// Hands the frames that just came to the sinks that hear their source alone.
     fn forward(&mut self, now: Instant, slot: Slot, id: SourceId, arrival: &Arrival) {
+        for sink in &mut self.sinks {
+            if let Some(stamp) = sink.lead_in(slot, arrival) {
+                let silence = Content::silence(&mut self.outbox);
+                self.outbox.push(sink.id, stamp, &silence);
+            }
+        }
         for (offset, frame) in (0..).zip(self.batch.iter()) {
             let content = Content {
                 bytes: self.outbox.store(frame),
@@ -272,13 +276,8 @@ impl Engine {
     fn send_tails(&mut self, now: Instant) {
         for sink in &mut self.sinks {
             while let Some(stamp) = sink.tail_frame(now) {
-                let content = Content {
-                    bytes: self.outbox.store(&SILENCE),
-                    source: None,
-                    level: Some(SILENT_LEVEL),
-                    late: false,
-                };
-                self.outbox.push(sink.id, stamp, &content);
+                let silence = Content::silence(&mut self.outbox);
+                self.outbox.push(sink.id, stamp, &silence);
             }
         }
     }

@@ -10,3 +10,4 @@ mod level;
 mod mix;
 mod priority;
 mod room;
+mod switch;

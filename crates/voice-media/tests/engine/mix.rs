@@ -273,7 +273,7 @@ fn five_percent_loss_is_concealed_in_a_mix_b8() {
     );
     let recording = record(room.of_sink(2));
     let gains = mix_check(&recording, &[alice], 2_000, 9_000);
-    assert!(gains[0].abs() < 1.5, "{gains:?} dB");
+    assert!(gains[0].abs() < 3.0, "{gains:?} dB");
     let quietest = recording[96_000..432_000]
         .chunks(FRAME)
         .map(power)

@@ -152,6 +152,10 @@ pub(crate) fn encode_celt(pcm: &[f32]) -> Vec<Vec<u8>> {
 pub(crate) fn encode(pcm: &[f32], application: opus2::Application, bits: i32, samples: usize) -> Vec<Vec<u8>> {
     let mut encoder = opus2::Encoder::new(48_000, opus2::Channels::Mono, application).expect("libopus works");
     encoder.set_bitrate(opus2::Bitrate::Bits(bits)).expect("a valid rate");
+    if application == opus2::Application::Voip {
+        // Left to itself libopus takes these voices for music.
+        encoder.set_signal(opus2::Signal::Voice).expect("a valid signal");
+    }
     let frames = pcm.chunks_exact(samples);
     frames
         .map(|frame| encoder.encode_vec_float(frame, 1_275).expect("it encodes"))
