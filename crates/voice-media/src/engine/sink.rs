@@ -6,6 +6,7 @@ use super::group::{GroupId, Key};
 use super::mask::{Mask, Slot};
 use super::source::{Arrival, Source};
 use super::voice::Voice;
+use crate::codec::Coding;
 use crate::timeline::{Stamp, Timeline};
 use crate::{Except, FRAME, SinkId, SinkSpec, SourceId};
 
@@ -15,6 +16,13 @@ const TAIL: u8 = 5;
 /// Frames of silence between a mix and the speaker who is forwarded after it: they bring a decoder to where a new talk spurt
 /// would find it.
 const BETWEEN: u8 = 2;
+
+/// Loss is known in steps of this many percent, up to a limit beyond which nothing helps.
+const LOSS_STEP: u8 = 5;
+const MOST_LOSS: u8 = 30;
+
+/// Below this loss, in percent, concealment is enough.
+const LEAST_LOSS: u8 = 2;
 
 /// A source that ends its spurt with frames of silence of its own may be late with the next by this much.
 const TAIL_PATIENCE: Duration = Duration::from_millis(30);
@@ -27,6 +35,8 @@ pub(super) struct Sink {
     pub(super) hears: Mask,
     pub(super) timeline: Timeline,
     pub(super) mode: Mode,
+    /// Share of its packets that get lost on their way, in percent, in steps of [`LOSS_STEP`].
+    loss: u8,
 }
 
 #[derive(Debug)]
@@ -99,7 +109,17 @@ impl Sink {
             hears: Mask::default(),
             timeline: Timeline::new(now),
             mode: Mode::Idle { tail: None },
+            loss: 0,
         }
+    }
+
+    /// Takes what is known of packets lost on the way to it, in percent.
+    pub(super) fn set_loss(&mut self, percent: u8) {
+        // Small changes would cost an encoder each.
+        self.loss = match percent {
+            ..LEAST_LOSS => 0,
+            _ => percent.min(MOST_LOSS).next_multiple_of(LOSS_STEP),
+        };
     }
 
     /// Whether it may hear a source.
@@ -119,7 +139,9 @@ impl Sink {
     pub(super) fn decide(&mut self, now: Instant, active: Mask, sources: &[Option<Source>]) -> bool {
         let heard = self.hears.and(active);
         let source = |slot: Slot| sources.get(slot).and_then(Option::as_ref);
-        match (&self.mode, heard.only()) {
+        let clock = self.spec.clock;
+        let untouched = |slot: &Slot| source(*slot).is_some_and(|source| source.can_be_forwarded(now, clock));
+        match (&self.mode, heard.only().filter(untouched)) {
             (Mode::Idle { .. }, _) if heard.is_empty() => {}
             (&Mode::Forward { source: slot, .. }, Some(only)) if slot == only => {}
             (&Mode::Forward { source: slot, .. }, _) if heard.is_empty() => {
@@ -216,7 +238,11 @@ impl Sink {
         let hears_it = mixed.heard.is_none() && mixed.silences.is_none();
         mixed.due = hears_it.then_some(Key {
             heard: self.hears.and(voices),
-            channels: self.spec.channels,
+            coding: Coding {
+                channels: self.spec.channels,
+                limit: self.spec.bitrate,
+                loss: self.loss,
+            },
         });
     }
 

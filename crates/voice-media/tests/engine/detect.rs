@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::room::speech::{ALICE, BOB, CAROL, encode_celt, encode_voip, hum, noise, power, rumble};
+use crate::room::speech::{ALICE, BOB, CAROL, Encode, encode_celt, encode_voip, hum, noise, power, rumble};
 use crate::room::{Packet, Room, Speaker};
 use voice_media::SourceId;
 
@@ -23,13 +23,12 @@ const TURNS: [(usize, usize); 8] = [
 
 /// Speech in noise, and for each frame whether somebody speaks in all of it.
 struct Corpus {
-    name: String,
     pcm: Vec<f32>,
     speaks: Vec<bool>,
 }
 
-/// `turns` of a voice at `level` dBFS in noise that is [`SNR`] below it, after a second of noise alone.
-fn corpus(level: f32, kind: &str, noise: &[f32], voice: usize) -> Corpus {
+/// [`TURNS`] of a voice at `level` dBFS in noise that is [`SNR`] below it, after a second of noise alone.
+fn corpus(level: f32, noise: &[f32], voice: usize) -> Corpus {
     let voice = [ALICE, BOB, CAROL][voice % 3];
     let (mut pcm, mut speaks) = (vec![0.0; 48_000], vec![false; 50]);
     for (speech, pause) in TURNS.into_iter().chain(TURNS) {
@@ -42,11 +41,7 @@ fn corpus(level: f32, kind: &str, noise: &[f32], voice: usize) -> Corpus {
     pcm.iter_mut()
         .zip(noise.iter().cycle())
         .for_each(|(sample, noise)| *sample += noise);
-    Corpus {
-        name: format!("{level} dBFS in {kind}"),
-        pcm,
-        speaks,
-    }
+    Corpus { pcm, speaks }
 }
 
 fn at_level(pcm: &[f32], level: f32) -> Vec<f32> {
@@ -76,12 +71,9 @@ fn judge(corpus: &Corpus, packets: &[Packet]) -> [(u32, u32); 2] {
 
 #[test]
 fn speech_at_10_db_above_noise_is_told_from_it_b7() {
-    let noises = [
-        ("white noise", noise(9_000, 0.1, 7)),
-        ("a fan", rumble(9_000, 8)),
-        ("hum", hum(9_000)),
-    ];
-    let ways: [(&str, bool, fn(&[f32]) -> Vec<Vec<u8>>); 3] = [
+    // White noise, a fan, and mains in a bad cable.
+    let noises = [noise(9_000, 0.1, 7), rumble(9_000, 8), hum(9_000)];
+    let ways: [(&str, bool, Encode); 3] = [
         ("level", true, encode_celt),
         ("VAD bit", false, encode_voip),
         ("decoding", false, encode_celt),
@@ -89,22 +81,20 @@ fn speech_at_10_db_above_noise_is_told_from_it_b7() {
     for (way, webrtc, encode) in ways {
         let mut totals = [(0, 0); 2];
         for (voice, level) in [-20.0, -29.0].into_iter().enumerate() {
-            for (kind, noise) in &noises {
-                let corpus = corpus(level, kind, noise, voice);
+            for noise in &noises {
+                let corpus = corpus(level, noise, voice);
                 let speaker = Speaker {
                     source: 0,
                     start: 0,
                     webrtc,
                 };
                 let judged = judge(&corpus, &speaker.send(&corpus.pcm, &encode(&corpus.pcm)));
-                println!("by {way}, {}: {judged:?}", corpus.name);
                 for (total, judged) in totals.iter_mut().zip(judged) {
                     *total = (total.0 + judged.0, total.1 + judged.1);
                 }
             }
         }
         let [falsely, missed] = totals.map(|(wrong, all)| 100.0 * f64::from(wrong) / f64::from(all));
-        println!("by {way}: {falsely:.1} % falsely, {missed:.1} % missed");
         assert!(falsely <= 5.0, "by {way}: {falsely} % of the noise is taken for speech");
         assert!(missed <= 2.0, "by {way}: {missed} % of the speech is missed");
     }
@@ -117,7 +107,7 @@ fn who_stops_counts_as_speaking_for_200_ms() {
     let packets = Speaker::webrtc(0, 0).send(&pcm, &encode_voip(&pcm));
     room.run_without_end(packets);
     let due = room.engine.poll_timeout().expect("the hangover ends");
-    let last = due - Duration::from_millis(200);
+    let last = due.checked_sub(Duration::from_millis(200)).expect("after the start");
     // His last syllable fades.
     assert!(
         (room.at(300_000)..=room.at(380_000)).contains(&last),

@@ -9,5 +9,6 @@ mod garbage;
 mod level;
 mod mix;
 mod priority;
+mod quality;
 mod room;
 mod switch;

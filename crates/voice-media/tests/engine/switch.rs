@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::room::speech::{ALICE, BOB, decibels, encode_celt, encode_voip, noise, power};
+use crate::room::speech::{ALICE, BOB, Encode, decibels, encode_celt, encode_voip, noise, power};
 use crate::room::{FRAME, Heard, Packet, Room, Speaker, assert_monotonic};
 use voice_media::opus::SILENCE;
 use voice_media::{SourceId, SourceSpec};
@@ -52,7 +52,7 @@ fn decode(decoder: &mut opus2::Decoder, opus: &[u8]) -> Vec<f32> {
 /// How Alice's and Bob's packets are made.
 #[derive(Debug, Clone, Copy)]
 struct Kind {
-    encode: fn(&[f32]) -> Vec<Vec<u8>>,
+    encode: Encode,
     /// What the microphone hears while nobody speaks.
     background: f32,
     /// The frame of a spurt, after silence, from which on it is as if nothing else had been heard.
@@ -112,7 +112,7 @@ fn switching_a_hundred_times_in_speech_is_not_heard_b7() {
     // SILK and hybrid begin anew after silence. CELT says of a frame how it differs from the one before it, which a listener
     // has not heard at the beginning of a spurt: nothing but time helps its decoder then.
     let kinds = [
-        (encode_voip as fn(&[f32]) -> _, 0.0005, 2),
+        (encode_voip as Encode, 0.0005, 2),
         (encode_celt, 0.0, 10),
         (encode_celt, 0.0005, 10),
     ];

@@ -2,6 +2,9 @@
 
 use std::f32::consts::TAU;
 
+/// A way to make packets of a signal.
+pub(crate) type Encode = fn(&[f32]) -> Vec<Vec<u8>>;
+
 /// A voice: pitch in Hz, and a seed for its noise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Voice {
