@@ -34,7 +34,8 @@ export async function synchronise(client, roomId, tell) {
             tellConnection(state, before, tell);
         });
     });
-    await client.startClient({ initialSyncLimit: 1, lazyLoadMembers: true, disablePresence: true });
+    // Members of a call count only if they are known to be in the room, also those who joined it before this page came.
+    await client.startClient({ initialSyncLimit: 1, lazyLoadMembers: false, disablePresence: true });
     await synchronised;
     if (client.getRoom(roomId)?.getMyMembership() !== "join") {
         throw new Error(`${client.getUserId()} is not in the room ${roomId}`);
