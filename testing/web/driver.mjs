@@ -51,6 +51,11 @@ const commands = {
 
     click: ({ selector }) => page.click(selector),
 
+    /** Clicks a link and waits for the page behind it. */
+    async follow({ selector }) {
+        await Promise.all([page.waitForEvent("load"), page.click(selector)]);
+    },
+
     click_in_frame: ({ selector }) => page.frameLocator("iframe").locator(selector).click(),
 
     set_on_hold: ({ on_hold }) => page.evaluate((onHold) => window.page.setOnHold(onHold), on_hold),

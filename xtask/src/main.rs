@@ -38,7 +38,8 @@ enum Task {
     },
     /// Start everything on this machine and print the address of a page to call from. Ctrl-C ends it all.
     ///
-    /// A Synapse, a local Discord with a person who talks, and both bridges, on 127.0.0.1 and without any account.
+    /// A Synapse, a LiveKit where there is one, a local Discord with a person who talks, and both bridges, on 127.0.0.1 and
+    /// without any account. The page calls the bridged room by VoIP v1, or has Element Call itself do it, which needs LiveKit.
     Dev(DevArguments),
     /// Run every test: unit, property, integration and end-to-end. This is what CI runs.
     Test {

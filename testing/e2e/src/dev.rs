@@ -4,7 +4,7 @@ use crate::audio::{Speech, Voice};
 use crate::interruption::Interruption;
 use crate::page::{PageServer, Site};
 use crate::scenarios::print;
-use crate::stack::{BridgedRoom, Discord, Stack, tools};
+use crate::stack::{BridgedRoom, Discord, LIVEKIT_MISSING, Stack, tools};
 use anyhow::{Context as _, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,13 +38,11 @@ pub async fn run(port: u16, real: Option<RealDiscord>) -> Result<()> {
     };
     let (stack, page) = up.inspect_err(|_| print("what the programs said is above"))?;
     print(&format!("\n  Call from      {}/?name={}", page.url(), PEOPLE[0]));
-    if stack.focus.is_some() {
-        print(&format!(
-            "  Element Call   {}/element-call.html?name={}",
-            page.url(),
-            PEOPLE[1]
-        ));
-    }
+    let element_call = match stack.focus {
+        Some(_) => format!("{}/?name={}&with=element-call", page.url(), PEOPLE[1]),
+        None => format!("not on this machine. {LIVEKIT_MISSING}"),
+    };
+    print(&format!("  Element Call   {element_call}"));
     print(&format!("  Logs           {}", stack.folder.display()));
     if let Some(standin) = &stack.standin {
         print(&format!(

@@ -3,7 +3,7 @@
 use crate::browser::page::{
     PageBridge, PageChannel, PageConfig, PageDiscord, PageDiscordPerson, PageSession, PageStatus,
 };
-use crate::stack::{BridgedRoom, Person, Stack};
+use crate::stack::{BridgedRoom, LIVEKIT_MISSING, Person, Stack};
 use anyhow::{Context as _, Result};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -178,6 +178,7 @@ async fn config(State(site): State<Arc<Site>>) -> Json<PageConfig> {
         room_name: Some("Voice".to_owned()),
         people: site.people.clone(),
         invitee: None,
+        rtc_missing: site.stack.focus.is_none().then(|| LIVEKIT_MISSING.to_owned()),
     })
 }
 

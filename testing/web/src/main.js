@@ -1,6 +1,7 @@
 // The page: one path for a person who clicks and for a scenario whose driver does.
 //
-// It calls by VoIP v1, or with `rtc=1` in its address by MatrixRTC; what does the one is not loaded for the other.
+// It calls by VoIP v1, with `with=element-call` in its address by Element Call in a frame, or with `rtc=1` by MatrixRTC of
+// its own; what does the one is not loaded for the others.
 //
 // Parameters of its address: `name` (who calls), `raw=1` (the microphone as it is, without echo cancellation, noise
 // suppression and gain control), `record=1` (keep what is said and heard), `answer=1` (answer whoever calls), `invitee`
@@ -16,6 +17,8 @@ const STATUS_MS = 1000;
 
 const parameters = new URLSearchParams(location.search);
 const wants = (name) => parameters.get(name) === "1";
+const ways = { "element-call": inElementCall, rtc: takingPart, voip: calling };
+const way = parameters.get("with") === "element-call" ? "element-call" : wants("rtc") ? "rtc" : "voip";
 
 const sound = new Sound();
 const log = [];
@@ -43,16 +46,21 @@ function fail(what, reason) {
 async function start() {
     const config = await server.config();
     const name = parameters.get("name") ?? config.people?.[0] ?? "";
-    view.showPeople(config.people?.length > 0 ? config.people : [name], name);
+    view.showPeople(config.people?.length > 0 ? config.people : [name], name, way);
+    view.showWays(way, name, config.rtc_missing);
     view.showRoom(config.room_name ?? config.room_id);
     const session = await server.session(name);
     user = session.user_id;
     view.showRoom(config.room_name ?? config.room_id, user);
+    if (way === "element-call" && config.rtc_missing) {
+        tell(config.rtc_missing);
+        return;
+    }
     if (wants("answer")) {
         await startSound();
     }
     const place = { homeserver: config.homeserver_url, room: config.room_id, raw: wants("raw") };
-    const started = wants("rtc") ? await takingPart(session, place) : await calling(session, place, config);
+    const started = await ways[way](session, place, config);
     started.addEventListener("state", ({ detail }) => follow(detail));
     started.addEventListener("stream", ({ detail }) => listen(detail));
     started.addEventListener("silence", ({ detail }) => silence(detail));
@@ -72,9 +80,16 @@ async function takingPart(session, place) {
     return GroupCall.start(session, { ...place, focus: parameters.get("focus") ?? undefined, sticky: wants("sticky") });
 }
 
+async function inElementCall(session, place) {
+    const { ElementCall } = await import("./element-call/host.js");
+    const call = await ElementCall.start(session, { ...place, frame: view.frame() });
+    call.addEventListener("closed", () => call.open());
+    return call;
+}
+
 async function startSound() {
     await sound.start({ record: wants("record") });
-    if (!wants("rtc")) {
+    if (way !== "rtc") {
         sound.record("remote");
     }
 }
@@ -90,12 +105,13 @@ function follow(state) {
         muted = false;
         sound.forgetAll();
     }
+    const reason = caller.endReason ? ` (${caller.endReason})` : "";
     const words = {
         calling: "Calling",
         connecting: "Answered, connecting",
         connected: "Connected",
-        ended: `Call ended (${caller.endReason})`,
-        failed: `The call failed (${caller.endReason})`,
+        ended: `Call ended${reason}`,
+        failed: `The call failed${reason}`,
     };
     tell(words[state]);
     draw();
@@ -105,7 +121,12 @@ function seconds() {
     return connectedAt === undefined ? secondsConnected : (Date.now() - connectedAt) / 1000;
 }
 
-function listen({ kind, stream }) {
+async function listen({ kind, stream }) {
+    if (way === "element-call") {
+        await startSound();
+        sound.listen(kind, stream, "remote");
+        return;
+    }
     sound.listen(kind, stream);
     if (kind !== "microphone") {
         view.play(kind, stream).catch((reason) => fail("The other side cannot be played", reason));
@@ -185,6 +206,8 @@ function draw() {
         error,
         discord: status?.discord,
     });
+    const { discord } = status ?? {};
+    view.showStage({ ready: caller !== undefined, call: state, error, hears: caller?.hears, discord });
     view.showLevels({ microphone: sound.level("microphone").now, remote: sound.levelOfOthers().now });
     view.showRoute(state, status, statusProblem);
     view.showDiscord(status?.discord);
@@ -198,7 +221,7 @@ function members() {
     });
 }
 
-/** What a driver may ask. The shape of `state` is that of `e2e::browser::PageState`. */
+/** What a driver may ask. The shape of `state` is that of `e2e::browser::PageState`, and of `ElementCallPage`. */
 window.page = {
     state: () => ({
         ready: caller !== undefined,
@@ -216,6 +239,7 @@ window.page = {
         log: log.map(({ text }) => text),
         agreed: caller?.agreed,
         members: members(),
+        tiles: caller?.tiles ?? [],
     }),
     setOnHold: (onHold) => caller.setOnHold(onHold),
     restartIce: () => caller.restartIce(),

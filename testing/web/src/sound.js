@@ -7,16 +7,19 @@ const SAMPLE_RATE = 48000;
 
 /** One audio graph for a call. Its inputs are "microphone" and the others, each by a name of the caller's. */
 export class Sound {
+    #started;
     #context;
     #records;
     #inputs = {};
     #recorders = {};
 
     /** Starts the graph. Browsers let it run only after the person has clicked something. */
-    async start({ record }) {
-        if (this.#context) {
-            return;
-        }
+    start({ record }) {
+        this.#started ??= this.#start(record);
+        return this.#started;
+    }
+
+    async #start(record) {
         this.#context = new AudioContext({ sampleRate: SAMPLE_RATE });
         await this.#context.resume();
         if (record) {

@@ -32,16 +32,43 @@ function duration(seconds) {
 }
 
 /** Who may call from here, the one who does marked. */
-export function showPeople(people, current) {
+export function showPeople(people, current, way) {
     const links = people.map((name) => {
         const link = element("a", { text: name });
-        link.href = `?name=${encodeURIComponent(name)}`;
+        link.href = address(name, way);
         if (name === current) link.setAttribute("aria-current", "page");
         return link;
     });
     byId("people").replaceChildren(...links);
     byId("avatar").textContent = current.slice(0, 1);
 }
+
+/** How one may call from here, the way that is taken marked. `missing` says why there is no MatrixRTC. */
+export function showWays(current, name, missing) {
+    for (const link of document.querySelectorAll("[data-way]")) {
+        const { way } = link.dataset;
+        link.href = address(name, way);
+        if (way === current) link.setAttribute("aria-current", "page");
+    }
+    if (missing) {
+        text("way-rtc", "Needs LiveKit, which is not on this machine");
+        text("missing", missing);
+    }
+    const framed = current === "element-call";
+    document.querySelector("main").dataset.way = current;
+    byId("call-card").hidden = framed;
+    byId("stage-card").hidden = !framed || Boolean(missing);
+    byId("missing-card").hidden = !framed || !missing;
+}
+
+/** The page of somebody who calls in this way. */
+function address(name, way) {
+    const how = way === "element-call" ? { with: way } : way === "rtc" ? { rtc: "1" } : {};
+    return `?${new URLSearchParams({ name, ...how })}`;
+}
+
+/** Where Element Call is shown. */
+export const frame = () => byId("frame");
 
 /** The room, and as whom one is in it. */
 export function showRoom(room, user) {
@@ -71,7 +98,7 @@ export function showCall({ ready, call, muted, seconds, endReason, error, discor
 }
 
 function explanation({ call, muted, endReason, seconds, channel, ready }) {
-    const there = channel ? `#${channel} on Discord` : "Discord";
+    const there = place(channel);
     switch (call) {
         case "calling":
             return `Waiting for ${there} to answer`;
@@ -88,6 +115,18 @@ function explanation({ call, muted, endReason, seconds, channel, ready }) {
     }
 }
 
+/** What Element Call does not tell by itself: how it is with Discord. */
+export function showStage({ ready, call, error, hears, discord }) {
+    const there = place(discord?.channel);
+    const bridged = hears && discord?.people?.some((person) => person.bot);
+    const connected = bridged ? `You and ${there} hear each other` : `Waiting for ${there} to join`;
+    const idle = ready ? `Join, and ${there} joins too` : error ? "Cannot call" : "Signing in…";
+    text("stage-state", { connected, ended: "You have left the call; join again if you like" }[call] ?? idle);
+    byId("stage-state").dataset.tone = call !== "connected" ? "" : bridged ? "good" : "busy";
+}
+
+const place = (channel) => (channel ? `#${channel} on Discord` : "Discord");
+
 /** Both levels (RMS, 0 to 1). */
 export function showLevels({ microphone, remote }) {
     showMeter("microphone-meter", microphone);
@@ -103,13 +142,13 @@ export function showRoute(call, status, problem) {
     const channel = status?.channel ?? { state: "none" };
     const botIsThere = status?.discord?.people?.some((person) => person.bot) ?? false;
     const open = channel.state === "open";
-    const place = status?.discord?.channel;
+    const there = status?.discord?.channel;
     fill(byId("route"), [
         stop("Your browser", call, call === "connected"),
         stop(voice.name, voice.state, open, voice.detail),
         stop("VDP channel", channel.state, open, channel.detail),
         stop(discord.name, discord.state, open && botIsThere, discord.detail),
-        stop(place ? `#${place}` : "Discord", botIsThere ? "connected" : "idle", false),
+        stop(there ? `#${there}` : "Discord", botIsThere ? "connected" : "idle", false),
     ]);
     byId("status-error").hidden = !problem;
     byId("status-error").textContent = problem ? `The state of the bridges is not known: ${problem}` : "";

@@ -7,8 +7,14 @@ use serde_json::json;
 use std::fmt;
 use std::time::Duration;
 
+/// The link to Element Call on the page that calls.
+pub const CHOOSE: &str = "[data-way=element-call]";
 const JOIN: &str = "[data-testid=lobby_joinCall]";
+const MUTE: &str = "[data-testid=incall_mute]";
 const LEAVE: &str = "[data-testid=incall_leave]";
+/// No voice is below this level, RMS.
+const SILENCE: f64 = 0.001;
+const MUTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What Element Call shows and plays.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -45,6 +51,14 @@ impl ElementCallPage {
         let shown = |name: &&str| self.tiles.iter().any(|tile| tile.name == **name);
         self.tiles.len() == names.len() && names.iter().all(shown)
     }
+
+    /// Whether the ring of this one is lit; nothing if he is not on screen.
+    pub fn rings(&self, name: &str) -> Option<bool> {
+        self.tiles
+            .iter()
+            .find(|tile| tile.name == name)
+            .map(|tile| tile.speaking)
+    }
 }
 
 impl fmt::Display for ElementCallPage {
@@ -63,6 +77,16 @@ impl Browser {
     pub async fn open_element_call(&mut self, url: &str) -> Result<(), BrowserError> {
         let what = format!("open {url}");
         self.driver.ask(&what, "open", json!({ "url": url })).await?;
+        self.element_call_is_open(what).await
+    }
+
+    /// Chooses Element Call on the page that calls, and waits for its lobby.
+    pub async fn choose_element_call(&mut self) -> Result<(), BrowserError> {
+        self.follow(CHOOSE).await?;
+        self.element_call_is_open("choose Element Call".to_owned()).await
+    }
+
+    async fn element_call_is_open(&mut self, what: String) -> Result<(), BrowserError> {
         let settled = |page: &ElementCallPage| page.ready || page.error.is_some();
         let page = self.element_call_until("its lobby", OPEN_WITHIN, settled).await?;
         page.error
@@ -72,6 +96,19 @@ impl Browser {
     /// Clicks Join call in Element Call's lobby.
     pub async fn join_element_call(&mut self) -> Result<(), BrowserError> {
         self.click_in_frame(JOIN).await
+    }
+
+    /// Clicks on the microphone in Element Call, and waits until it is off, or on. It has to be the other way before, and
+    /// somebody has to speak into it.
+    pub async fn mute_element_call(&mut self, muted: bool) -> Result<(), BrowserError> {
+        self.click_in_frame(MUTE).await?;
+        let what = if muted {
+            "the microphone to be off"
+        } else {
+            "the microphone to be on"
+        };
+        let is_so = |page: &ElementCallPage| (page.microphone_level < SILENCE) == muted;
+        self.element_call_until(what, MUTED_WITHIN, is_so).await.map(drop)
     }
 
     /// Clicks Leave in Element Call.
@@ -87,6 +124,11 @@ impl Browser {
         is_so: impl Fn(&ElementCallPage) -> bool,
     ) -> Result<ElementCallPage, BrowserError> {
         self.wait_for_page(what, within, is_so).await
+    }
+
+    /// What Element Call shows and plays now.
+    pub async fn element_call_state(&mut self) -> Result<ElementCallPage, BrowserError> {
+        self.page_state().await
     }
 
     async fn click_in_frame(&mut self, selector: &str) -> Result<(), BrowserError> {

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
 use crate::program::{Program, ProgramError};
-pub use element_call::{ElementCallPage, Tile};
+pub use element_call::{CHOOSE as CHOOSE_ELEMENT_CALL, ElementCallPage, Tile};
 pub use page::{AUDIBLE, Agreed, CallState, PageMember, PageState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -276,6 +276,14 @@ impl Browser {
     /// Ends Chromium and its driver, and waits for that.
     pub async fn close(self) -> Result<(), BrowserError> {
         Ok(self.driver.close().await?)
+    }
+
+    /// Clicks a link and waits for the page behind it.
+    pub async fn follow(&mut self, selector: &str) -> Result<(), BrowserError> {
+        let what = format!("follow {selector}");
+        let link = json!({ "selector": selector });
+        self.driver.ask(&what, "follow", link).await?;
+        Ok(())
     }
 
     /// Clicks what a selector of Playwright finds.

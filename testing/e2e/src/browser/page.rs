@@ -18,6 +18,9 @@ pub struct PageConfig {
     /// Whom calls are for. Nobody in particular if it is not given: then the call rings for all in the room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invitee: Option<String>,
+    /// Why there are no calls of MatrixRTC, where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtc_missing: Option<String>,
 }
 
 /// `GET /api/session?name=…`: who the page is. It has a token with its device, or a password to log in with.

@@ -62,6 +62,20 @@ impl Bench {
         Ok(folder)
     }
 
+    /// Where a picture or the like is kept, also after a run that has passed: below the build directory, in `e2e`.
+    pub(crate) fn artefact(name: &str) -> Result<std::path::PathBuf> {
+        let program = std::env::current_exe()?;
+        let build = program
+            .ancestors()
+            .nth(2)
+            .context("this program is not in a build directory")?;
+        let folder = build.join("e2e");
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join(name);
+        note("kept", path.display());
+        Ok(path)
+    }
+
     /// A new room, linked to a new voice channel.
     pub(crate) async fn room(&mut self, name: &str) -> Result<BridgedRoom> {
         let guild = self.stack().await?.standin()?.info.guild_id.clone();

@@ -1,9 +1,11 @@
-//! What `cargo xtask dev` shows: the page as a person finds it, with one click on Call.
+//! What `cargo xtask dev` shows: the page as a person finds it, with one click on Call, and with another one on Element Call.
 
 use super::bench::Bench;
+use super::print;
 use crate::audio::Voice;
-use crate::browser::{Browser, BrowserOptions, CallState};
+use crate::browser::{Browser, BrowserOptions, CHOOSE_ELEMENT_CALL, CallState, ElementCallPage};
 use crate::page::web_folder;
+use crate::stack::{LIVEKIT_MISSING, LiveKit};
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::process::Stdio;
@@ -13,6 +15,8 @@ use tokio::process::{Child, Command};
 
 /// A signal that is heard is well above this; silence is far below.
 const HEARD: f64 = 0.005;
+/// How Element Call calls the bridge of the room that is linked to `Voice`.
+const BRIDGE: &str = "Discord: Voice";
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let started = Instant::now();
@@ -64,18 +68,72 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
         channel.is_ok(),
         format!("{:?}", channel.map(|page| page.channel)),
     );
-    browser.screenshot(&folder.join("page.png")).await?;
+    browser.screenshot(&Bench::artefact("dev-page.png")?).await?;
+    browser.hang_up().await?;
+    browser.wait_for(CallState::Ended, Duration::from_secs(5)).await?;
     let errors = browser.console_errors().await?;
     bench.check(
         "the browser's console has no errors",
         errors.is_empty(),
         format!("{errors:?}"),
     );
-    browser.hang_up().await?;
-    browser.wait_for(CallState::Ended, Duration::from_secs(5)).await?;
+    if LiveKit::installed().is_some() {
+        element_call_checks(bench, &mut browser).await?;
+    } else {
+        print(&format!(
+            "dev-page: SKIPPED: Element Call in the page: {LIVEKIT_MISSING}"
+        ));
+        says_what_is_missing(bench, &mut browser).await?;
+    }
     browser.close().await?;
 
     ends_by_interrupt(bench, child, &folder).await
+}
+
+/// The same room by Element Call, in the frame of the page.
+async fn element_call_checks(bench: &mut Bench, browser: &mut Browser) -> Result<()> {
+    browser.choose_element_call().await?;
+    browser.join_element_call().await?;
+    let with_bridge = |page: &ElementCallPage| page.shows(&["alice", BRIDGE]) && page.remote_level > HEARD;
+    let what = "Element Call shows the bridge, and Discord is heard";
+    let shown = browser
+        .element_call_until(what, Duration::from_secs(20), with_bridge)
+        .await;
+    let figure = shown.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+    bench.check(what, shown.is_ok(), figure);
+    let text = browser.text().await?;
+    let told = text.contains("You and #Voice on Discord hear each other");
+    bench.check("the page says that Discord is there", told, text.replace('\n', " "));
+    browser
+        .screenshot(&Bench::artefact("dev-page-element-call.png")?)
+        .await?;
+    browser.leave_element_call().await?;
+    let ended = |page: &ElementCallPage| page.call == CallState::Ended;
+    let ended = browser
+        .element_call_until("the call to end", Duration::from_secs(5), ended)
+        .await;
+    bench.check(
+        "Leave ends it",
+        ended.is_ok(),
+        format!("{:?}", ended.map(|page| page.call)),
+    );
+    Ok(())
+}
+
+/// Who chooses Element Call is told why it is not there, and that there is another way.
+async fn says_what_is_missing(bench: &mut Bench, browser: &mut Browser) -> Result<()> {
+    browser.follow(CHOOSE_ELEMENT_CALL).await?;
+    let told = |page: &crate::browser::PageState| page.log.iter().any(|line| line == LIVEKIT_MISSING);
+    browser
+        .wait_until("the page to tell", Duration::from_secs(10), told)
+        .await?;
+    let text = browser.text().await?;
+    bench.check(
+        "the page says that LiveKit is missing, and what can be done",
+        text.contains(LIVEKIT_MISSING) && text.contains("VoIP v1 works without it"),
+        text.replace('\n', " "),
+    );
+    Ok(())
 }
 
 /// The address that the command prints for its reader.

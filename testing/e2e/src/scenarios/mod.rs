@@ -12,6 +12,7 @@ mod dave_pair;
 mod dave_required;
 mod dev_page;
 mod discord_bridge_killed;
+mod element_call;
 mod element_call_pair;
 mod forged;
 mod gateway_drops;

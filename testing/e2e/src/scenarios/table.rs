@@ -4,10 +4,10 @@ use super::bench::Bench;
 use super::call_kind::CallKind;
 use super::{
     both_sides, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page, discord_bridge_killed,
-    element_call_pair, forged, gateway_drops, homeserver_restart, late_start, page_to_page, plain_peer, rejections,
-    rtc_and_voip, rtc_churn, rtc_kill, rtc_page_to_page, rtc_sfu_restart, rtc_speech, rtc_two_foci, standin_page,
-    two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves, voip_renegotiate, voip_speech,
-    voip_three,
+    element_call, element_call_pair, forged, gateway_drops, homeserver_restart, late_start, page_to_page, plain_peer,
+    rejections, rtc_and_voip, rtc_churn, rtc_kill, rtc_page_to_page, rtc_sfu_restart, rtc_speech, rtc_two_foci,
+    standin_page, two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves, voip_renegotiate,
+    voip_speech, voip_three,
 };
 use crate::clients::Library;
 use anyhow::Result;
@@ -117,6 +117,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         area: NEEDS_LIVEKIT,
         about: "two people join the call of a room without bridges through Element Call's own interface (B1)",
         run: |bench| Box::pin(element_call_pair::run(bench)),
+    },
+    Scenario {
+        name: "element-call",
+        area: NEEDS_LIVEKIT,
+        about: "two people join the call of a bridged room through Element Call's own interface; the bridge is on screen with its ring (B1, S2, S6)",
+        run: |bench| Box::pin(element_call::run(bench)),
     },
     Scenario {
         name: "dave-libdave",

@@ -6,6 +6,8 @@ import { OpenIDRequestState, WidgetDriver } from "matrix-widget-api";
 export class Driver extends WidgetDriver {
     #client;
     #roomId;
+    /** The delayed event by which Element Call leaves if it dies. */
+    #leaveId;
 
     constructor(client, roomId) {
         super();
@@ -41,17 +43,20 @@ export class Driver extends WidgetDriver {
         const sent = await (stateKey === null
             ? this.#client._unstable_sendDelayedEvent(this.#roomId, { delay }, null, type, content)
             : this.#client._unstable_sendDelayedStateEvent(this.#roomId, { delay }, type, content, stateKey));
+        this.#leaveId = sent.delay_id;
         return { roomId: this.#roomId, delayId: sent.delay_id };
     }
 
     async sendDelayedStickyEvent(delay, duration, type, content) {
         const how = [this.#roomId, duration, { delay }, null, type, content];
         const sent = await this.#client._unstable_sendStickyDelayedEvent(...how);
+        this.#leaveId = sent.delay_id;
         return { roomId: this.#roomId, delayId: sent.delay_id };
     }
 
     async cancelScheduledDelayedEvent(delayId) {
         await this.#client._unstable_cancelScheduledDelayedEvent(delayId);
+        this.#leaveId = undefined;
     }
 
     async restartScheduledDelayedEvent(delayId) {
@@ -60,6 +65,14 @@ export class Driver extends WidgetDriver {
 
     async sendScheduledDelayedEvent(delayId) {
         await this.#client._unstable_sendScheduledDelayedEvent(delayId);
+        this.#leaveId = undefined;
+    }
+
+    /** Has the homeserver send the delayed leave now. The request outlives the page. */
+    leaveNow() {
+        if (this.#leaveId) {
+            this.#client._unstable_sendScheduledDelayedEvent(this.#leaveId, { keepAlive: true }).catch(() => {});
+        }
     }
 
     async readRoomState(_roomId, type, stateKey) {
