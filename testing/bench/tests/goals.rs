@@ -3,7 +3,7 @@
 use bench::goals::{Goal, Goals};
 
 /// What was asked for, by bench and figure.
-const ASKED_FOR: [(&str, &str, Goal); 12] = [
+const ASKED_FOR: [(&str, &str, Goal); 14] = [
     ("codec", "encode", Goal::AtMost(150.0)),
     ("codec", "decode", Goal::AtMost(300.0)),
     ("codec", "decode_any_order", Goal::AtMost(450.0)),
@@ -16,6 +16,8 @@ const ASKED_FOR: [(&str, &str, Goal); 12] = [
     ("rooms", "one_10_of_forwarder", Goal::AtMost(1.6)),
     ("rooms", "one_40_of_forwarder", Goal::AtMost(1.6)),
     ("rooms", "one_400_of_forwarder", Goal::AtMost(1.6)),
+    ("latency", "to_vdp_p99_over_forwarder", Goal::AtMost(1.0)),
+    ("latency", "from_vdp_p99_over_forwarder", Goal::AtMost(1.0)),
 ];
 
 #[test]
