@@ -16,6 +16,7 @@ pub mod benches;
 pub mod cpu;
 pub mod goals;
 pub mod ground;
+pub mod impaired;
 pub mod latency;
 pub mod machine;
 pub mod plan;
