@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bridge_kit::config::Vdp;
 use bridge_kit::vdp::{Endpoint, Link, Received, SealedPeer};
 use tokio::sync::mpsc;
-use vdp_proto::sealed::{EpochKeys, Role, ShareSecret};
+use vdp_proto::sealed::{Aead, EpochKeys, Role, ShareSecret};
 use vdp_proto::{MAX_DATAGRAM, Packet};
 
 const VOICE: &[u8] = &[0xf8, 0xff, 0xfe];
@@ -43,7 +43,7 @@ fn keys(role: Role) -> EpochKeys {
 }
 
 fn peer(role: Role, channel: u64, address: SocketAddr) -> SealedPeer {
-    let (sealer, opener) = keys(role).into_ends(role, channel);
+    let (sealer, opener) = keys(role).into_ends(role, Aead::Aes256Gcm, channel);
     SealedPeer {
         address,
         channel,
@@ -203,7 +203,7 @@ async fn b6_voice_follows_a_peer_whose_address_moves() {
     asking.is_heard_by(&answering, VOICE).await;
     answering.is_heard_by(&asking, VOICE).await;
     // Now it changes once more.
-    let (sealer, _) = keys(Role::Asking).into_ends(Role::Asking, 7);
+    let (sealer, _) = keys(Role::Asking).into_ends(Role::Asking, Aead::Aes256Gcm, 7);
     let packet = Packet {
         room: "!a:x",
         voice: &[],

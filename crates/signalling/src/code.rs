@@ -54,8 +54,10 @@ macro_rules! codes {
 codes! {
     /// How the packets of a channel look; the asking side offers a list, the answering side chooses one.
     Format {
-        /// The base packet with Opus in `d`, sealed with ChaCha20-Poly1305.
-        SealedOpus = "sealed-opus-chacha20poly1305",
+        /// The base packet with Opus in `d`, sealed with AES-256-GCM.
+        SealedOpusAes = "sealed-opus-aes256gcm",
+        /// The same, sealed with ChaCha20-Poly1305.
+        SealedOpusChaCha = "sealed-opus-chacha20poly1305",
         /// The base packet as it is, in clear, with Opus in `d`.
         PlainOpus = "plain-opus",
     }
@@ -64,7 +66,7 @@ codes! {
 impl Format {
     /// Whether its packets are sealed, so that offer and accept each bring a key share.
     pub const fn is_sealed(&self) -> bool {
-        matches!(self, Self::SealedOpus)
+        matches!(self, Self::SealedOpusAes | Self::SealedOpusChaCha)
     }
 }
 

@@ -178,10 +178,10 @@ mod tests {
 
     #[test]
     fn everything_that_was_negotiated_changes_the_transcript() {
-        let both = [Format::SealedOpus, Format::PlainOpus];
+        let both = [Format::SealedOpusChaCha, Format::PlainOpus];
         let (offered, accepted) = (end("192.0.2.1:1", 1), end("192.0.2.2:2", 2));
         let transcript = |formats: &[Format], offered, accepted| {
-            seal(Format::SealedOpus, formats, offered, accepted)
+            seal(Format::SealedOpusChaCha, formats, offered, accepted)
                 .expect("sealed")
                 .transcript
         };
@@ -203,7 +203,14 @@ mod tests {
         let specification = include_str!("../../../docs/vdp.md");
         let (_, vectors) = specification.rsplit_once("### The sealed form").expect("the vectors");
         let (_, block) = vectors.split_once("```text\n").expect("the contents");
-        let contents: Vec<_> = block.lines().take(3).collect();
+        for format in [Format::SealedOpusChaCha, Format::SealedOpusAes] {
+            let contents = block.replace(Format::SealedOpusChaCha.code(), format.code());
+            let contents: Vec<_> = contents.lines().take(3).collect();
+            the_transcript_is_that_of(format, &contents);
+        }
+    }
+
+    fn the_transcript_is_that_of(format: Format, contents: &[&str]) {
         let share = |content: &str| {
             let (_, after) = content.split_once("\"share\":\"").expect("a share");
             KeyShare::parse(after.split('"').next().expect("its end"))
@@ -213,8 +220,8 @@ mod tests {
             share: share(content),
         };
         let agreed = Agreed {
-            header: &header(Format::SealedOpus),
-            asked: &asked(&[Format::SealedOpus]),
+            header: &header(format.clone()),
+            asked: &asked(&[format]),
             channel: Channel {
                 id: ChannelId(0x8f3a_5c1e_90b7_d264),
                 epoch: 1,
@@ -230,9 +237,9 @@ mod tests {
     fn a_sealed_epoch_without_a_share_is_none() {
         let (offered, accepted) = (end("192.0.2.1:1", 1), end("192.0.2.2:2", 2));
         let bare = |end: End| End { share: None, ..end };
-        let formats = [Format::SealedOpus];
-        assert_eq!(seal(Format::SealedOpus, &formats, bare(offered), accepted), None);
-        assert_eq!(seal(Format::SealedOpus, &formats, offered, bare(accepted)), None);
+        let formats = [Format::SealedOpusChaCha];
+        assert_eq!(seal(Format::SealedOpusChaCha, &formats, bare(offered), accepted), None);
+        assert_eq!(seal(Format::SealedOpusChaCha, &formats, offered, bare(accepted)), None);
     }
 
     #[test]

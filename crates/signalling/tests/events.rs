@@ -334,7 +334,7 @@ fn sealed() -> [Event; 2] {
         share: Some(KeyShare([0xfb; 32])),
     };
     let header = Header {
-        format: Format::SealedOpus,
+        format: Format::SealedOpusChaCha,
         ..header()
     };
     [

@@ -2,7 +2,7 @@
 
 use crate::voice::{self, VoiceFault};
 use crate::wire::{self, Parts};
-use crate::{DecodeError, EncodeError, Field, MAX_DATAGRAM, MAX_INDEX, MAX_ROOM_ID, SEALED_MARK};
+use crate::{DecodeError, EncodeError, Field, MAX_DATAGRAM, MAX_INDEX, MAX_ROOM_ID};
 
 /// A base packet, `{"r": room id, "d": voice, "i": index}`, borrowing what it holds (requirement S1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,17 +28,21 @@ impl<'a> Packet<'a> {
     }
 
     /// Writes the packet to the start of `buffer` and gives back its length in bytes.
+    #[inline]
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         self.check()?;
-        let needed = self.encoded_len();
         let available = buffer.len();
-        if needed > MAX_DATAGRAM {
-            return Err(EncodeError::TooLarge { length: needed });
+        let datagram = buffer.get_mut(..MAX_DATAGRAM.min(available)).unwrap_or_default();
+        wire::write(self, datagram).ok_or_else(|| self.does_not_fit(available))
+    }
+
+    #[cold]
+    #[inline(never)]
+    const fn does_not_fit(&self, available: usize) -> EncodeError {
+        match self.encoded_len() {
+            length if length > MAX_DATAGRAM => EncodeError::TooLarge { length },
+            needed => EncodeError::BufferTooSmall { needed, available },
         }
-        let too_small = EncodeError::BufferTooSmall { needed, available };
-        let target = buffer.get_mut(..needed).ok_or(too_small)?;
-        wire::write(self, target).map_err(|_full| too_small)?;
-        Ok(needed)
     }
 
     fn check(&self) -> Result<(), EncodeError> {
@@ -63,9 +67,6 @@ impl<'a> Packet<'a> {
     pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         if datagram.len() > MAX_DATAGRAM {
             return Err(DecodeError::TooLarge { length: datagram.len() });
-        }
-        if datagram.first() == Some(&SEALED_MARK) {
-            return Err(DecodeError::Sealed);
         }
         let Parts { room, voice, index } = wire::read(datagram)?;
         Ok(Self {

@@ -16,11 +16,13 @@ pub(crate) fn check(voice: &[u8]) -> Result<(), VoiceFault> {
     let Some((&toc, rest)) = voice.split_first() else {
         return Ok(());
     };
-    let frames = match (toc & 0b11, rest.first()) {
-        (0, _) => 1,
-        (1 | 2, _) => 2,
-        (_, Some(count)) if count & 0x3f > 0 => u32::from(count & 0x3f),
-        (_, _) => return Err(VoiceFault::Malformed),
+    // One frame or two: of at most 60 ms each.
+    if toc & 0b11 < 3 {
+        return Ok(());
+    }
+    let frames = match rest.first() {
+        Some(count) if count & 0x3f > 0 => u32::from(count & 0x3f),
+        _ => return Err(VoiceFault::Malformed),
     };
     match frames * frame_samples(toc) {
         samples if samples > MAX_VOICE_SAMPLES => Err(VoiceFault::TooLong { samples }),

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use vdp_proto::sealed::{Role, ShareSecret, channel_of};
+use vdp_proto::sealed::{Aead, Role, ShareSecret, channel_of};
 use vdp_proto::{ChannelTable, MAX_DATAGRAM, Packet, Route, Window};
 
 fn allocations(work: impl FnOnce()) -> u64 {
@@ -45,33 +45,35 @@ fn a_packet_is_encoded_decoded_judged_and_found_without_allocation() {
 #[test]
 fn a_packet_is_sealed_and_opened_or_refused_without_allocation() {
     let secret = |byte| ShareSecret::from_random([byte; 32]);
-    let ends = |own, peer, role| {
-        let keys = secret(own).agree(&secret(peer).share(), &[3; 32], b"salt").unwrap();
-        keys.into_ends(role, 7)
-    };
-    let (sealer, _) = ends(1, 2, Role::Asking);
-    let (_, mut opener) = ends(2, 1, Role::Answering);
-    let mut datagram = [0; MAX_DATAGRAM];
-    let voice = [0x08; 160];
+    for aead in [Aead::Aes256Gcm, Aead::ChaCha20Poly1305] {
+        let ends = |own, peer, role| {
+            let keys = secret(own).agree(&secret(peer).share(), &[3; 32], b"salt").unwrap();
+            keys.into_ends(role, aead, 7)
+        };
+        let (sealer, _) = ends(1, 2, Role::Asking);
+        let (_, mut opener) = ends(2, 1, Role::Answering);
+        let mut datagram = [0; MAX_DATAGRAM];
+        let voice = [0x08; 160];
 
-    let count = allocations(|| {
-        for index in 0..1_000 {
-            let packet = Packet {
-                room: ROOM,
-                voice: &voice,
-                index,
-            };
-            let length = sealer.seal(&packet, &mut datagram).unwrap();
-            let mut forged = datagram;
-            forged[30] ^= 1;
-            assert_eq!(channel_of(&forged[..length]), Some(7));
-            assert!(opener.open(&mut forged[..length]).is_err());
-            let mut replayed = datagram;
-            assert_eq!(opener.open(&mut datagram[..length]).unwrap().packet, packet);
-            assert!(opener.open(&mut replayed[..length]).is_err());
-        }
-    });
-    assert_eq!(count, 0);
+        let count = allocations(|| {
+            for index in 0..1_000 {
+                let packet = Packet {
+                    room: ROOM,
+                    voice: &voice,
+                    index,
+                };
+                let length = sealer.seal(&packet, &mut datagram).unwrap();
+                let mut forged = datagram;
+                forged[30] ^= 1;
+                assert_eq!(channel_of(&forged[..length]), Some(7));
+                assert!(opener.open(&mut forged[..length]).is_err());
+                let mut replayed = datagram;
+                assert_eq!(opener.open(&mut datagram[..length]).unwrap().packet, packet);
+                assert!(opener.open(&mut replayed[..length]).is_err());
+            }
+        });
+        assert_eq!(count, 0, "{aead:?}");
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The golden vectors of `docs/vdp.md` hold for this crate.
 
-use chacha20poly1305::aead::{Aead as _, Payload};
+use aes_gcm::Aes256Gcm;
+use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _};
 use sha2::{Digest as _, Sha256};
-use vdp_proto::sealed::{EpochKeys, Role, ShareSecret};
+use vdp_proto::sealed::{Aead, EpochKeys, Role, ShareSecret};
 use vdp_proto::{MAX_DATAGRAM, Packet};
 
 const SPECIFICATION: &str = include_str!("../../../docs/vdp.md");
@@ -90,8 +91,14 @@ fn block(heading: &str) -> &'static str {
     after.split_once("\n```").expect("its end").0
 }
 
+/// An AEAD and how the specification's tables and format names call it.
+const AEADS: [(Aead, &str); 2] = [
+    (Aead::ChaCha20Poly1305, "chacha20poly1305"),
+    (Aead::Aes256Gcm, "aes256gcm"),
+];
+
 /// The keys of the specification's example, as one side makes them.
-fn agreed(role: Role, salt: &str) -> EpochKeys {
+fn agreed(role: Role, aead: &str, salt: &str) -> EpochKeys {
     let secret = |first: u8| {
         let mut bytes = [0; 32];
         for (byte, value) in bytes.iter_mut().zip(first..) {
@@ -99,7 +106,9 @@ fn agreed(role: Role, salt: &str) -> EpochKeys {
         }
         ShareSecret::from_random(bytes)
     };
-    let transcript: [u8; 32] = Sha256::digest(block("### The sealed form").replace('\n', "")).into();
+    let contents = block("### The sealed form").replace('\n', "");
+    let contents = contents.replace("chacha20poly1305", aead);
+    let transcript: [u8; 32] = Sha256::digest(contents).into();
     let (own, peer) = match role {
         Role::Asking => (1, 33),
         Role::Answering => (33, 1),
@@ -113,65 +122,82 @@ const CHANNEL: u64 = 0x8f3a_5c1e_90b7_d264;
 
 #[test]
 fn sealed_vectors_are_written_exactly_so_and_opened() {
-    let rows = table("sealed");
-    assert!(rows.len() >= 5);
-    let mut ends = [Role::Asking, Role::Answering].map(|role| agreed(role, "none").into_ends(role, CHANNEL));
-    for row in rows {
-        let [direction, counter, datagram, room, voice, index] = row[..] else {
-            panic!("{row:?} has six cells");
-        };
-        let [(asking, asking_opens), (answering, answering_opens)] = &mut ends;
-        let (sealer, opener) = match direction {
-            "asking to answering" => (asking, answering_opens),
-            "answering to asking" => (answering, asking_opens),
-            other => panic!("{other} is no direction"),
-        };
-        let voice = bytes(voice);
-        let packet = Packet {
-            room: room.trim_matches('`'),
-            voice: &voice,
-            index: index.parse().expect("an index"),
-        };
-        let counter: u64 = counter.parse().expect("a counter");
-        let mut buffer = [0; MAX_DATAGRAM];
-        // The counter is nobody's to choose, so all up to the wanted one are used up.
-        let length = loop {
-            let length = sealer.seal(&packet, &mut buffer).unwrap();
-            if buffer[10..18] == counter.to_be_bytes() {
-                break length;
-            }
-        };
-        assert_eq!(&buffer[..length], bytes(datagram), "{direction} {counter}");
-        assert_eq!(opener.open(&mut bytes(datagram)).unwrap().packet, packet);
+    for (aead, name) in AEADS {
+        let rows = table(&format!("sealed {name}"));
+        assert!(rows.len() >= 5);
+        let mut ends =
+            [Role::Asking, Role::Answering].map(|role| agreed(role, name, "none").into_ends(role, aead, CHANNEL));
+        for row in rows {
+            let [direction, counter, datagram, room, voice, index] = row[..] else {
+                panic!("{row:?} has six cells");
+            };
+            let [(asking, asking_opens), (answering, answering_opens)] = &mut ends;
+            let (sealer, opener) = match direction {
+                "asking to answering" => (asking, answering_opens),
+                "answering to asking" => (answering, asking_opens),
+                other => panic!("{other} is no direction"),
+            };
+            let voice = bytes(voice);
+            let packet = Packet {
+                room: room.trim_matches('`'),
+                voice: &voice,
+                index: index.parse().expect("an index"),
+            };
+            let counter: u64 = counter.parse().expect("a counter");
+            let mut buffer = [0; MAX_DATAGRAM];
+            // The counter is nobody's to choose, so all up to the wanted one are used up.
+            let length = loop {
+                let length = sealer.seal(&packet, &mut buffer).unwrap();
+                if buffer[10..18] == counter.to_be_bytes() {
+                    break length;
+                }
+            };
+            assert_eq!(&buffer[..length], bytes(datagram), "{direction} {counter}");
+            assert_eq!(opener.open(&mut bytes(datagram)).unwrap().packet, packet);
+        }
     }
+}
+
+/// Seals one packet with a key of the specification, by the cipher alone.
+fn sealed_by(aead: Aead, key: &[u8], packet: Packet<'_>) -> Vec<u8> {
+    let header = [&[0xc1, 1][..], &CHANNEL.to_be_bytes(), &[0; 8]].concat();
+    let mut plain = [0; 64];
+    let length = packet.encode(&mut plain).unwrap();
+    let body = &mut plain[..length];
+    let tag: [u8; 16] = match aead {
+        Aead::Aes256Gcm => {
+            let cipher = Aes256Gcm::new_from_slice(key).expect("32 bytes");
+            let tag = cipher.encrypt_inout_detached(&[0; 12].into(), &header, (&mut *body).into());
+            tag.unwrap().into()
+        }
+        Aead::ChaCha20Poly1305 => {
+            let cipher = ChaCha20Poly1305::new_from_slice(key).expect("32 bytes");
+            let tag = cipher.encrypt_inout_detached(&[0; 12].into(), &header, (&mut *body).into());
+            tag.unwrap().into()
+        }
+    };
+    [&header[..], body, &tag].concat()
 }
 
 #[test]
 fn the_keys_are_those_of_the_vectors() {
-    let rows = table("keys");
-    assert_eq!(rows.len(), 2);
-    for row in rows {
-        let [salt, from_asking, from_answering] = row[..] else {
-            panic!("{row:?} has three cells");
-        };
-        for (role, key) in [(Role::Answering, from_asking), (Role::Asking, from_answering)] {
-            let (_, mut opener) = agreed(role, salt).into_ends(role, CHANNEL);
-            let mut datagram = [&[0xc1, 1][..], &CHANNEL.to_be_bytes(), &[0; 8]].concat();
-            let packet = Packet {
-                room: "!r:x",
-                voice: &[],
-                index: 0,
+    for (aead, name) in AEADS {
+        let rows = table(&format!("keys {name}"));
+        assert_eq!(rows.len(), 2);
+        for row in rows {
+            let [salt, from_asking, from_answering] = row[..] else {
+                panic!("{row:?} has three cells");
             };
-            let mut plain = [0; 64];
-            let length = packet.encode(&mut plain).unwrap();
-            let payload = Payload {
-                msg: &plain[..length],
-                aad: &datagram,
-            };
-            let cipher = ChaCha20Poly1305::new_from_slice(&bytes(key)).expect("32 bytes");
-            let sealed = cipher.encrypt(&[0; 12].into(), payload).unwrap();
-            datagram.extend(sealed);
-            assert_eq!(opener.open(&mut datagram).unwrap().packet, packet, "{salt} {role:?}");
+            for (role, key) in [(Role::Answering, from_asking), (Role::Asking, from_answering)] {
+                let (_, mut opener) = agreed(role, name, salt).into_ends(role, aead, CHANNEL);
+                let packet = Packet {
+                    room: "!r:x",
+                    voice: &[],
+                    index: 0,
+                };
+                let mut datagram = sealed_by(aead, &bytes(key), packet);
+                assert_eq!(opener.open(&mut datagram).unwrap().packet, packet, "{salt} {role:?}");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vdp_proto::sealed::{
-    EpochKeys, HEADER, OVERHEAD, OpenError, Opener, Role, Sealer, Share, ShareSecret, TAG, WeakShare, channel_of,
+    Aead, EpochKeys, HEADER, OVERHEAD, OpenError, Opener, Role, Sealer, Share, ShareSecret, TAG, WeakShare, channel_of,
 };
 use vdp_proto::{EncodeError, MAX_DATAGRAM, Packet, WINDOW};
 
@@ -16,10 +16,16 @@ fn keys(own: u8, peer: u8, transcript: u8, salt: &[u8]) -> EpochKeys {
     own.agree(&peer, &[transcript; 32], salt).expect("a good share")
 }
 
+const AEADS: [Aead; 2] = [Aead::Aes256Gcm, Aead::ChaCha20Poly1305];
+
 /// What the asking side seals with, and the answering side opens with.
 fn one_way() -> (Sealer, Opener) {
-    let (sealer, _) = keys(1, 2, 3, b"").into_ends(Role::Asking, CHANNEL);
-    let (_, opener) = keys(2, 1, 3, b"").into_ends(Role::Answering, CHANNEL);
+    one_way_by(Aead::Aes256Gcm)
+}
+
+fn one_way_by(aead: Aead) -> (Sealer, Opener) {
+    let (sealer, _) = keys(1, 2, 3, b"").into_ends(Role::Asking, aead, CHANNEL);
+    let (_, opener) = keys(2, 1, 3, b"").into_ends(Role::Answering, aead, CHANNEL);
     (sealer, opener)
 }
 
@@ -40,17 +46,28 @@ fn verdict(opener: &mut Opener, mut datagram: Vec<u8>) -> Result<u64, OpenError>
 
 #[test]
 fn what_one_side_seals_the_other_opens_in_both_directions() {
-    let (asking_seals, mut asking_opens) = keys(1, 2, 3, b"").into_ends(Role::Asking, CHANNEL);
-    let (answering_seals, mut answering_opens) = keys(2, 1, 3, b"").into_ends(Role::Answering, CHANNEL);
-    for index in 0..5 {
-        assert_eq!(verdict(&mut answering_opens, seal(&asking_seals, index)), Ok(index));
-        assert_eq!(verdict(&mut asking_opens, seal(&answering_seals, index)), Ok(index));
+    for aead in AEADS {
+        let (asking_seals, mut asking_opens) = keys(1, 2, 3, b"").into_ends(Role::Asking, aead, CHANNEL);
+        let (answering_seals, mut answering_opens) = keys(2, 1, 3, b"").into_ends(Role::Answering, aead, CHANNEL);
+        for index in 0..5 {
+            assert_eq!(verdict(&mut answering_opens, seal(&asking_seals, index)), Ok(index));
+            assert_eq!(verdict(&mut asking_opens, seal(&answering_seals, index)), Ok(index));
+        }
+        let mut datagram = seal(&asking_seals, 9);
+        assert_eq!(datagram.len(), OVERHEAD + 204, "34 bytes more than the base packet");
+        assert_eq!(channel_of(&datagram), Some(CHANNEL));
+        let opened = answering_opens.open(&mut datagram).expect("it opens");
+        assert_eq!((opened.packet.room, opened.packet.voice), (ROOM, &VOICE[..]));
     }
-    let mut datagram = seal(&asking_seals, 9);
-    assert_eq!(datagram.len(), OVERHEAD + 204, "34 bytes more than the base packet");
-    assert_eq!(channel_of(&datagram), Some(CHANNEL));
-    let opened = answering_opens.open(&mut datagram).expect("it opens");
-    assert_eq!((opened.packet.room, opened.packet.voice), (ROOM, &VOICE[..]));
+}
+
+#[test]
+fn what_is_sealed_one_way_does_not_open_the_other() {
+    for (sealed, opened) in [AEADS, [AEADS[1], AEADS[0]]].map(|[sealed, opened]| (sealed, opened)) {
+        let (sealer, _) = one_way_by(sealed);
+        let (_, mut opener) = one_way_by(opened);
+        assert_eq!(verdict(&mut opener, seal(&sealer, 0)), Err(OpenError::Forged));
+    }
 }
 
 #[test]
@@ -68,7 +85,7 @@ fn keys_differ_with_all_that_was_negotiated() {
     let other_transcript = keys(1, 2, 4, b"");
     let other_salt = keys(1, 2, 3, b"configured");
     for keys in [other_shares, other_transcript, other_salt] {
-        let (sealer, _) = keys.into_ends(Role::Asking, CHANNEL);
+        let (sealer, _) = keys.into_ends(Role::Asking, Aead::Aes256Gcm, CHANNEL);
         let (_, mut opener) = one_way();
         assert_eq!(verdict(&mut opener, seal(&sealer, 0)), Err(OpenError::Forged));
     }
@@ -76,29 +93,30 @@ fn keys_differ_with_all_that_was_negotiated() {
 
 #[test]
 fn a_packet_does_not_open_at_its_own_sender() {
-    let (sealer, mut opener) = keys(1, 2, 3, b"").into_ends(Role::Asking, CHANNEL);
+    let (sealer, mut opener) = keys(1, 2, 3, b"").into_ends(Role::Asking, Aead::Aes256Gcm, CHANNEL);
     assert_eq!(verdict(&mut opener, seal(&sealer, 0)), Err(OpenError::Forged));
 }
 
 #[test]
 fn every_changed_bit_is_noticed() {
-    let (sealer, mut opener) = one_way();
-    let datagram = seal(&sealer, 0);
-    for bit in 0..datagram.len() * 8 {
-        let mut changed = datagram.clone();
-        changed[bit / 8] ^= 1 << (bit % 8);
-        let error = verdict(&mut opener, changed).expect_err("it was changed");
-        let expected = match bit / 8 {
-            0 => OpenError::NotSealed,
-            1 => OpenError::Version {
-                version: 1 ^ (1 << (bit % 8)),
-            },
-            2..10 => OpenError::OtherChannel,
-            _ => OpenError::Forged,
-        };
-        assert_eq!(error, expected, "bit {bit}");
+    for (sealer, mut opener) in AEADS.map(one_way_by) {
+        let datagram = seal(&sealer, 0);
+        for bit in 0..datagram.len() * 8 {
+            let mut changed = datagram.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let error = verdict(&mut opener, changed).expect_err("it was changed");
+            let expected = match bit / 8 {
+                0 => OpenError::NotSealed,
+                1 => OpenError::Version {
+                    version: 1 ^ (1 << (bit % 8)),
+                },
+                2..10 => OpenError::OtherChannel,
+                _ => OpenError::Forged,
+            };
+            assert_eq!(error, expected, "bit {bit}");
+        }
+        assert_eq!(verdict(&mut opener, datagram), Ok(0), "and none of it did any harm");
     }
-    assert_eq!(verdict(&mut opener, datagram), Ok(0), "and none of it did any harm");
 }
 
 #[test]

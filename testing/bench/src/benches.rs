@@ -3,6 +3,7 @@
 //! To add one: a module with a `run` that fills a [`Report`], a line in [`BENCHES`], its goals in `goals.toml` and its
 //! section in `docs/performance.md`.
 
+use crate::codec;
 use crate::impaired;
 use crate::latency;
 use crate::plan::Plan;
@@ -25,7 +26,7 @@ pub struct Bench {
 }
 
 /// Every bench, in the order in which `--check` runs them.
-pub const BENCHES: &[Bench] = &[rooms::BENCH, latency::BENCH, impaired::BENCH];
+pub const BENCHES: &[Bench] = &[codec::BENCH, rooms::BENCH, latency::BENCH, impaired::BENCH];
 
 /// The bench of this name.
 pub fn find(name: &str) -> Result<&'static Bench> {

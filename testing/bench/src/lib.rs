@@ -13,6 +13,8 @@
 )]
 
 pub mod benches;
+mod callgrind;
+mod codec;
 pub mod cpu;
 pub mod goals;
 pub mod ground;

@@ -178,7 +178,7 @@ mod tests {
         let header = Header {
             room_id: "!room:h".to_owned(),
             transaction_id: TransactionId::new(name).expect("an id"),
-            format: Format::SealedOpus,
+            format: Format::SealedOpusChaCha,
         };
         Event { header, body }
     }

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn machine(room_id: &RoomId) -> Answerer {
-        Answerer::new(room_id.as_str(), vec![Format::SealedOpus], Timing::default(), 0)
+        Answerer::new(room_id.as_str(), vec![Format::SealedOpusChaCha], Timing::default(), 0)
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             timing: Timing::default(),
-            formats: vec![Format::SealedOpus],
+            formats: sealed_formats(has_aes()),
             shared_secret: None,
             max_rooms: 1_000,
         }
@@ -47,5 +47,32 @@ impl Settings {
             );
         }
         settings
+    }
+}
+
+/// The formats of the sealed form, the best first. Without instructions for AES-GCM the other one is the faster by far.
+fn sealed_formats(has_aes: bool) -> Vec<Format> {
+    let aes = has_aes.then_some(Format::SealedOpusAes);
+    aes.into_iter().chain([Format::SealedOpusChaCha]).collect()
+}
+
+/// Whether this machine has instructions for AES-GCM.
+fn has_aes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aes_is_offered_first_and_only_where_the_machine_has_it() {
+        assert_eq!(sealed_formats(true), [Format::SealedOpusAes, Format::SealedOpusChaCha]);
+        assert_eq!(sealed_formats(false), [Format::SealedOpusChaCha]);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use signalling::{BrokenReason, Connection, End, Format, Input, KeyShare};
 use tokio::sync::mpsc;
-use vdp_proto::sealed::{Share, ShareSecret};
+use vdp_proto::sealed::{Aead, Share, ShareSecret};
 
 use super::sealing::Sealing;
 use super::status::RoomState;
@@ -40,12 +40,13 @@ impl Reserved {
         let Some(seal) = connection.seal else {
             return Ok(Peer::Plain(connection.peer));
         };
+        let aead = aead_of(&connection.format).ok_or("the format says of no way to seal")?;
         let secret = self.secret.take().ok_or("the key share is used up")?;
         let keys = secret
             .agree(&Share(seal.peer.0), &seal.transcript, sealing.salt())
             .map_err(|weak| weak.to_string())?;
         let channel = connection.channel.id.0;
-        let (sealer, opener) = keys.into_ends(sealing.role, channel);
+        let (sealer, opener) = keys.into_ends(sealing.role, aead, channel);
         let peer = SealedPeer {
             address: connection.peer,
             channel,
@@ -53,6 +54,15 @@ impl Reserved {
             opener,
         };
         Ok(peer.into())
+    }
+}
+
+/// What a format is sealed with; none where it is not.
+const fn aead_of(format: &Format) -> Option<Aead> {
+    match format {
+        Format::SealedOpusAes => Some(Aead::Aes256Gcm),
+        Format::SealedOpusChaCha => Some(Aead::ChaCha20Poly1305),
+        Format::PlainOpus | Format::Other(_) => None,
     }
 }
 

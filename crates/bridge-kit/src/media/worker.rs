@@ -12,6 +12,10 @@ use super::inbox::State;
 use super::measures;
 use super::punctuality::Punctuality;
 use super::room::Room;
+use crate::vdp;
+
+/// What rooms send while a thread works them off one after the other leaves in one call, unless that takes longer.
+const LONGEST_GATHERING: Duration = Duration::from_micros(200);
 
 /// The rooms of a thread and when to wake each.
 pub(super) struct Worker {
@@ -53,9 +57,17 @@ impl Worker {
 
     /// Works off what the visitors have queued, then wakes the rooms whose time has come.
     pub(super) fn serve(&mut self, visitors: &mut VecDeque<Arc<Room>>, now: impl Fn() -> Instant) {
+        let sending = vdp::gather();
+        let mut gathering_since = now();
         for room in visitors.drain(..) {
-            self.visit(&room, now());
+            let now = now();
+            if now.saturating_duration_since(gathering_since) > LONGEST_GATHERING {
+                sending.flush();
+                gathering_since = now;
+            }
+            self.visit(&room, now);
         }
+        drop(sending);
         self.ring_alarms(now());
     }
 

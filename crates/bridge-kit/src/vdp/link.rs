@@ -136,7 +136,7 @@ impl Link {
     pub fn stats(&self) -> LinkStats {
         let (window, keep_alives_received) = self.ear.counts();
         LinkStats {
-            sent: self.mouth.sent.load(Ordering::Relaxed),
+            sent: self.mouth.voice_packets.load(Ordering::Relaxed),
             keep_alives_sent: self.mouth.keep_alives.load(Ordering::Relaxed),
             send_failures: self.mouth.failures.load(Ordering::Relaxed),
             withheld: self.mouth.withheld.load(Ordering::Relaxed),

@@ -7,12 +7,14 @@
 //! in the sealed form by the channel id, and what does not open is (requirement B6).
 
 mod channel;
+mod datagrams;
 mod drops;
 mod ear;
 mod endpoint;
 mod icmp;
 mod link;
 mod mouth;
+mod outbox;
 mod peer;
 mod peer_path;
 mod port;
@@ -27,6 +29,8 @@ pub use channel::{FAR_SIDE, OpenChannel};
 pub use drops::Drops;
 pub use ear::{LinkEvent, Receive, Received};
 pub use endpoint::Endpoint;
+pub(crate) use outbox::gather;
+
 pub use link::{Link, LinkStats, OpenError};
 pub use peer::{Peer, SealedPeer};
 pub use ports::{BindError, ReserveError};

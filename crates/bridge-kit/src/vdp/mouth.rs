@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use vdp_proto::sealed::Sealer;
-use vdp_proto::{EncodeError, MAX_DATAGRAM, Packet};
+use vdp_proto::{EncodeError, Packet};
 
 use super::ear::Ear;
+use super::outbox;
 use super::peer_path::PeerPath;
+use super::port::Port;
 use super::reservation::Reservation;
 use super::throttle::micros;
 
@@ -24,7 +26,7 @@ pub(super) struct Mouth {
     next_index: AtomicU64,
     /// Microseconds from the opening to the last packet sent.
     last_sent: AtomicU64,
-    pub(super) sent: AtomicU64,
+    pub(super) voice_packets: AtomicU64,
     pub(super) keep_alives: AtomicU64,
     pub(super) failures: AtomicU64,
     pub(super) withheld: AtomicU64,
@@ -70,7 +72,7 @@ impl Mouth {
             ear,
             next_index: AtomicU64::new(0),
             last_sent: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
+            voice_packets: AtomicU64::new(0),
             keep_alives: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
@@ -80,7 +82,7 @@ impl Mouth {
 
     /// See [`Link::send`](super::Link::send). Keep-alives and voice come from different threads; each takes its index
     /// in one step.
-    pub(super) fn send(&self, voice: &[u8], lost_before: u32) -> Option<u64> {
+    pub(super) fn send(self: &Arc<Self>, voice: &[u8], lost_before: u32) -> Option<u64> {
         let to = self.destination(voice)?;
         let lost = u64::from(lost_before);
         let index = self.next_index.fetch_add(lost + 1, Ordering::Relaxed) + lost;
@@ -89,14 +91,14 @@ impl Mouth {
     }
 
     /// Sends voice that its source had lost, with the index that was skipped for it.
-    pub(super) fn send_late(&self, index: u64, voice: &[u8]) {
+    pub(super) fn send_late(self: &Arc<Self>, index: u64, voice: &[u8]) {
         if let Some(to) = self.destination(voice) {
             self.transmit(to, index, voice);
         }
     }
 
     /// Says that this side is there.
-    pub(super) fn keep_alive(&self) {
+    pub(super) fn keep_alive(self: &Arc<Self>) {
         if let Form::Sealed { path, .. } = &self.form {
             path.keep_alive_sent(Instant::now());
         }
@@ -121,33 +123,40 @@ impl Mouth {
         }
     }
 
-    fn transmit(&self, to: SocketAddr, index: u64, voice: &[u8]) {
-        let mut datagram = [0; MAX_DATAGRAM];
+    fn transmit(self: &Arc<Self>, to: SocketAddr, index: u64, voice: &[u8]) {
         let packet = Packet {
             room: self.reservation.room(),
             voice,
             index,
         };
-        let sent = match self.form.write(&packet, &mut datagram) {
-            Ok(length) => self
-                .reservation
-                .port()
-                .send(datagram.get(..length).unwrap_or_default(), to),
-            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
+        let Some(to) = self.port().reachable(to) else {
+            return self.count_failure(&io::ErrorKind::AddrNotAvailable.into());
         };
-        match sent {
-            Ok(()) => self.count_sent(&packet),
+        outbox::send(self, to, packet.is_keep_alive(), |datagram| {
+            self.form.write(&packet, datagram)
+        });
+    }
+
+    /// Takes note of what became of a packet.
+    pub(super) fn sent(&self, keep_alive: bool, outcome: io::Result<()>, now: Instant) {
+        match outcome {
+            Ok(()) => self.count_sent(keep_alive, now),
             Err(error) => self.count_failure(&error),
         }
     }
 
-    fn count_sent(&self, packet: &Packet<'_>) {
-        self.last_sent
-            .store(micros(self.ear.opened.elapsed()), Ordering::Relaxed);
-        let count = if packet.is_keep_alive() {
+    /// Takes note of a packet that breaks a limit.
+    pub(super) fn not_written(&self, error: EncodeError) {
+        self.count_failure(&io::Error::new(io::ErrorKind::InvalidInput, error));
+    }
+
+    fn count_sent(&self, keep_alive: bool, now: Instant) {
+        let since = now.saturating_duration_since(self.ear.opened);
+        self.last_sent.fetch_max(micros(since), Ordering::Relaxed);
+        let count = if keep_alive {
             &self.keep_alives
         } else {
-            &self.sent
+            &self.voice_packets
         };
         count.fetch_add(1, Ordering::Relaxed);
         self.metrics.sent.increment(1);
@@ -162,6 +171,11 @@ impl Mouth {
             io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput => {}
             kind => self.ear.undelivered(kind),
         }
+    }
+
+    /// Where packets leave.
+    pub(super) fn port(&self) -> &Port {
+        self.reservation.port()
     }
 
     /// The room.
@@ -222,7 +236,7 @@ impl std::fmt::Debug for Metrics {
 #[cfg(test)]
 mod tests {
     use tokio::sync::mpsc;
-    use vdp_proto::sealed::{Role, ShareSecret};
+    use vdp_proto::sealed::{Aead, Role, ShareSecret};
 
     use super::*;
     use crate::config::Vdp;
@@ -235,7 +249,7 @@ mod tests {
         let keys = secret(1)
             .agree(&secret(2).share(), &[3; 32], b"")
             .expect("a good share");
-        keys.into_ends(Role::Asking, 7).0
+        keys.into_ends(Role::Asking, Aead::Aes256Gcm, 7).0
     }
 
     #[tokio::test]
@@ -251,8 +265,8 @@ mod tests {
         };
         let (events, _kept) = mpsc::channel(1);
         let ear = Arc::new(Ear::new(Box::new(|_: Received<'_>| {}), events));
-        let mouth = Mouth::new(near.reserve_sealed("!a:x").expect("a port"), form, ear);
-        let counts = || [&mouth.sent, &mouth.withheld].map(|count| count.load(Ordering::Relaxed));
+        let mouth = Arc::new(Mouth::new(near.reserve_sealed("!a:x").expect("a port"), form, ear));
+        let counts = || [&mouth.voice_packets, &mouth.withheld].map(|count| count.load(Ordering::Relaxed));
 
         assert_eq!(mouth.send(VOICE, 0), None);
         mouth.send_late(5, VOICE);

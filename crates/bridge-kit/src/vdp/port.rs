@@ -1,5 +1,6 @@
 //! A local UDP port and the task that listens to it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -8,17 +9,24 @@ use std::time::Instant;
 
 use tokio::io::Interest;
 use vdp_proto::sealed::channel_of;
-use vdp_proto::{ChannelTable, MAX_DATAGRAM, Packet, Refusal, Route, Taken};
+use vdp_proto::{ChannelTable, Packet, Refusal, Route, Taken};
 
+use super::datagrams::{Arrivals, BATCH};
 use super::drops::{DropCounts, Reason};
 use super::ear::Ear;
 use super::icmp;
+use super::outbox;
 use super::queue;
 use super::sealed_ear::SealedEar;
 use crate::supervise::{self, Task};
 
-/// Datagrams read in a row before other tasks have their turn.
-const BUDGET: usize = 64;
+/// Batches of datagrams read in a row before other tasks have their turn.
+const BUDGET: usize = 2;
+
+thread_local! {
+    /// What the listeners of this thread read with.
+    static ARRIVALS: RefCell<Arrivals> = RefCell::new(Arrivals::new());
+}
 
 /// A bound port. Dropping it ends its task and frees the port.
 #[derive(Debug)]
@@ -54,6 +62,7 @@ impl Port {
         let listener = Listener {
             number,
             socket: tokio::net::UdpSocket::from_std(sender.try_clone()?)?,
+            reader: sender.try_clone()?,
             rooms: Arc::clone(&rooms),
             drops,
         };
@@ -85,9 +94,13 @@ impl Port {
         }
     }
 
-    /// Sends a datagram or fails, at once.
+    /// What it sends from.
+    pub(super) const fn socket(&self) -> &UdpSocket {
+        &self.sender
+    }
+
+    /// Sends a datagram to an address that is [reachable](Self::reachable) as it is, or fails, at once.
     pub(super) fn send(&self, datagram: &[u8], peer: SocketAddr) -> io::Result<()> {
-        let peer = self.reachable(peer).ok_or(io::ErrorKind::AddrNotAvailable)?;
         match self.sender.send_to(datagram, peer) {
             // An ICMP error about any earlier datagram to anybody fails the next call, once: it says nothing of
             // this datagram, and the listener reads it from the error queue.
@@ -150,15 +163,16 @@ impl Port {
 /// Reads datagrams and hands each to the channel it is for.
 struct Listener {
     number: u16,
+    /// Says when there is something to read.
     socket: tokio::net::UdpSocket,
+    /// The same socket, to read from.
+    reader: UdpSocket,
     rooms: Arc<RwLock<Rooms>>,
     drops: Arc<DropCounts>,
 }
 
 impl Listener {
     async fn run(self) {
-        // One byte more than a datagram may have, so that one that is too long shows.
-        let mut buffer = [0; MAX_DATAGRAM + 1];
         loop {
             let ready = match self.socket.ready(Interest::READABLE | Interest::ERROR).await {
                 Ok(ready) => ready,
@@ -170,20 +184,38 @@ impl Listener {
             if ready.is_error() {
                 self.drain_errors();
             }
-            self.drain_datagrams(&mut buffer);
+            self.drain_datagrams();
             tokio::task::yield_now().await;
         }
     }
 
-    fn drain_datagrams(&self, buffer: &mut [u8]) {
+    fn drain_datagrams(&self) {
         for _ in 0..BUDGET {
-            match self.socket.try_recv_from(buffer) {
-                Ok((length, from)) => self.hear(buffer.get_mut(..length).unwrap_or_default(), from),
+            match ARRIVALS.with_borrow_mut(|arrivals| self.read_batch(arrivals)) {
+                Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // About a datagram that was sent, not one that came.
                 Err(_) => self.drain_errors(),
             }
         }
+    }
+
+    /// Reads a batch and hands it on. Fails when there is no more to read.
+    fn read_batch(&self, arrivals: &mut Arrivals) -> io::Result<()> {
+        let mut count = 0;
+        let left = self.socket.try_io(Interest::READABLE, || {
+            count = arrivals.receive(&self.reader)?;
+            // A batch that is not full says that the queue is empty: so the runtime need not be shown it by another call.
+            if count < BATCH {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(())
+        });
+        let now = Instant::now();
+        // What is sent on at once leaves together too.
+        let _sending = outbox::gather();
+        arrivals.each(count, |datagram, from| self.hear(datagram, from, now));
+        left
     }
 
     fn drain_errors(&self) {
@@ -201,8 +233,7 @@ impl Listener {
         });
     }
 
-    fn hear(&self, datagram: &mut [u8], from: SocketAddr) {
-        let now = Instant::now();
+    fn hear(&self, datagram: &mut [u8], from: SocketAddr, now: Instant) {
         if let Some(channel) = channel_of(datagram) {
             // A statement of its own, so that the table is not locked while the packet is opened.
             let ear = self.read().sealed.get(&channel).cloned();

@@ -180,7 +180,7 @@ fn settings() -> Settings {
 
 fn sealed(shared_secret: Option<&str>) -> Settings {
     Settings {
-        formats: vec![Format::SealedOpus],
+        formats: Settings::default().formats,
         shared_secret: shared_secret.map(Secret::new),
         ..settings()
     }
@@ -341,8 +341,34 @@ async fn b6_a_sealed_channel_carries_voice_both_ways() {
         assert!(matrix.is_heard_by(&discord, 1).await, "{}", world.story());
         assert!(discord.is_heard_by(&matrix, 2).await, "{}", world.story());
         let offers = world.room.sent(names::OFFER);
-        assert_eq!(offers[0]["format"], "sealed-opus-chacha20poly1305");
+        let best = Settings::default().formats[0].clone();
+        assert_eq!(offers[0]["format"], best.code());
         assert!(secret.is_none_or(|secret| !format!("{:?}", world.room).contains(secret)));
+    }
+}
+
+#[tokio::test]
+async fn b6_a_side_without_aes_gets_chacha_from_one_with_it_whichever_asks() {
+    let with = || Settings {
+        formats: vec![Format::SealedOpusAes, Format::SealedOpusChaCha],
+        ..settings()
+    };
+    let without = || Settings {
+        formats: vec![Format::SealedOpusChaCha],
+        ..settings()
+    };
+    let chacha = Format::SealedOpusChaCha;
+    for (asking, answering, chosen) in [
+        (with(), with(), Format::SealedOpusAes),
+        (with(), without(), chacha.clone()),
+        (without(), with(), chacha),
+    ] {
+        let world = World::with(Handler::default(), asking, answering);
+        let _session = world.open().await;
+        let (mut matrix, mut discord) = world.people();
+        assert!(matrix.is_heard_by(&discord, 1).await, "{}", world.story());
+        assert!(discord.is_heard_by(&matrix, 2).await, "{}", world.story());
+        assert_eq!(world.room.sent(names::OFFER)[0]["format"], chosen.code());
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn all() -> Vec<(Who, Event)> {
         let header = Header {
             room_id: room.to_owned(),
             transaction_id: TransactionId::from_number(transaction),
-            format: Format::SealedOpus,
+            format: Format::SealedOpusChaCha,
         };
         bodies().into_iter().map(move |body| Event {
             header: header.clone(),
@@ -71,7 +71,7 @@ fn bodies() -> [Body; 7] {
     let text = String::new;
     [
         Body::Request(Request {
-            formats: vec![Format::SealedOpus],
+            formats: vec![Format::SealedOpusChaCha],
             after_epoch: 9,
         }),
         Body::Offer(Offer { channel, end }),

@@ -58,7 +58,7 @@ impl World {
         let call = Call {
             room_id: ROOM.to_owned(),
             transaction_id: TransactionId::from_number(u128::from(crashes) + 1),
-            formats: vec![Format::SealedOpus],
+            formats: vec![Format::SealedOpusChaCha],
             after_epoch: 0,
         };
         let (mut asker, first) = Asker::start(self.now, call, Self::timing(), 1);
@@ -67,7 +67,7 @@ impl World {
     }
 
     pub(super) fn answerer(&self, crashes: u8) -> Answerer {
-        let mut answerer = Answerer::new(ROOM, vec![Format::SealedOpus], Self::timing(), crashes.into());
+        let mut answerer = Answerer::new(ROOM, vec![Format::SealedOpusChaCha], Self::timing(), crashes.into());
         answerer.rules = Rules { broken: self.broken };
         answerer
     }

@@ -13,7 +13,7 @@ fn event(name: &str, body: Body) -> Event {
     let header = signalling::Header {
         room_id: ROOM.to_owned(),
         transaction_id: transaction(name),
-        format: Format::SealedOpus,
+        format: Format::SealedOpusChaCha,
     };
     Event { header, body }
 }
@@ -22,7 +22,7 @@ fn request(name: &str, after_epoch: u32) -> Event {
     event(
         name,
         Body::Request(Request {
-            formats: vec![Format::SealedOpus],
+            formats: vec![Format::SealedOpusChaCha],
             after_epoch,
         }),
     )
@@ -117,7 +117,7 @@ fn s8_a_refusal_is_said_and_said_again() {
 
 #[test]
 fn formats_that_are_unknown_are_passed_over() {
-    let formats = vec![Format::Other("later".to_owned()), Format::SealedOpus];
+    let formats = vec![Format::Other("later".to_owned()), Format::SealedOpusChaCha];
     let mut answerer = Bench::answering();
     let asked = event(
         "t1",
@@ -129,7 +129,7 @@ fn formats_that_are_unknown_are_passed_over() {
     assert_eq!(answerer.receive(&asked).admissions, 1);
     assert_eq!(
         answerer.handle(Input::Admitted).only().header.format,
-        Format::SealedOpus
+        Format::SealedOpusChaCha
     );
 
     let none = event(

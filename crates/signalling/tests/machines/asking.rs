@@ -70,7 +70,7 @@ fn s7_it_asks_at_once_and_again_with_backoff() {
     let (mut asker, started) = Bench::asking("t1");
     let request = started.only();
     let body = Body::Request(Request {
-        formats: vec![Format::SealedOpus],
+        formats: vec![Format::SealedOpusChaCha],
         after_epoch: 0,
     });
     assert_eq!(request.body, body);
@@ -374,7 +374,7 @@ fn an_address_that_cannot_be_had_closes_the_channel() {
         .handle(asker.now, Input::Received(offer(&started.only(), 1)));
     let reserve = signalling::Action::Reserve {
         epoch: 1,
-        format: Format::SealedOpus,
+        format: Format::SealedOpusChaCha,
     };
     assert_eq!(actions, [reserve]);
     let done = asker.handle(Input::Failed {

@@ -49,13 +49,13 @@ pub(crate) fn call(name: &str) -> Call {
     Call {
         room_id: ROOM.to_owned(),
         transaction_id: transaction(name),
-        formats: vec![Format::SealedOpus],
+        formats: vec![Format::SealedOpusChaCha],
         after_epoch: 0,
     }
 }
 
 pub(crate) fn answerer() -> Answerer {
-    Answerer::new(ROOM, vec![Format::SealedOpus], Timing::default(), 77)
+    Answerer::new(ROOM, vec![Format::SealedOpusChaCha], Timing::default(), 77)
 }
 
 /// The shell has noticed that the path of an epoch is silent.

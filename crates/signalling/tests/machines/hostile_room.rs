@@ -164,7 +164,7 @@ impl World {
                 self.answerer.link = None;
                 self.answerer.machine = Answerer::new(
                     ROOM,
-                    vec![signalling::Format::SealedOpus],
+                    vec![signalling::Format::SealedOpusChaCha],
                     Timing::default(),
                     1_000 + u64::from(self.calls),
                 );

@@ -5,7 +5,7 @@ use sha2::Sha256;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Opener, Sealer, WeakShare};
+use super::{Aead, Opener, Sealer, WeakShare};
 
 /// The side of the channel that an end is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,12 +79,12 @@ pub struct EpochKeys {
 
 impl EpochKeys {
     /// What one side seals and opens with. The keys can be used only once, so that no counter is used twice.
-    pub fn into_ends(self, role: Role, channel: u64) -> (Sealer, Opener) {
+    pub fn into_ends(self, role: Role, aead: Aead, channel: u64) -> (Sealer, Opener) {
         let (own, peers) = match role {
             Role::Asking => (&self.from_asking, &self.from_answering),
             Role::Answering => (&self.from_answering, &self.from_asking),
         };
-        (Sealer::new(channel, own), Opener::new(channel, peers))
+        (Sealer::new(channel, aead, own), Opener::new(channel, aead, peers))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The sealed form: a base packet under authenticated encryption, from whichever address it comes.
 //!
 //! ```text
-//! 0xC1 | version (1) | channel id (8) | counter (8) | ChaCha20-Poly1305(base packet) with its tag (16)
+//! 0xC1 | version (1) | channel id (8) | counter (8) | AEAD(base packet) with its tag (16)
 //! ```
 //!
-//! The header is the additional data, the counter the nonce. `docs/vdp.md` specifies it, keys included.
+//! The header is the additional data, the counter the nonce. The AEAD is what signalling agreed on. `docs/vdp.md` specifies it, keys included.
 
+mod aead;
 mod error;
 mod keys;
 mod path;
@@ -13,8 +14,8 @@ mod replay;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, KeyInit, Nonce, Tag};
-
+pub use aead::Aead;
+use aead::{Cipher, Nonce};
 pub use error::{OpenError, WeakShare};
 pub use keys::{EpochKeys, Role, Share, ShareSecret};
 pub use path::{Heard, PROBE_INTERVAL, Path};
@@ -51,15 +52,15 @@ pub fn channel_of(datagram: &[u8]) -> Option<u64> {
 /// Cannot be copied or restored: a counter that was used twice would give the key away.
 pub struct Sealer {
     channel: u64,
-    cipher: ChaCha20Poly1305,
+    cipher: Cipher,
     counter: AtomicU64,
 }
 
 impl Sealer {
-    fn new(channel: u64, key: &[u8; 32]) -> Self {
+    fn new(channel: u64, aead: Aead, key: &[u8; 32]) -> Self {
         Self {
             channel,
-            cipher: ChaCha20Poly1305::new(key.into()),
+            cipher: Cipher::new(aead, key),
             counter: AtomicU64::new(0),
         }
     }
@@ -73,15 +74,15 @@ impl Sealer {
         }
         let too_small = EncodeError::BufferTooSmall { needed, available };
         let target = buffer.get_mut(..needed).ok_or(too_small)?;
-        let (header, rest) = target.split_at_mut(HEADER);
-        let (body, tag) = rest.split_at_mut(needed - OVERHEAD);
+        let (header, rest) = target.split_first_chunk_mut().ok_or(too_small)?;
+        let (body, tag) = rest.split_last_chunk_mut().ok_or(too_small)?;
         packet.encode(body)?;
         let counter = self.counter.fetch_add(1, Ordering::Relaxed);
-        write_header(header, self.channel, counter);
-        let sealed = self.cipher.encrypt_in_place_detached(&nonce(counter), header, body);
-        // It fails only for more than 256 GiB.
-        let sealed = sealed.map_err(|_too_long| EncodeError::TooLarge { length: needed })?;
-        tag.copy_from_slice(&sealed);
+        *header = header_of(self.channel, counter);
+        *tag = self
+            .cipher
+            .seal(nonce(counter), header, body)
+            .ok_or(EncodeError::TooLarge { length: needed })?;
         Ok(needed)
     }
 }
@@ -99,7 +100,7 @@ impl std::fmt::Debug for Sealer {
 /// Opens the packets of one direction of one epoch, each once.
 pub struct Opener {
     channel: u64,
-    cipher: ChaCha20Poly1305,
+    cipher: Cipher,
     replay: Replay,
 }
 
@@ -113,10 +114,10 @@ pub struct Opened<'a> {
 }
 
 impl Opener {
-    fn new(channel: u64, key: &[u8; 32]) -> Self {
+    fn new(channel: u64, aead: Aead, key: &[u8; 32]) -> Self {
         Self {
             channel,
-            cipher: ChaCha20Poly1305::new(key.into()),
+            cipher: Cipher::new(aead, key),
             replay: Replay::new(),
         }
     }
@@ -142,10 +143,10 @@ impl Opener {
         let counter = header.last_chunk().copied().map_or(0, u64::from_be_bytes);
         // Refused before it costs a decryption; noted only after it has opened.
         self.replay.check(counter)?;
-        let (body, tag) = rest.split_at_mut(rest.len() - TAG);
+        let (body, tag) = rest.split_last_chunk_mut().ok_or(OpenError::NotSealed)?;
         self.cipher
-            .decrypt_in_place_detached(&nonce(counter), header, body, Tag::from_slice(tag))
-            .map_err(|_forged| OpenError::Forged)?;
+            .open(nonce(counter), header, body, *tag)
+            .ok_or(OpenError::Forged)?;
         let newest = self.replay.note(counter);
         let packet = Packet::decode(body).map_err(OpenError::Packet)?;
         Ok(Opened { packet, newest })
@@ -162,21 +163,33 @@ impl std::fmt::Debug for Opener {
     }
 }
 
-fn write_header(header: &mut [u8], channel: u64, counter: u64) {
-    let bytes = [SEALED_MARK, SEALED_VERSION]
-        .into_iter()
-        .chain(channel.to_be_bytes())
-        .chain(counter.to_be_bytes());
-    for (target, byte) in header.iter_mut().zip(bytes) {
-        *target = byte;
-    }
+fn header_of(channel: u64, counter: u64) -> [u8; HEADER] {
+    let [a, b, c, d, e, f, g, h] = channel.to_be_bytes();
+    let [i, j, k, l, m, n, o, p] = counter.to_be_bytes();
+    [
+        SEALED_MARK,
+        SEALED_VERSION,
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        m,
+        n,
+        o,
+        p,
+    ]
 }
 
 /// Four zero bytes, then the counter.
 fn nonce(counter: u64) -> Nonce {
-    let mut nonce = Nonce::default();
-    for (target, byte) in nonce.iter_mut().skip(4).zip(counter.to_be_bytes()) {
-        *target = byte;
-    }
-    nonce
+    let [a, b, c, d, e, f, g, h] = counter.to_be_bytes();
+    [0, 0, 0, 0, a, b, c, d, e, f, g, h]
 }

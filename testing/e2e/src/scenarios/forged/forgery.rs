@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
-use vdp_proto::sealed::{HEADER, OVERHEAD, SEALED_VERSION, TAG};
+use vdp_proto::sealed::{Aead, HEADER, OVERHEAD, SEALED_VERSION, TAG};
 use vdp_proto::{MAX_DATAGRAM, Packet, SEALED_MARK};
 
 /// How much the indices and counters of a forger are ahead of any call of a minute: a window that took one would move
@@ -97,7 +97,7 @@ fn sealed(channel: u64, plain: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vdp_proto::sealed::{OpenError, Role, ShareSecret, channel_of};
+    use vdp_proto::sealed::{Aead, OpenError, Role, ShareSecret, channel_of};
 
     const CHANNEL: u64 = 7;
 
@@ -122,7 +122,7 @@ mod tests {
 
         let [near, far] = [1, 2].map(|byte| ShareSecret::from_random([byte; 32]));
         let keys = near.agree(&far.share(), &[0; 32], b"").unwrap();
-        let (_, mut opener) = keys.into_ends(Role::Asking, CHANNEL);
+        let (_, mut opener) = keys.into_ends(Role::Asking, Aead::Aes256Gcm, CHANNEL);
         assert_eq!(opener.open(&mut forms[2]), Err(OpenError::Forged));
     }
 

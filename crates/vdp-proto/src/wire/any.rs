@@ -1,64 +1,23 @@
-//! The one module that sees MessagePack.
+//! Reads every datagram there may be, and says of each bad one what is wrong with it.
 
 use std::fmt;
 
 use rmp_serde::decode::{Error as ReadError, ReadRefReader};
+use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
 
-use crate::{DecodeError, Field, Found, MAX_NESTING, Packet, Place};
-
-/// Serialised in the order of its fields, which is the order in which packets are written.
-#[derive(Serialize)]
-struct Wire<'a> {
-    r: &'a str,
-    #[serde(with = "serde_bytes")]
-    d: &'a [u8],
-    i: u64,
-}
-
-/// Writes a packet; fails only if `buffer` is too small.
-pub(crate) fn write(packet: &Packet<'_>, mut buffer: &mut [u8]) -> Result<(), rmp_serde::encode::Error> {
-    let wire = Wire {
-        r: packet.room,
-        d: packet.voice,
-        i: packet.index,
-    };
-    wire.serialize(&mut rmp_serde::Serializer::new(&mut buffer).with_struct_map())
-}
-
-/// Bytes that [`write`] writes.
-pub(crate) const fn encoded_len(packet: &Packet<'_>) -> usize {
-    const MAP_AND_KEYS: usize = 1 + 3 * 2;
-    let room = match packet.room.len() {
-        length @ 0..=31 => 1 + length,
-        length @ 32..=0xff => 2 + length,
-        length => 3 + length,
-    };
-    let voice = match packet.voice.len() {
-        length @ 0..=0xff => 2 + length,
-        length => 3 + length,
-    };
-    let index = match packet.index {
-        0..=0x7f => 1,
-        0x80..=0xff => 2,
-        0x100..=0xffff => 3,
-        0x1_0000..=0xffff_ffff => 5,
-        _ => 9,
-    };
-    MAP_AND_KEYS + room + voice + index
-}
-
-/// The values of the known keys, each of the right type but not yet within its limits.
-#[derive(Debug, Default)]
-pub(crate) struct Parts<'a> {
-    pub(crate) room: Option<&'a str>,
-    pub(crate) voice: Option<&'a [u8]>,
-    pub(crate) index: Option<u64>,
-}
+use super::Parts;
+use crate::{DecodeError, Field, Found, MAX_NESTING, Place, SEALED_MARK};
 
 /// Reads the one map of a datagram.
-pub(crate) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
+///
+/// Kept out of line, where it does not take registers from the common case.
+#[cold]
+#[inline(never)]
+pub(super) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
+    if datagram.first() == Some(&SEALED_MARK) {
+        return Err(DecodeError::Sealed);
+    }
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(datagram);
     // The reader refuses the level at which its count reaches zero.
     deserializer.set_max_depth(MAX_NESTING + 1);
