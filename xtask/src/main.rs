@@ -55,7 +55,8 @@ enum Task {
         /// Names of the scenarios to run.
         names: Vec<String>,
     },
-    /// Run benches by name, all of them if none is named; print tables and write JSON to Cargo's target directory.
+    /// Run benches by name (BENCH, or BENCH:PART where it has parts), all of them if none is named; print tables and write
+    /// JSON to Cargo's target directory.
     ///
     /// What they need beside this workspace `cargo xtask setup --bench` installs.
     Bench {
@@ -65,6 +66,9 @@ enum Task {
         /// Hold the figures against `testing/bench/goals.toml`; fail with a line for each that falls short.
         #[arg(long, conflicts_with = "list")]
         check: bool,
+        /// Measure shorter and less often, to see that a bench works.
+        #[arg(long, conflicts_with_all = ["list", "check"])]
+        quick: bool,
         /// Names of the benches to run.
         names: Vec<String>,
     },
@@ -151,9 +155,13 @@ fn run(task: &Task) -> Result<()> {
             )
         }
         Task::Bench { list: true, .. } => cargo::bench(&["list".to_owned()]),
-        Task::Bench { check, names, .. } => {
+        Task::Bench {
+            check, quick, names, ..
+        } => {
             let command = if *check { "check" } else { "run" };
-            let arguments = std::iter::once(command.to_owned()).chain(names.iter().cloned());
+            let quick = quick.then_some("--quick");
+            let words = std::iter::once(command).chain(quick).map(str::to_owned);
+            let arguments = words.chain(names.iter().cloned());
             cargo::bench(&arguments.collect::<Vec<_>>())
         }
         Task::Ci => {

@@ -24,11 +24,15 @@ const DEBIAN_PACKAGES: [DebianPackage; 5] = [
 ];
 
 /// Debian packages of the benches.
-const DEBIAN_PACKAGES_FOR_BENCHES: [DebianPackage; 2] = [
+const DEBIAN_PACKAGES_FOR_BENCHES: [DebianPackage; 4] = [
     // Counts instructions.
     ("valgrind", "valgrind", &["--version"]),
     // What mixing and forwarding are compared to.
-    ("janus", "janus", &["--version"]),
+    // It says its version too, and calls that a failure.
+    ("janus", "sh", &["-c", "command -v janus"]),
+    // What speech through bad networks is judged by is built when it is installed.
+    ("python3-dev", "python3-config", &["--includes"]),
+    ("python3-venv", "python3", &["-c", "import ensurepip, venv"]),
 ];
 
 /// The SFU of calls by MatrixRTC: its Go program in its pinned version, and how the version names itself.
@@ -49,7 +53,8 @@ pub(crate) fn run() -> Result<()> {
 
 /// Installs what the benches need and is missing.
 pub(crate) fn run_for_benches() -> Result<()> {
-    debian_packages(&DEBIAN_PACKAGES_FOR_BENCHES)
+    debian_packages(&DEBIAN_PACKAGES_FOR_BENCHES)?;
+    python_environment("venv-bench", "testing/bench/requirements.txt").context("Python environment of the benches")
 }
 
 fn debian_packages(packages: &[DebianPackage]) -> Result<()> {

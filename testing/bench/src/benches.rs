@@ -4,7 +4,11 @@
 //! section in `docs/performance.md`.
 
 use crate::codec;
+use crate::impaired;
+use crate::latency;
+use crate::plan::Plan;
 use crate::report::Report;
+use crate::rooms;
 use anyhow::{Context as _, Result, bail};
 use std::process::Command;
 
@@ -16,13 +20,13 @@ pub struct Bench {
     /// One line for `--list`.
     pub about: &'static str,
     /// Measures. What it needs and does not find it reports by [`Report::missing`]; an error is for what broke.
-    pub run: fn() -> Result<Report>,
+    pub run: fn(&Plan) -> Result<Report>,
     /// Does what has to be done in a process of its own, as [`part`] asks for it. Most need none: [`no_part`].
     pub part: fn(&[String]) -> Result<()>,
 }
 
 /// Every bench, in the order in which `--check` runs them.
-pub const BENCHES: &[Bench] = &[codec::BENCH];
+pub const BENCHES: &[Bench] = &[codec::BENCH, rooms::BENCH, latency::BENCH, impaired::BENCH];
 
 /// The bench of this name.
 pub fn find(name: &str) -> Result<&'static Bench> {
@@ -33,12 +37,17 @@ pub fn find(name: &str) -> Result<&'static Bench> {
         .with_context(|| format!("there is no bench {name}; there are {}", known()))
 }
 
-/// The benches of these names; all if none is named.
-pub fn choose(names: &[String]) -> Result<Vec<&'static Bench>> {
+/// The benches of these names, each `BENCH` or `BENCH:PART`, and what of them is to run; all if none is named.
+pub fn choose(names: &[String], quick: bool) -> Result<Vec<(&'static Bench, Plan)>> {
     if names.is_empty() {
-        return Ok(BENCHES.iter().collect());
+        let whole = |bench| (bench, Plan { quick, only: None });
+        return Ok(BENCHES.iter().map(whole).collect());
     }
-    names.iter().map(|name| find(name)).collect()
+    let named = names.iter().map(|name| {
+        let (bench, plan) = Plan::parse(name, quick);
+        Ok((find(bench)?, plan))
+    });
+    named.collect()
 }
 
 /// This program, to be started anew for a part of a bench: its [`Bench::part`] gets the arguments that are added.

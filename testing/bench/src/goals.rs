@@ -104,6 +104,11 @@ impl Verdict {
     pub const fn is_reached(&self) -> bool {
         matches!(self.outcome, Outcome::Reached(_))
     }
+
+    /// Whether there is a figure at all.
+    pub const fn is_shown(&self) -> bool {
+        !matches!(self.outcome, Outcome::NotShown(_))
+    }
 }
 
 impl Display for Goal {

@@ -7,9 +7,24 @@
 //!
 //! `docs/performance.md` says how each bench measures, and what it found.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of rooms and packets are far below 2^52"
+)]
+
 pub mod benches;
 mod callgrind;
 mod codec;
+pub mod cpu;
 pub mod goals;
+pub mod ground;
+pub mod impaired;
+pub mod latency;
 pub mod machine;
+pub mod plan;
 pub mod report;
+pub mod rooms;
+pub mod speech;
+pub mod systems;
+pub mod tally;
+pub mod wire;

@@ -4,6 +4,7 @@ use anyhow::{Result, bail, ensure};
 use bench::benches::{self, BENCHES, Bench};
 use bench::goals::{Goals, Verdict};
 use bench::machine::Machine;
+use bench::plan::Plan;
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -19,8 +20,13 @@ struct Arguments {
 enum Command {
     /// Print the benches.
     List,
-    /// Run benches and print what they find; all if none is named.
-    Run { names: Vec<String> },
+    /// Run benches (BENCH or BENCH:PART) and print what they find; all if none is named.
+    Run {
+        /// Measure shorter and less often.
+        #[arg(long)]
+        quick: bool,
+        names: Vec<String>,
+    },
     /// Run benches and fail if any goal is not reached; all if none is named.
     Check { names: Vec<String> },
     /// Do what a bench does in a process of its own.
@@ -51,8 +57,8 @@ fn run(command: Command) -> Result<()> {
             }
             Ok(())
         }
-        Command::Run { names } => {
-            let (_, broken) = measure(&benches::choose(&names)?)?;
+        Command::Run { quick, names } => {
+            let (_, broken) = measure(&benches::choose(&names, quick)?)?;
             ensure!(broken.is_empty(), "broken: {}", broken.join(", "));
             Ok(())
         }
@@ -62,17 +68,23 @@ fn run(command: Command) -> Result<()> {
 }
 
 /// Runs benches one after the other. Gives back how they stand up to their goals, and the names of those that broke.
-fn measure(chosen: &[&Bench]) -> Result<(Vec<Verdict>, Vec<&'static str>)> {
+fn measure(chosen: &[(&Bench, Plan)]) -> Result<(Vec<Verdict>, Vec<&'static str>)> {
     let goals = Goals::of_this_repository()?;
     let machine = Machine::this();
     say(&format!("{machine}\n"));
     let (mut all, mut broken) = (Vec::new(), Vec::new());
-    for bench in chosen {
-        let verdicts = match (bench.run)() {
+    for (bench, plan) in chosen {
+        let verdicts = match (bench.run)(plan) {
             Ok(report) => {
                 say(&report.to_string());
-                say(&format!("written to {}", report.write(bench.name, &machine)?.display()));
-                goals.hold(bench.name, Ok(&report))
+                say(&format!(
+                    "written to {}",
+                    report.write(&plan.file_name(bench.name), &machine)?.display()
+                ));
+                let mut verdicts = goals.hold(bench.name, Ok(&report));
+                // What other parts show is not missed in this one.
+                verdicts.retain(|verdict| plan.only.is_none() || verdict.is_shown() || report.lacks_anything());
+                verdicts
             }
             Err(error) => {
                 let reason = format!("the bench broke: {error:#}");
@@ -92,7 +104,7 @@ fn measure(chosen: &[&Bench]) -> Result<(Vec<Verdict>, Vec<&'static str>)> {
 
 /// Fails, with a line for each goal that is not reached, unless all are.
 fn check(names: &[String]) -> Result<()> {
-    let (mut verdicts, broken) = measure(&benches::choose(names)?)?;
+    let (mut verdicts, broken) = measure(&benches::choose(names, false)?)?;
     if names.is_empty() {
         let goals = Goals::of_this_repository()?;
         for orphan in goals.benches().filter(|name| benches::find(name).is_err()) {

@@ -66,6 +66,11 @@ impl Report {
         self.figures.get(name).copied()
     }
 
+    /// Whether anything that it needs was not found.
+    pub fn lacks_anything(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
     /// What was not found, as the words of one sentence; none if everything was.
     pub fn what_is_missing(&self) -> Option<String> {
         let words = self

@@ -3,7 +3,7 @@
 use bench::goals::{Goal, Goals};
 
 /// What was asked for, by bench and figure.
-const ASKED_FOR: [(&str, &str, Goal); 7] = [
+const ASKED_FOR: [(&str, &str, Goal); 18] = [
     ("codec", "encode", Goal::AtMost(150.0)),
     ("codec", "decode", Goal::AtMost(300.0)),
     ("codec", "decode_any_order", Goal::AtMost(450.0)),
@@ -11,6 +11,17 @@ const ASKED_FOR: [(&str, &str, Goal); 7] = [
     ("codec", "open_aes256gcm", Goal::AtMost(2_500.0)),
     ("relay", "plain", Goal::AtLeast(0.85)),
     ("relay", "sealed", Goal::AtLeast(0.75)),
+    ("rooms", "one_40_of_janus", Goal::AtMost(0.125)),
+    ("rooms", "two_20_of_janus", Goal::AtMost(0.5)),
+    ("rooms", "one_10_of_forwarder", Goal::AtMost(1.6)),
+    ("rooms", "one_40_of_forwarder", Goal::AtMost(1.6)),
+    ("rooms", "one_400_of_forwarder", Goal::AtMost(1.6)),
+    ("latency", "to_vdp_p99_over_forwarder", Goal::AtMost(1.0)),
+    ("latency", "from_vdp_p99_over_forwarder", Goal::AtMost(1.0)),
+    ("impaired", "pesq_over_janus_2", Goal::AtLeast(-0.1)),
+    ("impaired", "pesq_over_janus_6", Goal::AtLeast(-0.1)),
+    ("impaired", "delay_over_janus_2", Goal::AtMost(0.0)),
+    ("impaired", "delay_over_janus_6", Goal::AtMost(0.0)),
 ];
 
 #[test]

@@ -15,11 +15,16 @@ const MILLISECOND: u64 = 1_000_000;
 
 /// What becomes of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// It never arrives.
     Lost,
-    /// It arrives at this time, once or twice.
-    Arrives { at_ns: u64, twice: bool },
+    /// It arrives.
+    Arrives {
+        /// When, by the clock of whoever asks, in nanoseconds.
+        at_ns: u64,
+        /// Whether it comes a second time.
+        twice: bool,
+    },
 }
 
 impl Fate {
@@ -69,7 +74,7 @@ impl Impairments {
 
 /// One impairment with its chance and its memory.
 #[derive(Debug)]
-struct Impairer {
+pub struct Impairer {
     impairment: Impairment,
     chance: StdRng,
     /// Whether the datagram before was lost.
@@ -80,7 +85,8 @@ struct Impairer {
 }
 
 impl Impairer {
-    fn new(impairment: Impairment) -> Self {
+    /// An impairment that has met no datagram yet.
+    pub fn new(impairment: Impairment) -> Self {
         Self {
             chance: StdRng::seed_from_u64(impairment.seed),
             impairment,
@@ -90,7 +96,8 @@ impl Impairer {
         }
     }
 
-    fn meet(&mut self, now_ns: u64) -> Fate {
+    /// Decides about the next datagram.
+    pub fn meet(&mut self, now_ns: u64) -> Fate {
         self.counts.seen += 1;
         if self.impairment.cut {
             self.counts.cut += 1;

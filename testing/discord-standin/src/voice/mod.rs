@@ -9,7 +9,7 @@ pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod groups;
 pub(crate) mod hearing;
-mod impairment;
+pub(crate) mod impairment;
 mod member;
 pub(crate) mod network;
 pub(crate) mod protocol;

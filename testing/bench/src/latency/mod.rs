@@ -1,0 +1,85 @@
+//! How much later voice leaves than it came.
+
+mod through;
+
+use self::through::{Delays, Direction, Load, through};
+use crate::benches::{Bench, no_part};
+use crate::plan::Plan;
+use crate::report::{Report, Table};
+use crate::systems::System;
+use crate::systems::bridge::{Bridge, Mixes};
+use crate::systems::forwarder::Forwarder;
+use anyhow::Result;
+use std::time::Duration;
+
+/// The bench.
+pub const BENCH: Bench = Bench {
+    name: "latency",
+    about: "Delay that one bridge process adds, each way, idle and loaded, beside the bare forwarder",
+    run,
+    part: no_part,
+};
+
+/// Where it is measured, by the name on the command line.
+const PARTS: [(&str, Place); 3] = [
+    ("rooms-1", Place::Through(1)),
+    ("rooms-50", Place::Through(50)),
+    ("rooms-200", Place::Through(200)),
+];
+
+/// Where delay is measured.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Through one process, with so many rooms.
+    Through(usize),
+}
+
+/// The part that has a goal.
+const ROOMS_OF_THE_GOAL: usize = 50;
+
+fn run(plan: &Plan) -> Result<Report> {
+    let mut report = Report::new();
+    let mut table = Table::new(
+        "Delay added by one process, in ms, from the sender's socket to the listener's",
+        &["rooms", "direction", "load", "system", "p50", "p99", "max"],
+    );
+    let parts = plan.choose(&PARTS, |part| part.0)?;
+    for &&(_, place) in &parts {
+        match place {
+            Place::Through(rooms) => measure_through(rooms, plan, &mut table, &mut report)?,
+        }
+    }
+    report.table(table);
+    Ok(report)
+}
+
+fn measure_through(rooms: usize, plan: &Plan, table: &mut Table, report: &mut Report) -> Result<()> {
+    for direction in [Direction::ToTheFarEnd, Direction::FromTheFarEnd] {
+        for load in [Load::Idle, Load::Busy] {
+            let [ours, bare] = compare(rooms, direction, load, plan)?;
+            if rooms == ROOMS_OF_THE_GOAL && load == Load::Idle {
+                let figure = format!("{}_over_forwarder", direction.figure());
+                report.figure(&figure, ours.at(0.99) - bare.at(0.99), "ms");
+            }
+            for (system, delays) in [("bridge", ours), ("bare forwarder", bare)] {
+                let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| format!("{:.2}", delays.at(share)));
+                let words = [&rooms.to_string(), direction.words(), load.words(), system].map(str::to_owned);
+                table.row(words.into_iter().chain([p50, p99, max]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ours and the bare forwarder by turns.
+fn compare(rooms: usize, direction: Direction, load: Load, plan: &Plan) -> Result<[Delays; 2]> {
+    let systems: [&dyn System; 2] = [&Bridge(Mixes::Shipped), &Forwarder];
+    let mut all = [Delays::default(), Delays::default()];
+    let (turns, measured) = if plan.quick { (1, 3) } else { (3, 5) };
+    for _ in 0..turns {
+        for (system, all) in systems.iter().zip(&mut all) {
+            all.add(through(*system, rooms, direction, load, Duration::from_secs(measured))?);
+        }
+    }
+    Ok(all)
+}
