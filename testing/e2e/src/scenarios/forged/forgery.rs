@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
-use vdp_proto::sealed::{Aead, HEADER, OVERHEAD, SEALED_VERSION, TAG};
+use vdp_proto::sealed::{HEADER, OVERHEAD, SEALED_VERSION, TAG};
 use vdp_proto::{MAX_DATAGRAM, Packet, SEALED_MARK};
 
 /// How much the indices and counters of a forger are ahead of any call of a minute: a window that took one would move
