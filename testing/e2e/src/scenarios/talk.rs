@@ -85,7 +85,7 @@ impl Talk {
         let guild = standin.control.of_guild(&room.guild_id);
         let [in_browser, on_discord] = voices;
         let before = Footprint::of(&stack).await?;
-        let listener = guild.create_person(&format!("listener-of-{name}")).await?.id;
+        let listener = guild.create_person(&format!("hears-{name}")).await?.id;
         guild.join(&listener, &room.channel_id).await?;
         guild.record(&listener).await?;
         let page = bench.page(&room, &[in_browser.name()]).await?;
