@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::call_kind::CallKind;
-use super::meeting::{Meeting, turn_checks};
+use super::meeting::{Asked, Meeting, turn_checks};
 use crate::audio::Voice;
 use anyhow::Result;
 
@@ -14,6 +14,6 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     meeting.all_together().await?;
     let turns = meeting.take_turns(bench).await?;
     let participants = meeting.participants(bench, turns).await?;
-    turn_checks(bench, &participants);
+    turn_checks(bench, &participants, Asked::Speech);
     meeting.end(bench).await
 }

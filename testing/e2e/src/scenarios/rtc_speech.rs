@@ -5,7 +5,7 @@ use super::bench::Bench;
 use super::call_kind::CallKind;
 use super::call_members::CallMembers;
 use super::listening::{begin_on_discord, first_voice_on_discord};
-use super::meeting::{Caller, Meeting, turn_checks};
+use super::meeting::{Asked, Caller, Meeting, turn_checks};
 use super::process::ProcessorTime;
 use crate::audio::{Voice, unix_ms};
 use crate::browser::{AUDIBLE, CallState};
@@ -38,7 +38,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let load = before.until(&ProcessorTime::of(&stack.voice_bridge)?);
     bench.check("processor time of voice-bridge in the turns", load.is_known(), load);
     let participants = meeting.participants(bench, turns).await?;
-    turn_checks(bench, &participants);
+    turn_checks(bench, &participants, Asked::Speech);
     meeting.end(bench).await?;
     members.checks(bench, &[], &[]).await
 }

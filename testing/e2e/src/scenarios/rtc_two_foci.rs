@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::call_kind::CallKind;
-use super::meeting::{Meeting, turn_checks};
+use super::meeting::{Asked, Meeting, turn_checks};
 use crate::audio::Voice;
 use crate::stack::{Focus, Stack};
 use anyhow::Result;
@@ -25,7 +25,7 @@ async fn turns(bench: &mut Bench, stack: &Stack, second: &str) -> Result<()> {
     foci_check(bench, &mut meeting, [stack.focus()?.url(), second]).await?;
     let turns = meeting.take_turns(bench).await?;
     let participants = meeting.participants(bench, turns).await?;
-    turn_checks(bench, &participants);
+    turn_checks(bench, &participants, Asked::Speech);
     meeting.end(bench).await
 }
 

@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use super::call_kind::CallKind;
 use super::listening::{Span, begin_on_discord};
-use super::meeting::{Meeting, Participant, turn_checks};
+use super::meeting::{Asked, Meeting, Participant, turn_checks};
 use crate::audio::{MixCheck, MixSource, Recording, Voice, unix_ms};
 use anyhow::Result;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let turns = meeting.take_turns(bench).await?;
     let (all, said_on_discord) = talk_together(bench, &mut meeting).await?;
     let participants = meeting.participants(bench, turns).await?;
-    turn_checks(bench, &participants);
+    turn_checks(bench, &participants, Asked::Speech);
     mix_checks(bench, &participants, &said_on_discord, all);
     meeting.end(bench).await
 }

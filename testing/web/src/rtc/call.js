@@ -65,6 +65,9 @@ export class GroupCall extends EventTarget {
             callIntent: "audio",
             manageMediaKeys: false,
             unstableSendStickyEvents: this.#options.sticky,
+            // By itself it gives the call up when the homeserver is away for ten tries.
+            networkErrorRetryMs: 500,
+            maximumNetworkErrorRetryCount: 600,
         });
         this.#follow();
     }

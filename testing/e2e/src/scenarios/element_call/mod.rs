@@ -7,7 +7,7 @@ use super::bench::Bench;
 use super::call_members::CallMembers;
 use super::leftovers::{Footprint, ends_cleanly};
 use super::listening::{Span, begin_on_discord, heard_on_discord};
-use super::meeting::{Participant, turn_checks};
+use super::meeting::{Asked, Participant, turn_checks};
 use crate::audio::{Recording, Voice, unix_ms};
 use crate::browser::{Browser, CallState, ElementCallPage};
 use crate::page::PageServer;
@@ -71,7 +71,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
             heard: vec![recordings.remote],
         });
     }
-    turn_checks(bench, &participants);
+    turn_checks(bench, &participants, Asked::Voice);
     keep_picture(bench, &stack, &mut screens, &dora).await?;
 
     for mut screen in screens {
