@@ -221,8 +221,8 @@ pub(crate) enum Asked {
     Voice,
 }
 
-/// What the median has to be for a turn to be somebody's.
-const HIS_VOICE: f64 = 0.9;
+/// What the median has to be for a turn to be somebody's: what is asked of a path that transcodes.
+const HIS_VOICE: f64 = 0.8;
 
 impl Asked {
     fn what(self) -> &'static str {
