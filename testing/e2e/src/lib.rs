@@ -15,6 +15,7 @@ pub mod browser;
 pub mod clients;
 pub mod dev;
 pub mod interruption;
+mod machine;
 pub mod page;
 mod program;
 pub mod scenarios;

@@ -1,5 +1,5 @@
-//! Two people in a MatrixRTC call and two on Discord: how soon the first of them is heard, who hears whom, what it costs,
-//! and that nothing is left when the call ends.
+//! Two people in a MatrixRTC call, one by a state event and one by a sticky event, and two on Discord: how soon the first of
+//! them is heard, who hears whom, what it costs, and that nothing is left when the call ends.
 
 use super::bench::Bench;
 use super::call_kind::CallKind;
@@ -27,11 +27,13 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let members = CallMembers::with_bridge(&stack, &meeting.room.id, &["alice", "bob"]).await?;
     let first = first_voices(bench, &stack, &meeting).await?;
     meeting.callers.push(first);
-    meeting.join(bench, Voice::Bob, CallKind::Rtc).await?;
+    meeting.join(bench, Voice::Bob, CallKind::RtcSticky).await?;
     meeting.all_together().await?;
     let bot = stack.voice_bot();
-    let all = ["@alice:localhost", "@bob:localhost", &bot];
-    members.checks(bench, &all, &all).await?;
+    let by_state = ["@alice:localhost", &bot];
+    members
+        .checks(bench, &["@alice:localhost", "@bob:localhost", &bot], &by_state)
+        .await?;
 
     let before = ProcessorTime::of(&stack.voice_bridge)?;
     let turns = meeting.take_turns(bench).await?;

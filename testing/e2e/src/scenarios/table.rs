@@ -73,7 +73,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "rtc-speech",
         area: NEEDS_LIVEKIT,
-        about: "two people in a MatrixRTC call and two Discord users take turns; delays, processor time, then a clean end (B1, B13, S2)",
+        about: "two people in a MatrixRTC call, one by a sticky event, and two Discord users take turns; delays, processor time, then a clean end (B1, B13, S2)",
         run: |bench| Box::pin(rtc_speech::run(bench)),
     },
     Scenario {
