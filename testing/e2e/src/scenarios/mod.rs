@@ -30,6 +30,7 @@ mod relayed;
 mod rtc_and_voip;
 mod rtc_churn;
 mod rtc_kill;
+mod rtc_matrix_2_0;
 mod rtc_page_to_page;
 mod rtc_sfu_restart;
 mod rtc_speech;

@@ -5,9 +5,9 @@ use super::call_kind::CallKind;
 use super::{
     both_sides, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page, discord_bridge_killed,
     element_call, element_call_pair, forged, gateway_drops, homeserver_restart, late_start, page_to_page, plain_peer,
-    rejections, rtc_and_voip, rtc_churn, rtc_kill, rtc_page_to_page, rtc_sfu_restart, rtc_speech, rtc_two_foci,
-    standin_page, two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves, voip_renegotiate,
-    voip_speech, voip_three,
+    rejections, rtc_and_voip, rtc_churn, rtc_kill, rtc_matrix_2_0, rtc_page_to_page, rtc_sfu_restart, rtc_speech,
+    rtc_two_foci, standin_page, two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves,
+    voip_renegotiate, voip_speech, voip_three,
 };
 use crate::clients::Library;
 use anyhow::Result;
@@ -87,6 +87,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         area: NEEDS_LIVEKIT,
         about: "one person in a MatrixRTC call, one in a VoIP v1 call of the same room, one on Discord: all hear all (B1, B2)",
         run: |bench| Box::pin(rtc_and_voip::run(bench)),
+    },
+    Scenario {
+        name: "rtc-matrix-2-0",
+        area: NEEDS_LIVEKIT,
+        about: "the bridge takes part by a sticky event, beside one who does and one who does not: all hear all (B1)",
+        run: |bench| Box::pin(rtc_matrix_2_0::run(bench)),
     },
     Scenario {
         name: "rtc-kill",

@@ -21,6 +21,11 @@ const CHANGES = [
 /** As Element Call publishes a microphone. */
 const PUBLISH = { audioPreset: { maxBitrate: 48_000 }, dtx: true, red: false, forceStereo: false };
 
+/** How long after a try to connect again the next begins: livekit-client's own policy waits up to 7 s, by chance. */
+const RECONNECT_MS = 500;
+/** So many, before a new token is asked for. */
+const RECONNECTS = 60;
+
 /** Emits "change" when somebody is heard or shown differently, and "closed" when it has ended by itself. */
 export class Connection extends EventTarget {
     #room;
@@ -37,6 +42,9 @@ export class Connection extends EventTarget {
                 voiceIsolation: processed,
             },
             publishDefaults: PUBLISH,
+            reconnectPolicy: {
+                nextRetryDelayInMs: ({ retryCount }) => (retryCount < RECONNECTS ? RECONNECT_MS : null),
+            },
         });
         for (const event of CHANGES) {
             this.#room.on(event, () => this.dispatchEvent(new Event("change")));
