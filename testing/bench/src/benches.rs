@@ -7,6 +7,7 @@ use crate::codec;
 use crate::impaired;
 use crate::latency;
 use crate::plan::Plan;
+use crate::relay;
 use crate::report::Report;
 use crate::rooms;
 use anyhow::{Context as _, Result, bail};
@@ -26,7 +27,13 @@ pub struct Bench {
 }
 
 /// Every bench, in the order in which `--check` runs them.
-pub const BENCHES: &[Bench] = &[codec::BENCH, rooms::BENCH, latency::BENCH, impaired::BENCH];
+pub const BENCHES: &[Bench] = &[
+    codec::BENCH,
+    relay::BENCH,
+    rooms::BENCH,
+    latency::BENCH,
+    impaired::BENCH,
+];
 
 /// The bench of this name.
 pub fn find(name: &str) -> Result<&'static Bench> {

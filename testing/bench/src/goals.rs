@@ -40,6 +40,8 @@ pub enum Outcome {
     FallsShort(f64),
     /// There is no figure, for this reason: nothing is known of it, which is no success.
     NotShown(String),
+    /// The bench says nothing of it at all, which is none either.
+    NotTold,
 }
 
 impl Goals {
@@ -89,11 +91,12 @@ impl Goal {
         match found.map(|report| (report, report.get(figure))) {
             Ok((_, Some(figure))) if self.is_reached_by(figure.value) => Outcome::Reached(figure.value),
             Ok((_, Some(figure))) => Outcome::FallsShort(figure.value),
-            Ok((report, None)) => Outcome::NotShown(
-                report
-                    .what_is_missing()
-                    .unwrap_or_else(|| "the bench does not tell it".to_owned()),
-            ),
+            Ok((report, None)) => {
+                let reason = report.failure(figure).map(str::to_owned);
+                reason
+                    .or_else(|| report.what_is_missing())
+                    .map_or(Outcome::NotTold, Outcome::NotShown)
+            }
             Err(reason) => Outcome::NotShown(reason.to_owned()),
         }
     }
@@ -103,11 +106,6 @@ impl Verdict {
     /// Whether the goal is reached.
     pub const fn is_reached(&self) -> bool {
         matches!(self.outcome, Outcome::Reached(_))
-    }
-
-    /// Whether there is a figure at all.
-    pub const fn is_shown(&self) -> bool {
-        !matches!(self.outcome, Outcome::NotShown(_))
     }
 }
 
@@ -127,6 +125,7 @@ impl Display for Verdict {
             Outcome::Reached(value) => write!(formatter, "reached      {name}: {value:.3} ({goal})"),
             Outcome::FallsShort(value) => write!(formatter, "FALLS SHORT  {name}: {value:.3} ({goal})"),
             Outcome::NotShown(reason) => write!(formatter, "NOT SHOWN    {name} ({goal}): {reason}"),
+            Outcome::NotTold => write!(formatter, "NOT SHOWN    {name} ({goal}): the bench does not tell it"),
         }
     }
 }
@@ -175,6 +174,19 @@ mod tests {
         assert_eq!(
             outcome("codec", Ok(&without)),
             Outcome::NotShown("valgrind is MISSING (apt-get install valgrind)".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_failed_costs_only_its_own_figure() {
+        let goals = Goals::parse("[codec]\ndecode = { at_most = 300 }\nencode = { at_most = 150 }\n").unwrap();
+        let mut report = report("encode", 100.0);
+        report.failed("decode", "it broke");
+        let verdicts = goals.hold("codec", Ok(&report));
+        let outcomes: Vec<_> = verdicts.into_iter().map(|verdict| verdict.outcome).collect();
+        assert_eq!(
+            outcomes,
+            [Outcome::NotShown("it broke".to_owned()), Outcome::Reached(100.0)]
         );
     }
 

@@ -20,7 +20,7 @@ pub const FRAME: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Bytes that the system is asked to keep for each socket, so that what is lost was not lost here.
-const QUEUE: usize = 4 << 20;
+pub const QUEUE: usize = 4 << 20;
 
 /// How often who says nothing says that he is there.
 const KEEP_ALIVE: u64 = 50;

@@ -22,6 +22,7 @@ pub mod impaired;
 pub mod latency;
 pub mod machine;
 pub mod plan;
+pub mod relay;
 pub mod report;
 pub mod rooms;
 pub mod speech;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use bench::benches::{self, BENCHES, Bench};
-use bench::goals::{Goals, Verdict};
+use bench::goals::{Goals, Outcome, Verdict};
 use bench::machine::Machine;
 use bench::plan::Plan;
 use clap::{Parser, Subcommand};
@@ -67,8 +67,9 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
-/// Runs benches one after the other. Gives back how they stand up to their goals, and the names of those that broke.
-fn measure(chosen: &[(&Bench, Plan)]) -> Result<(Vec<Verdict>, Vec<&'static str>)> {
+/// Runs benches one after the other. Gives back how they stand up to their goals, and the names of what broke: of benches,
+/// and of single figures.
+fn measure(chosen: &[(&Bench, Plan)]) -> Result<(Vec<Verdict>, Vec<String>)> {
     let goals = Goals::of_this_repository()?;
     let machine = Machine::this();
     say(&format!("{machine}\n"));
@@ -83,13 +84,14 @@ fn measure(chosen: &[(&Bench, Plan)]) -> Result<(Vec<Verdict>, Vec<&'static str>
                 ));
                 let mut verdicts = goals.hold(bench.name, Ok(&report));
                 // What other parts show is not missed in this one.
-                verdicts.retain(|verdict| plan.only.is_none() || verdict.is_shown() || report.lacks_anything());
+                verdicts.retain(|verdict| plan.only.is_none() || verdict.outcome != Outcome::NotTold);
+                broken.extend(report.failures().map(|figure| format!("{} {figure}", bench.name)));
                 verdicts
             }
             Err(error) => {
                 let reason = format!("the bench broke: {error:#}");
                 say(&format!("{}: {reason}", bench.name));
-                broken.push(bench.name);
+                broken.push(bench.name.to_owned());
                 goals.hold(bench.name, Err(&reason))
             }
         };
@@ -117,10 +119,14 @@ fn check(names: &[String]) -> Result<()> {
     }
     if !short.is_empty() || !broken.is_empty() {
         bail!(
-            "{} of {} goals are not reached; broken benches: {}",
+            "{} of {} goals are not reached; broken: {}",
             short.len(),
             verdicts.len(),
-            broken.len()
+            if broken.is_empty() {
+                "nothing".to_owned()
+            } else {
+                broken.join(", ")
+            }
         );
     }
     say(&format!("all {} goals are reached", verdicts.len()));

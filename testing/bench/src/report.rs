@@ -13,6 +13,8 @@ pub struct Report {
     tables: Vec<Table>,
     figures: BTreeMap<String, Figure>,
     missing: Vec<Missing>,
+    /// Why a figure is not shown, by its name.
+    failed: BTreeMap<String, String>,
 }
 
 /// A number that may have a goal.
@@ -61,14 +63,24 @@ impl Report {
         });
     }
 
+    /// Says that a figure cannot be shown since what it takes failed, and why. The others are none the worse for it.
+    pub fn failed(&mut self, figure: &str, reason: &str) {
+        self.failed.insert(figure.to_owned(), reason.to_owned());
+    }
+
+    /// Why the figure of this name is not shown, if what it takes failed.
+    pub fn failure(&self, name: &str) -> Option<&str> {
+        self.failed.get(name).map(String::as_str)
+    }
+
+    /// The names of all figures that are not shown since what they take failed.
+    pub fn failures(&self) -> impl Iterator<Item = &str> {
+        self.failed.keys().map(String::as_str)
+    }
+
     /// The figure of this name.
     pub fn get(&self, name: &str) -> Option<Figure> {
         self.figures.get(name).copied()
-    }
-
-    /// Whether anything that it needs was not found.
-    pub fn lacks_anything(&self) -> bool {
-        !self.missing.is_empty()
     }
 
     /// What was not found, as the words of one sentence; none if everything was.
@@ -113,6 +125,9 @@ impl Display for Report {
         }
         if let Some(missing) = self.what_is_missing() {
             writeln!(formatter, "{missing}")?;
+        }
+        for (figure, reason) in &self.failed {
+            writeln!(formatter, "FAILED {figure}: {reason}")?;
         }
         Ok(())
     }
@@ -197,5 +212,14 @@ mod tests {
             report.what_is_missing().unwrap(),
             "valgrind is MISSING (cargo xtask setup --bench)"
         );
+    }
+
+    #[test]
+    fn what_failed_is_told() {
+        let mut report = Report::new();
+        report.failed("encode", "the machine is on fire");
+        assert_eq!(report.failure("encode"), Some("the machine is on fire"));
+        assert_eq!(report.failure("decode"), None);
+        assert_eq!(report.to_string(), "FAILED encode: the machine is on fire\n");
     }
 }

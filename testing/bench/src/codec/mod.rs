@@ -29,26 +29,35 @@ fn run(_: &Plan) -> Result<Report> {
         "Instructions for one packet, room id of 32 bytes, 160 bytes of voice",
         &["", "instructions"],
     );
-    let mut add = |name: &str, what: &str, instructions: f64| {
-        table.row([what.to_owned(), format!("{instructions:.0}")]);
-        report.figure(name, instructions, "instructions");
+    let mut add = |name: &str, what: &str, instructions: Result<f64>| match instructions {
+        Ok(instructions) => {
+            table.row([what.to_owned(), format!("{instructions:.0}")]);
+            report.figure(name, instructions, "instructions");
+        }
+        Err(error) => report.failed(name, &format!("{error:#}")),
     };
     for work in WORK {
-        // A packet opens once only, so each round seals one first.
-        let with_it = callgrind::instructions(NAME, work.name)?;
-        let before = match work.after {
-            Some(name) => callgrind::instructions(NAME, name)?,
-            None => 0.0,
-        };
-        add(work.name, work.what, with_it - before);
+        add(work.name, work.what, instructions(work));
     }
-    let mut dearest = 0.0_f64;
-    for order in Order::others() {
-        dearest = dearest.max(callgrind::instructions(NAME, order.name())?);
-    }
-    add("decode_any_order", "decode, the dearest other order of keys", dearest);
+    let others = Order::others().map(|order| callgrind::instructions(NAME, order.name()));
+    let dearest = others.reduce(|dearest, other| Ok(dearest?.max(other?)));
+    add(
+        "decode_any_order",
+        "decode, the dearest other order of keys",
+        dearest.context("there are other orders")?,
+    );
     report.table(table);
     Ok(report)
+}
+
+fn instructions(work: Work) -> Result<f64> {
+    // A packet opens once only, so each round seals one first.
+    let with_it = callgrind::instructions(NAME, work.name)?;
+    let before = match work.after {
+        Some(name) => callgrind::instructions(NAME, name)?,
+        None => 0.0,
+    };
+    Ok(with_it - before)
 }
 
 /// Does one thing as often as asked: the name of what to do, and how often.

@@ -50,6 +50,11 @@ const COMPLEXITY: u32 = 4;
 /// What one system made of one network.
 struct Outcome {
     name: String,
+    heard: Result<Heard>,
+}
+
+/// What is heard behind a network and a system, of each trace.
+struct Heard {
     scores: Vec<Score>,
     delays_ms: Vec<f64>,
 }
@@ -76,10 +81,13 @@ fn run(plan: &Plan) -> Result<Report> {
         &["network", "system", "PESQ", "±", "STOI", "±", "delay (median), ms"],
     );
     for network in plan.choose(&NETWORKS, |network| network.name)? {
-        let outcomes = systems
+        let outcomes: Vec<Outcome> = systems
             .iter()
-            .map(|system| through(network, system.as_ref(), &talks, &scorer))
-            .collect::<Result<Vec<_>>>()?;
+            .map(|system| Outcome {
+                name: system.name(),
+                heard: through(network, system.as_ref(), &talks, &scorer),
+            })
+            .collect();
         tell(network, &outcomes, &mut table, &mut report);
     }
     report.table(table);
@@ -87,7 +95,7 @@ fn run(plan: &Plan) -> Result<Report> {
 }
 
 /// Has everybody speak through a network and a system, and judges what is heard behind.
-fn through(network: &Network, system: &dyn System, talks: &[Talk], scorer: &Scorer) -> Result<Outcome> {
+fn through(network: &Network, system: &dyn System, talks: &[Talk], scorer: &Scorer) -> Result<Heard> {
     let heard = listen(network, system, talks)?;
     let (mut pairs, mut delays_ms) = (Vec::new(), Vec::new());
     for (room, packets) in heard.iter().enumerate() {
@@ -102,8 +110,7 @@ fn through(network: &Network, system: &dyn System, talks: &[Talk], scorer: &Scor
         pairs.push(Pair::new(&said.audio, &aligned.audio));
         delays_ms.push(delay_ms);
     }
-    Ok(Outcome {
-        name: system.name(),
+    Ok(Heard {
         scores: scorer.score(&pairs)?,
         delays_ms,
     })
@@ -159,17 +166,15 @@ impl Listener for Ear {
 
 /// Puts what was found into the table, and what has a goal among the figures.
 fn tell(network: &Network, outcomes: &[Outcome], table: &mut Table, report: &mut Report) {
-    for Outcome {
-        name,
-        scores,
-        delays_ms,
-    } in outcomes
-    {
-        let [pesq, stoi] = [
-            scores.iter().map(|score| score.pesq).collect(),
-            scores.iter().map(|score| score.stoi).collect(),
-        ]
-        .map(|values: Vec<f64>| spread(&values));
+    for Outcome { name, heard } in outcomes {
+        let heard = match heard {
+            Ok(heard) => heard,
+            Err(error) => {
+                report.failed(&format!("{}, {name}", network.name), &format!("{error:#}"));
+                continue;
+            }
+        };
+        let (pesq, stoi) = (heard.pesq(), heard.stoi());
         table.row([
             network.name.to_owned(),
             name.clone(),
@@ -177,7 +182,7 @@ fn tell(network: &Network, outcomes: &[Outcome], table: &mut Table, report: &mut
             format!("{:.2}", pesq.1),
             format!("{:.3}", stoi.0),
             format!("{:.3}", stoi.1),
-            format!("{:.0}", median(delays_ms.iter().copied())),
+            format!("{:.0}", heard.delay_ms()),
         ]);
     }
     let [ours, others @ ..] = outcomes else {
@@ -187,18 +192,35 @@ fn tell(network: &Network, outcomes: &[Outcome], table: &mut Table, report: &mut
         return;
     }
     for (other, prebuffering) in others.iter().zip([2, 6]) {
-        let pesq = |outcome: &Outcome| spread(&outcome.scores.iter().map(|score| score.pesq).collect::<Vec<_>>()).0;
-        let delay = |outcome: &Outcome| median(outcome.delays_ms.iter().copied());
-        report.figure(
-            &format!("pesq_over_janus_{prebuffering}"),
-            pesq(ours) - pesq(other),
-            "MOS",
-        );
-        report.figure(
-            &format!("delay_over_janus_{prebuffering}"),
-            delay(ours) - delay(other),
-            "ms",
-        );
+        let [pesq, delay] = ["pesq", "delay"].map(|what| format!("{what}_over_janus_{prebuffering}"));
+        match (&ours.heard, &other.heard) {
+            (Ok(ours), Ok(other)) => {
+                report.figure(&pesq, ours.pesq().0 - other.pesq().0, "MOS");
+                report.figure(&delay, ours.delay_ms() - other.delay_ms(), "ms");
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                for figure in [pesq, delay] {
+                    report.failed(&figure, &format!("{error:#}"));
+                }
+            }
+        }
+    }
+}
+
+impl Heard {
+    /// The mean of the scores by PESQ, and their spread.
+    fn pesq(&self) -> (f64, f64) {
+        spread(&self.scores.iter().map(|score| score.pesq).collect::<Vec<_>>())
+    }
+
+    /// The mean of the scores by STOI, and their spread.
+    fn stoi(&self) -> (f64, f64) {
+        spread(&self.scores.iter().map(|score| score.stoi).collect::<Vec<_>>())
+    }
+
+    /// The median of the delays.
+    fn delay_ms(&self) -> f64 {
+        median(self.delays_ms.iter().copied())
     }
 }
 

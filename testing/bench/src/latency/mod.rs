@@ -9,7 +9,7 @@ use crate::report::{Report, Table};
 use crate::systems::System;
 use crate::systems::bridge::{Bridge, Mixes};
 use crate::systems::forwarder::Forwarder;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use std::time::Duration;
 
 /// The bench.
@@ -46,19 +46,30 @@ fn run(plan: &Plan) -> Result<Report> {
     let parts = plan.choose(&PARTS, |part| part.0)?;
     for &&(_, place) in &parts {
         match place {
-            Place::Through(rooms) => measure_through(rooms, plan, &mut table, &mut report)?,
+            Place::Through(rooms) => measure_through(rooms, plan, &mut table, &mut report),
         }
     }
     report.table(table);
     Ok(report)
 }
 
-fn measure_through(rooms: usize, plan: &Plan, table: &mut Table, report: &mut Report) -> Result<()> {
+fn measure_through(rooms: usize, plan: &Plan, table: &mut Table, report: &mut Report) {
     for direction in [Direction::ToTheFarEnd, Direction::FromTheFarEnd] {
         for load in [Load::Idle, Load::Busy] {
-            let [ours, bare] = compare(rooms, direction, load, plan)?;
-            if rooms == ROOMS_OF_THE_GOAL && load == Load::Idle {
-                let figure = format!("{}_over_forwarder", direction.figure());
+            let has_goal = rooms == ROOMS_OF_THE_GOAL && load == Load::Idle;
+            let figure = if has_goal {
+                format!("{}_over_forwarder", direction.figure())
+            } else {
+                format!("rooms-{rooms} {}, {}", direction.words(), load.words())
+            };
+            let [ours, bare] = match compare(rooms, direction, load, plan) {
+                Ok(delays) => delays,
+                Err(error) => {
+                    report.failed(&figure, &format!("{error:#}"));
+                    continue;
+                }
+            };
+            if has_goal {
                 report.figure(&figure, ours.at(0.99) - bare.at(0.99), "ms");
             }
             for (system, delays) in [("bridge", ours), ("bare forwarder", bare)] {
@@ -68,7 +79,6 @@ fn measure_through(rooms: usize, plan: &Plan, table: &mut Table, report: &mut Re
             }
         }
     }
-    Ok(())
 }
 
 /// Ours and the bare forwarder by turns.
@@ -78,7 +88,8 @@ fn compare(rooms: usize, direction: Direction, load: Load, plan: &Plan) -> Resul
     let (turns, measured) = if plan.quick { (1, 3) } else { (3, 5) };
     for _ in 0..turns {
         for (system, all) in systems.iter().zip(&mut all) {
-            all.add(through(*system, rooms, direction, load, Duration::from_secs(measured))?);
+            let delays = through(*system, rooms, direction, load, Duration::from_secs(measured));
+            all.add(delays.with_context(|| system.name())?);
         }
     }
     Ok(all)

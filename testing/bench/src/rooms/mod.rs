@@ -57,6 +57,21 @@ struct Shown {
 struct Row {
     name: String,
     turns: Vec<Shown>,
+    /// Why it has no more turns.
+    failure: Option<String>,
+}
+
+impl Shown {
+    /// Fails unless everything was heard as it should be.
+    fn checked(self) -> Result<Self> {
+        ensure!(self.sound.passes, "does not sound as it should: {}", self.sound.text);
+        ensure!(
+            self.heard >= LEAST_HEARD,
+            "lost packets: {:.1} % were heard",
+            self.heard * 100.0
+        );
+        Ok(self)
+    }
 }
 
 fn run(plan: &Plan) -> Result<Report> {
@@ -80,40 +95,37 @@ fn run(plan: &Plan) -> Result<Report> {
         ],
     );
     for case in plan.choose(&CASES, |case| case.name)? {
-        let rows = compare(case, &case.systems(janus), &talks, plan)?;
+        let rows = compare(case, &case.systems(janus), &talks, plan);
         tell(case, &rows, &mut table, &mut report);
     }
     report.table(table);
     Ok(report)
 }
 
-/// Has all systems take turns.
-fn compare(case: &Case, systems: &[Box<dyn System>], talks: &[Talk], plan: &Plan) -> Result<Vec<Row>> {
+/// Has all systems take turns. Who fails in one has no more, and without the first there is nothing to compare.
+fn compare(case: &Case, systems: &[Box<dyn System>], talks: &[Talk], plan: &Plan) -> Vec<Row> {
     let mut rows: Vec<Row> = systems
         .iter()
         .map(|system| Row {
             name: system.name(),
             turns: Vec::new(),
+            failure: None,
         })
         .collect();
     for _ in 0..plan.turns() {
         for (system, row) in systems.iter().zip(&mut rows) {
-            let shown = measure(case, system.as_ref(), talks, plan.measured())?;
-            let name = &row.name;
-            ensure!(
-                shown.sound.passes,
-                "{name} does not sound as it should: {}",
-                shown.sound.text
-            );
-            ensure!(
-                shown.heard >= LEAST_HEARD,
-                "{name} lost packets: {:.1} % were heard",
-                shown.heard * 100.0
-            );
-            row.turns.push(shown);
+            if row.failure.is_none() {
+                match measure(case, system.as_ref(), talks, plan.measured()).and_then(Shown::checked) {
+                    Ok(shown) => row.turns.push(shown),
+                    Err(error) => row.failure = Some(format!("{}: {error:#}", row.name)),
+                }
+            }
+        }
+        if rows.first().is_none_or(|ours| ours.failure.is_some()) {
+            break;
         }
     }
-    Ok(rows)
+    rows
 }
 
 fn measure(case: &Case, system: &dyn System, talks: &[Talk], measured: Duration) -> Result<Shown> {
@@ -155,11 +167,17 @@ fn tell(case: &Case, rows: &[Row], table: &mut Table, report: &mut Report) {
         return;
     };
     for row in rows {
+        let figure = case.figure(&row.name);
+        if let Some(reason) = ours.failure.as_ref().or(row.failure.as_ref()) {
+            let name = figure.unwrap_or_else(|| format!("{} {}", case.name, row.name));
+            report.failed(&name, reason);
+            continue;
+        }
         let turns = ours.turns.iter().zip(&row.turns);
         let ratios: Vec<f64> = turns.map(|(ours, other)| ours.cpu / other.cpu).collect();
         let ratio = median(ratios.iter().copied());
         let [least, most] = [0.0, 1.0].map(|share| percentile(ratios.iter().copied(), share));
-        if let Some(figure) = case.figure(&row.name) {
+        if let Some(figure) = figure {
             report.figure(&figure, ratio, "");
         }
         let first = row.turns.first();

@@ -6,10 +6,9 @@
 //! packets; here another VDP endpoint does, which costs the bridge the same sockets, tasks and wake-ups, but no encryption,
 //! as plain RTP costs Janus none.
 
-use super::{Running, System, addresses, say_addresses, shared_by_rooms, start_part, wait_for_the_end};
+use super::{Running, System, say_addresses, start_part, wait_for_the_end};
 use crate::benches;
-use crate::ground::Reach;
-use crate::wire::{Wire, room_id};
+use crate::wire::room_id;
 use anyhow::{Context as _, Result};
 use bridge_kit::config::{Media, Vdp};
 use bridge_kit::media::{
@@ -52,14 +51,7 @@ impl System for Bridge {
         command.args([PART, mixes, &rooms.to_string()]);
         command.args(parties.iter().map(ToString::to_string));
         let (child, line) = start_part(&mut command)?;
-        Ok(Running {
-            child,
-            reach: Reach {
-                wire: Wire::Vdp,
-                to: shared_by_rooms(&addresses(&line)?, rooms),
-            },
-            folder: None,
-        })
+        Running::of(child, &line, rooms)
     }
 }
 

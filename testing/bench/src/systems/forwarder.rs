@@ -3,10 +3,8 @@
 //! It has a socket for each party, as the bridge has, and sends what one party says to all the others as it came. One thread
 //! waits at each socket; whatever has come by then is read and sent on at once.
 
-use super::{Running, System, addresses, say_addresses, shared_by_rooms, start_part, wait_for_the_end};
+use super::{Running, System, say_addresses, start_part, wait_for_the_end};
 use crate::benches;
-use crate::ground::Reach;
-use crate::wire::Wire;
 use anyhow::Result;
 use nix::sys::socket::{
     ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt, sockopt::RcvBuf,
@@ -39,14 +37,7 @@ impl System for Forwarder {
         let mut command = benches::part("rooms")?;
         command.arg(PART).args(parties.iter().map(ToString::to_string));
         let (child, line) = start_part(&mut command)?;
-        Ok(Running {
-            child,
-            reach: Reach {
-                wire: Wire::Vdp,
-                to: shared_by_rooms(&addresses(&line)?, rooms),
-            },
-            folder: None,
-        })
+        Running::of(child, &line, rooms)
     }
 }
 

@@ -5,7 +5,10 @@ pub mod forwarder;
 pub mod janus;
 
 use crate::ground::Reach;
+use crate::wire::Wire;
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use std::fmt::Debug;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -32,9 +35,42 @@ pub struct Running {
 }
 
 impl Running {
+    /// A part of a bench that speaks VDP and said where it hears each party of all rooms.
+    pub(crate) fn of(child: Child, line: &str, rooms: usize) -> Result<Self> {
+        Ok(Self {
+            child,
+            reach: Reach {
+                wire: Wire::Vdp,
+                to: shared_by_rooms(&addresses(line)?, rooms),
+            },
+            folder: None,
+        })
+    }
+
     /// The number of its process.
     pub fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Has its process stand still, and returns once it does.
+    pub fn pause(&self) -> Result<()> {
+        self.signal("-STOP")?;
+        let process = Pid::from_raw(i32::try_from(self.process())?);
+        let status = waitpid(process, Some(WaitPidFlag::WUNTRACED))?;
+        ensure!(matches!(status, WaitStatus::Stopped(..)), "it ended: {status:?}");
+        Ok(())
+    }
+
+    /// Ends [`Running::pause`].
+    pub fn go_on(&self) -> Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let mut kill = Command::new("kill");
+        let status = kill.args([name, &self.process().to_string()]).status()?;
+        ensure!(status.success(), "kill {name}: {status}");
+        Ok(())
     }
 }
 
@@ -48,7 +84,7 @@ impl Drop for Running {
 
 /// Starts a part of a bench, which says in its first line what the others have to know of it. It lives as long as its
 /// standard input is open, so that it does not outlive this process.
-fn start_part(command: &mut Command) -> Result<(Child, String)> {
+pub(crate) fn start_part(command: &mut Command) -> Result<(Child, String)> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().context("its output is piped")?;
     let mut line = String::new();
@@ -58,7 +94,7 @@ fn start_part(command: &mut Command) -> Result<(Child, String)> {
 }
 
 /// Waits in a part of a bench until the bench is over.
-fn wait_for_the_end() -> Result<()> {
+pub(crate) fn wait_for_the_end() -> Result<()> {
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     Ok(())
 }
@@ -70,7 +106,7 @@ fn addresses(line: &str) -> Result<Vec<SocketAddr>> {
 }
 
 /// Says the addresses where a part of a bench listens.
-fn say_addresses(addresses: &[SocketAddr]) -> Result<()> {
+pub(crate) fn say_addresses(addresses: &[SocketAddr]) -> Result<()> {
     use std::io::Write as _;
     let line: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let mut stdout = std::io::stdout().lock();
