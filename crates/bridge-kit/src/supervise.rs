@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -86,8 +87,17 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    spawn_on(&Handle::current(), kind, owner, future)
+}
+
+/// Starts a task in a certain runtime; see [`spawn`].
+pub fn spawn_on<F>(runtime: &Handle, kind: &'static str, owner: impl Display, future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     Task {
-        handle: Some(tokio::spawn(supervised(kind, &owner, future))),
+        handle: Some(runtime.spawn(supervised(kind, &owner, future))),
     }
 }
 

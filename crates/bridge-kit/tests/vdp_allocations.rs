@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bridge_kit::config::Vdp;
 use bridge_kit::vdp::{Endpoint, Link, Peer, Received, SealedPeer};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 use vdp_proto::sealed::{Aead, Role, ShareSecret};
 
@@ -15,13 +15,14 @@ const VOICE: [u8; 160] = [0x48; 160];
 const ROOMS: u64 = 40;
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Listens on the thread of the test, since allocations are counted by thread. Must be called within a runtime.
 fn endpoint() -> Endpoint {
     let calm = Vdp {
         keep_alive: Duration::from_mins(1),
         broken_after: Duration::from_mins(3),
         ..Vdp::loopback(0)
     };
-    Endpoint::bind(&calm).expect("a port")
+    Endpoint::bind_within(&calm, &Handle::current()).expect("a port")
 }
 
 fn sealed(role: Role, channel: u64, address: SocketAddr) -> Peer {

@@ -25,9 +25,19 @@ async fn until(what: &str, mut ready: impl FnMut() -> bool) {
     }
 }
 
+/// Threads that listen, as far as the system tells.
+fn threads() -> usize {
+    let all = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let names = all.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "vdp-receive").count()
+}
+
 #[tokio::test]
-async fn dropping_everything_leaves_no_task_and_no_port() {
+async fn dropping_everything_leaves_no_task_no_port_and_no_thread() {
     let endpoint = Endpoint::bind(&Vdp::loopback(0)).unwrap();
+    if cfg!(target_os = "linux") {
+        assert_eq!(threads(), 1);
+    }
     let first = open(endpoint.reserve("!r:x").unwrap());
     let reservation = endpoint.reserve("!r:x").unwrap();
     let further = reservation.address();
@@ -44,5 +54,9 @@ async fn dropping_everything_leaves_no_task_and_no_port() {
     let address = endpoint.address();
     drop(endpoint);
     until("the shared port is free", || UdpSocket::bind(address).is_ok()).await;
-    assert_eq!(supervise::live().get("vdp.receive"), Some(&0));
+    until("the end of the last port's task", || {
+        supervise::live().get("vdp.receive") == Some(&0)
+    })
+    .await;
+    until("the end of the thread", || threads() == 0).await;
 }

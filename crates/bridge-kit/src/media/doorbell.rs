@@ -17,6 +17,8 @@ pub(super) struct Doorbell<R> {
 #[derive(Debug)]
 struct Visitors<R> {
     rooms: VecDeque<Arc<R>>,
+    /// The thread sleeps and nobody has woken it yet. Waking takes a call of the system even where nobody sleeps.
+    asleep: bool,
     stop: bool,
     /// The thread has ended.
     gone: bool,
@@ -40,8 +42,11 @@ impl<R> Doorbell<R> {
             return false;
         }
         visitors.rooms.push_back(Arc::clone(room));
+        let asleep = std::mem::take(&mut visitors.asleep);
         drop(visitors);
-        self.rung.notify_one();
+        if asleep {
+            self.rung.notify_one();
+        }
         true
     }
 
@@ -62,6 +67,7 @@ impl<R> Doorbell<R> {
         let mut visitors = self.visitors();
         while visitors.rooms.is_empty() && !visitors.stop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            visitors.asleep = left.is_none_or(|left| !left.is_zero());
             visitors = match left {
                 Some(left) if left.is_zero() => break,
                 Some(left) => {
@@ -73,6 +79,7 @@ impl<R> Doorbell<R> {
                 None => self.rung.wait(visitors).unwrap_or_else(PoisonError::into_inner),
             };
         }
+        visitors.asleep = false;
         std::mem::swap(&mut visitors.rooms, rooms);
         !visitors.stop
     }
@@ -95,6 +102,7 @@ impl<R> Default for Doorbell<R> {
         Self {
             visitors: Mutex::new(Visitors {
                 rooms: VecDeque::new(),
+                asleep: false,
                 stop: false,
                 gone: false,
             }),

@@ -1,8 +1,12 @@
 //! The UDP end of VDP as the rest of a bridge holds it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
+use super::attention::Attention;
 use super::drops::Drops;
 use super::ports::{BindError, Ports, ReserveError};
 use super::reservation::Reservation;
@@ -15,11 +19,23 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Binds the shared port. Must be called within a tokio runtime.
+    /// Binds the shared port, to be listened to on a thread of its own. Links have to be opened within a tokio runtime.
     pub fn bind(config: &Vdp) -> Result<Self, BindError> {
-        Ok(Self {
-            ports: Arc::new(Ports::bind(config)?),
-        })
+        Self::attended(config, Attention::on_a_thread())
+    }
+
+    /// The same, but listens within a runtime that is there already.
+    pub fn bind_within(config: &Vdp, runtime: &Handle) -> Result<Self, BindError> {
+        Self::attended(config, Ok(Attention::within(runtime.clone())))
+    }
+
+    fn attended(config: &Vdp, attention: io::Result<Attention>) -> Result<Self, BindError> {
+        let ports = attention.and_then(|attention| Ports::bind(config, attention));
+        let ports = ports.map_err(|source| BindError {
+            address: config.listen,
+            source,
+        })?;
+        Ok(Self { ports: Arc::new(ports) })
     }
 
     /// The shared port at the advertised address.

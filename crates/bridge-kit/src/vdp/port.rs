@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use tokio::io::Interest;
+use tokio::runtime::Handle;
 use vdp_proto::sealed::channel_of;
 use vdp_proto::{ChannelTable, Packet, Refusal, Route, Taken};
 
@@ -50,8 +51,8 @@ struct Rooms {
 }
 
 impl Port {
-    /// Binds `address` and starts to listen. Must be called within a runtime.
-    pub(super) fn bind(address: SocketAddr, drops: Arc<DropCounts>) -> io::Result<Self> {
+    /// Binds `address` and starts to listen within `runtime`.
+    pub(super) fn bind(address: SocketAddr, runtime: &Handle, drops: Arc<DropCounts>) -> io::Result<Self> {
         let sender = UdpSocket::bind(address)?;
         sender.set_nonblocking(true)?;
         icmp::enable(&sender)?;
@@ -59,14 +60,16 @@ impl Port {
         let local = sender.local_addr()?;
         let number = local.port();
         let rooms = Arc::<RwLock<Rooms>>::default();
+        let _entered = runtime.enter();
         let listener = Listener {
             number,
+            is_ipv4: local.is_ipv4(),
             socket: tokio::net::UdpSocket::from_std(sender.try_clone()?)?,
             reader: sender.try_clone()?,
             rooms: Arc::clone(&rooms),
             drops,
         };
-        let task = supervise::spawn("vdp.receive", number, listener.run());
+        let task = supervise::spawn_on(runtime, "vdp.receive", number, listener.run());
         Ok(Self {
             number,
             local: local.ip(),
@@ -163,6 +166,7 @@ impl Port {
 /// Reads datagrams and hands each to the channel it is for.
 struct Listener {
     number: u16,
+    is_ipv4: bool,
     /// Says when there is something to read.
     socket: tokio::net::UdpSocket,
     /// The same socket, to read from.
@@ -184,27 +188,31 @@ impl Listener {
             if ready.is_error() {
                 self.drain_errors();
             }
-            self.drain_datagrams();
-            tokio::task::yield_now().await;
+            if !self.drain_datagrams() {
+                // To yield takes a call of the system, and where nothing is left the next wait does so anyway.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
-    fn drain_datagrams(&self) {
+    /// Reads as much as the budget allows, and says whether that was all.
+    fn drain_datagrams(&self) -> bool {
         for _ in 0..BUDGET {
             match ARRIVALS.with_borrow_mut(|arrivals| self.read_batch(arrivals)) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 // About a datagram that was sent, not one that came.
                 Err(_) => self.drain_errors(),
             }
         }
+        false
     }
 
     /// Reads a batch and hands it on. Fails when there is no more to read.
     fn read_batch(&self, arrivals: &mut Arrivals) -> io::Result<()> {
         let mut count = 0;
         let left = self.socket.try_io(Interest::READABLE, || {
-            count = arrivals.receive(&self.reader)?;
+            count = arrivals.receive(&self.reader, self.is_ipv4)?;
             // A batch that is not full says that the queue is empty: so the runtime need not be shown it by another call.
             if count < BATCH {
                 return Err(io::ErrorKind::WouldBlock.into());

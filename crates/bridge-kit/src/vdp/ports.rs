@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use vdp_proto::MAX_ROOM_ID;
 
+use super::attention::Attention;
 use super::drops::{DropCounts, Drops};
 use super::port::Port;
 use super::quarantine::Quarantine;
@@ -47,6 +48,8 @@ pub(super) struct Ports {
     drops: Arc<DropCounts>,
     shared: Arc<Port>,
     further: Mutex<Further>,
+    /// Listens to all of them.
+    attention: Attention,
 }
 
 /// The ports beside the shared one, and who used which.
@@ -57,18 +60,16 @@ struct Further {
 }
 
 impl Ports {
-    /// Binds the shared port. Must be called within a tokio runtime.
-    pub(super) fn bind(config: &Vdp) -> Result<Self, BindError> {
+    /// Binds the shared port.
+    pub(super) fn bind(config: &Vdp, attention: Attention) -> io::Result<Self> {
         let drops = Arc::new(DropCounts::new());
-        let shared = Port::bind(config.listen, Arc::clone(&drops)).map_err(|source| BindError {
-            address: config.listen,
-            source,
-        })?;
+        let shared = Port::bind(config.listen, attention.runtime(), Arc::clone(&drops))?;
         Ok(Self {
             config: config.clone(),
             drops,
             shared: Arc::new(shared),
             further: Mutex::default(),
+            attention,
         })
     }
 
@@ -134,7 +135,7 @@ impl Ports {
                 continue;
             }
             let address = SocketAddr::new(self.config.listen.ip(), number);
-            match Port::bind(address, Arc::clone(&self.drops)) {
+            match Port::bind(address, self.attention.runtime(), Arc::clone(&self.drops)) {
                 Ok(port) if further.quarantine.allows(room, port.number(), now) => {
                     let port = Arc::new(port);
                     port.reserve(room);

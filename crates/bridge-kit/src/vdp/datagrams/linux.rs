@@ -42,9 +42,9 @@ impl Arrivals {
     }
 
     /// Reads what has arrived, at most [`BATCH`] datagrams, and says how many. Fewer mean that there are no more.
-    pub(in super::super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+    pub(in super::super) fn receive(&mut self, socket: &UdpSocket, is_ipv4: bool) -> io::Result<usize> {
         let Self { headers, slots, found } = self;
-        if socket.local_addr()?.is_ipv4() {
+        if is_ipv4 {
             receive(socket.as_raw_fd(), &mut headers.v4, slots, found)
         } else {
             receive(socket.as_raw_fd(), &mut headers.v6, slots, found)

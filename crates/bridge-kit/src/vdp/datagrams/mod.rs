@@ -172,7 +172,9 @@ mod tests {
             departures.send(&near, &letters, |_, outcome| outcome.unwrap());
             let (mut came, from) = (Vec::new(), near.local_addr().unwrap());
             for _ in 0..100 {
-                let Ok(count) = arrivals.receive(&far) else { continue };
+                let Ok(count) = arrivals.receive(&far, from.is_ipv4()) else {
+                    continue;
+                };
                 arrivals.each(count, |datagram, sender| {
                     assert_eq!(sender, from);
                     came.push(datagram.to_vec());
@@ -182,7 +184,10 @@ mod tests {
                 .map(|length| vec![u8::try_from(length).unwrap(); length])
                 .collect();
             assert_eq!(came, sent);
-            assert_eq!(arrivals.receive(&far).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(
+                arrivals.receive(&far, from.is_ipv4()).unwrap_err().kind(),
+                io::ErrorKind::WouldBlock
+            );
         }
     }
 
@@ -191,7 +196,7 @@ mod tests {
         let [near, far] = sockets("127.0.0.1:0");
         near.send_to(&[7; 3_000], far.local_addr().unwrap()).unwrap();
         let mut arrivals = Arrivals::new();
-        let count = arrivals.receive(&far).unwrap();
+        let count = arrivals.receive(&far, true).unwrap();
         let mut lengths = Vec::new();
         arrivals.each(count, |datagram, _| lengths.push(datagram.len()));
         assert_eq!(lengths, [MAX_DATAGRAM + 1]);

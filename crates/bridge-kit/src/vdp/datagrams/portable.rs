@@ -22,7 +22,7 @@ impl Arrivals {
     }
 
     /// Reads what has arrived, at most [`BATCH`] datagrams, and says how many. Fewer mean that there are no more.
-    pub(in super::super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+    pub(in super::super) fn receive(&mut self, socket: &UdpSocket, _is_ipv4: bool) -> io::Result<usize> {
         self.found.clear();
         for slot in &mut self.slots {
             match socket.recv_from(slot) {
