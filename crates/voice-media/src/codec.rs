@@ -1,6 +1,6 @@
 //! libopus, set up the ways an engine uses it.
 
-use opus2::{Application, Bitrate, Error};
+use opus2::{Application, Bitrate, Error, Signal};
 
 use crate::{Channels, FRAME_SAMPLES, MAX_OPUS, SAMPLE_RATE};
 
@@ -54,6 +54,39 @@ impl Decoder {
     }
 }
 
+/// What an encoder is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Coding {
+    pub(crate) channels: Channels,
+    /// Bits a second, at most.
+    pub(crate) limit: Option<u32>,
+    /// Share of packets that get lost, in percent.
+    pub(crate) loss: u8,
+}
+
+impl Coding {
+    /// What is sent where nothing is lost and nobody sets a limit.
+    pub(crate) fn of(channels: Channels) -> Self {
+        Self {
+            channels,
+            limit: None,
+            loss: 0,
+        }
+    }
+
+    fn bits(self) -> i32 {
+        let usual = match self.channels {
+            Channels::Mono => 48_000,
+            Channels::Stereo => 64_000,
+        };
+        let limit = self.limit.and_then(|limit| i32::try_from(limit).ok());
+        limit.unwrap_or(usual).clamp(LEAST_BITS, usual)
+    }
+}
+
+/// The least that is sent, in bits a second: below it speech is not understood.
+const LEAST_BITS: i32 = 8_000;
+
 /// An encoder of 20 ms frames.
 #[derive(Debug)]
 pub(crate) struct Encoder {
@@ -64,15 +97,21 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// An encoder for mixes: the transform coder alone, whose look-ahead is the shortest and whose frames can be made
-    /// to stand for themselves.
-    pub(crate) fn new(channels: Channels) -> Result<Self, Error> {
-        let mut inner = opus2::Encoder::new(SAMPLE_RATE, channels.into(), Application::LowDelay)?;
-        let bits = match channels {
-            Channels::Mono => 48_000,
-            Channels::Stereo => 64_000,
+    /// to stand for themselves. Where packets get lost it is the coder for speech, which repeats each frame in the next.
+    pub(crate) fn new(coding: Coding) -> Result<Self, Error> {
+        let application = if coding.loss > 0 {
+            Application::Voip
+        } else {
+            Application::LowDelay
         };
-        inner.set_bitrate(Bitrate::Bits(bits))?;
+        let mut inner = opus2::Encoder::new(SAMPLE_RATE, coding.channels.into(), application)?;
+        inner.set_bitrate(Bitrate::Bits(coding.bits()))?;
         inner.set_complexity(5)?;
+        if coding.loss > 0 {
+            inner.set_signal(Signal::Voice)?;
+            inner.set_inband_fec(true)?;
+            inner.set_packet_loss_perc(coding.loss.min(100).into())?;
+        }
         Ok(Self { inner, predicts: true })
     }
 

@@ -2,7 +2,7 @@
 
 use opus2::Error;
 
-use crate::codec::{Decoder, Encoder, FRAME_LEN, MAX_PACKET_LEN};
+use crate::codec::{Coding, Decoder, Encoder, FRAME_LEN, MAX_PACKET_LEN};
 use crate::opus::{MAX_FRAME, Packet, Toc, write_packet};
 use crate::{Channels, FRAME_SAMPLES, MAX_OPUS};
 
@@ -192,7 +192,7 @@ impl Transcoder {
         Ok(Self {
             channels,
             decoder: Decoder::new(channels)?,
-            encoder: Encoder::new(channels)?,
+            encoder: Encoder::new(Coding::of(channels))?,
             decoded: vec![0.0; MAX_PACKET_LEN * channels.count()],
             samples: Vec::new(),
         })

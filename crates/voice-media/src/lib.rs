@@ -29,7 +29,9 @@ mod place;
 mod ports;
 mod ring;
 mod speech;
+mod stretch;
 mod timeline;
+mod waits;
 
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ pub use self::engine::{Engine, EngineError, Stats};
 pub use self::ports::{
     Channels, Except, Groups, InPacket, OutPacket, SinkClock, SinkId, SinkSpec, SourceId, SourceSpec,
 };
+pub use self::waits::Waits;
 
 /// Samples a second of every time and duration in this crate (RFC 7587 §4.1).
 pub const SAMPLE_RATE: u32 = 48_000;

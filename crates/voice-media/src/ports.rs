@@ -76,6 +76,8 @@ pub struct SinkSpec {
     pub channels: Channels,
     /// Who says when a packet is played.
     pub clock: SinkClock,
+    /// Bits a second that a mix for this sink may have at most; forwarded packets keep the size they have.
+    pub bitrate: Option<u32>,
     /// Whether forwarded packets that arrive out of order are passed on, with [`OutPacket::late`] set. Without it
     /// they are dropped and counted.
     pub late_packets: bool,
@@ -89,6 +91,7 @@ impl SinkSpec {
             except: Except::Nobody,
             channels: Channels::Stereo,
             clock: SinkClock::Packets,
+            bitrate: None,
             late_packets: false,
         }
     }
@@ -111,6 +114,13 @@ impl SinkSpec {
     #[must_use]
     pub fn clock(mut self, clock: SinkClock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// The same sink, its mixes having at most `bits` a second.
+    #[must_use]
+    pub fn bitrate(mut self, bits: u32) -> Self {
+        self.bitrate = Some(bits);
         self
     }
 
@@ -167,7 +177,9 @@ pub enum SinkClock {
     #[default]
     Packets,
     /// The far end takes one packet every 20 ms of its own clock (Discord). Packets are handed over as they come, as
-    /// for [`Packets`](Self::Packets); whoever has that clock keeps the short queue before it.
+    /// for [`Packets`](Self::Packets); whoever has that clock keeps the short queue before it. That queue can make up for a
+    /// source's clock only while the source pauses, so one that has not paused for 20 s is heard through a mix, which can
+    /// at any time.
     Ticks,
 }
 

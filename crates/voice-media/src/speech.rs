@@ -6,17 +6,29 @@ use std::time::{Duration, Instant};
 pub(crate) const HANGOVER: Duration = Duration::from_millis(200);
 
 /// A level above the noise by this much is speech, in dB.
-const ABOVE_NOISE: u8 = 9;
+const ABOVE_NOISE: u8 = 6;
 
-/// The threshold stays between these, −dBov: nothing below the quietest is speech, everything above the loudest is.
+/// The threshold stays between these, −dBov: nothing below the quietest is speech. Everything above the loudest is, so that
+/// music is heard, which never pauses and would be taken for noise.
 const QUIETEST: u8 = 55;
-const LOUDEST: u8 = 30;
+const LOUDEST: u8 = 22;
 
 /// The estimate of the noise is no lower than this, −dBov, so that noise after digital silence is soon known as such.
 const STILLEST: u8 = 70;
 
-/// The estimate of the noise rises by 1 dB in this many frames: slower than words, fast enough for a fan.
-const NOISE_RISE: u8 = 10;
+/// What is as quiet as this, −dBov, is a muted microphone and says nothing about the noise around it.
+const MUTED: u8 = 100;
+
+/// What the noise is taken for while a source is new, −dBov, unless it is quieter.
+const USUAL: u8 = 50;
+
+/// Frames after which a source is not new any more: speech of 400 ms has had a gap between syllables.
+const NEW: u32 = 20;
+
+/// The noise is the quietest of this many frames, 3.1 s: people pause that often, and a fan that was switched on is
+/// noise after that time. They are looked at in blocks.
+const BLOCKS: usize = 12;
+const BLOCK: u32 = 13;
 
 /// The level of digital silence (RFC 6464).
 pub(crate) const SILENT_LEVEL: u8 = 127;
@@ -28,8 +40,8 @@ pub(crate) enum Evidence {
     Level(u8),
     /// It is speech: whoever sent it says so.
     Speech,
-    /// It is none, by the voice activity bit of the SILK layer.
-    NoVoice,
+    /// It is none, by the voice activity bit of the SILK layer, but noise of this level, −dBov.
+    NoVoice(u8),
     /// Nothing was transmitted (DTX).
     Nothing,
     /// The frame that says that the talk spurt is over.
@@ -50,7 +62,11 @@ impl Speech {
         let speech = match evidence {
             Evidence::Level(level) => self.noise.is_speech(level),
             Evidence::Speech => true,
-            Evidence::NoVoice | Evidence::Nothing => false,
+            Evidence::NoVoice(level) => {
+                self.noise.learn(level);
+                false
+            }
+            Evidence::Nothing => false,
             Evidence::EndOfSpurt => {
                 self.until = None;
                 false
@@ -86,27 +102,42 @@ impl Speech {
     }
 }
 
-/// Follows the level of background noise: down at once, up slowly.
+/// Follows the level of background noise: the quietest of the last seconds, since even who talks without a pause is
+/// silent between syllables.
 #[derive(Debug, Default)]
 struct Noise {
-    /// −dBov; 0 until something was heard, so that noise which was there from the start is never speech.
-    level: u8,
-    frames: u8,
+    /// The quietest frame of each block, −dBov.
+    blocks: [u8; BLOCKS],
+    frames: u32,
 }
 
 impl Noise {
     fn is_speech(&mut self, level: u8) -> bool {
-        if level >= self.level {
-            self.level = level.min(STILLEST);
-            self.frames = 0;
-        } else {
-            self.frames += 1;
-            if self.frames == NOISE_RISE {
-                self.level -= 1;
-                self.frames = 0;
-            }
+        self.learn(level);
+        level <= self.level().saturating_sub(ABOVE_NOISE).clamp(LOUDEST, QUIETEST)
+    }
+
+    fn learn(&mut self, level: u8) {
+        if level >= MUTED {
+            return;
         }
-        level <= self.level.saturating_sub(ABOVE_NOISE).clamp(LOUDEST, QUIETEST)
+        let level = level.min(STILLEST);
+        let place = usize::try_from(self.frames / BLOCK).unwrap_or_default() % BLOCKS;
+        if let Some(block) = self.blocks.get_mut(place) {
+            let begins = self.frames.is_multiple_of(BLOCK);
+            *block = if begins { level } else { level.max(*block) };
+        }
+        self.frames = self.frames.wrapping_add(1);
+    }
+
+    /// −dBov.
+    fn level(&self) -> u8 {
+        let quietest = self.blocks.iter().copied().max().unwrap_or_default();
+        if self.frames < NEW {
+            quietest.max(USUAL)
+        } else {
+            quietest
+        }
     }
 }
 

@@ -14,6 +14,12 @@ pub(crate) const SILENT: Duration = Duration::from_millis(60);
 /// Beyond this there is no telling.
 pub(crate) const HELD_UP: Duration = Duration::from_millis(300);
 
+/// A mix that makes no frame for longer than this has paused.
+const GAP: Duration = Duration::from_millis(100);
+
+/// A mix that begins this far behind the wall clock, in samples, does not go on where something ended.
+const FAR: u64 = 5 * STEP;
+
 /// Media time and numbers of one packet of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -33,6 +39,8 @@ pub(crate) struct Timeline {
     end: u64,
     next_sequence: u64,
     spurt: Option<Spurt>,
+    /// When the last frame was made, if that was mixed.
+    mixed: Option<Instant>,
 }
 
 /// How places of the source map to this sink since the last pause.
@@ -52,12 +60,14 @@ impl Timeline {
             end: 0,
             next_sequence: 0,
             spurt: None,
+            mixed: None,
         }
     }
 
     /// Ends the spurt: the next packet is anchored to the wall clock.
     pub(crate) fn pause(&mut self) {
         self.spurt = None;
+        self.mixed = None;
     }
 
     /// Stamps the forwarded frame at `index` of its source, `lost` and `paused` frames after the one before it.
@@ -101,12 +111,15 @@ impl Timeline {
         })
     }
 
-    /// Stamps a mixed frame made at `now`: it goes on where the last packet ended, unless that is far from the wall
-    /// clock.
+    /// Stamps a mixed frame made at `now`: it goes on where the last packet ended, unless that was a while ago. So a mix
+    /// follows the speaker who clocks it, as forwarding does.
     pub(crate) fn mixed(&mut self, now: Instant) -> Stamp {
         self.spurt = None;
-        let far = STEP * 5;
-        if self.end.abs_diff(self.wall(now)) > far {
+        let goes_on = self
+            .mixed
+            .is_some_and(|last| now.saturating_duration_since(last) <= GAP);
+        self.mixed = Some(now);
+        if !goes_on && self.wall(now) > self.end + FAR {
             let media_time = self.anchor(now);
             return self.advance(media_time, self.next_sequence, true, 0);
         }
@@ -115,7 +128,7 @@ impl Timeline {
 
     /// Stamps a frame of silence made at `now`.
     pub(crate) fn silence(&mut self, now: Instant) -> Stamp {
-        self.spurt = None;
+        self.pause();
         let media_time = self.anchor(now);
         self.advance(media_time, self.next_sequence, false, 0)
     }

@@ -4,9 +4,9 @@ use opus2::Error;
 
 use super::ducking::Ducking;
 use super::mask::Mask;
-use crate::codec::Encoder;
+use crate::MAX_OPUS;
+use crate::codec::{Coding, Encoder};
 use crate::limiter::Limiter;
-use crate::{Channels, MAX_OPUS};
 
 /// An encoder that nobody heard for this many ticks (1 s) is given back.
 const IDLE_TICKS: u32 = 50;
@@ -18,7 +18,7 @@ pub(super) type GroupId = u64;
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) id: GroupId,
-    pub(super) channels: Channels,
+    pub(super) coding: Coding,
     pub(super) ducking: Ducking,
     encoder: Encoder,
     limiter: Limiter,
@@ -30,16 +30,16 @@ pub(super) struct Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) heard: Mask,
-    pub(super) channels: Channels,
+    pub(super) coding: Coding,
 }
 
 impl Group {
-    pub(super) fn new(id: GroupId, channels: Channels) -> Result<Self, Error> {
+    pub(super) fn new(id: GroupId, coding: Coding) -> Result<Self, Error> {
         Ok(Self {
             id,
-            channels,
+            coding,
             ducking: Ducking::new(),
-            encoder: Encoder::new(channels)?,
+            encoder: Encoder::new(coding)?,
             limiter: Limiter::new(),
             idle: 0,
         })
@@ -52,7 +52,7 @@ impl Group {
         packet: &mut [u8; MAX_OPUS],
     ) -> Result<usize, Error> {
         self.idle = 0;
-        self.limiter.apply(samples, self.channels.count());
+        self.limiter.apply(samples, self.coding.channels.count());
         self.encoder.encode(samples, alone, packet)
     }
 

@@ -5,6 +5,7 @@ mod group;
 mod mask;
 mod mixer;
 mod outbox;
+mod past;
 mod sink;
 mod source;
 mod stats;
@@ -13,7 +14,7 @@ mod voice;
 use std::time::Instant;
 
 use self::mask::{MAX_SOURCES, Mask, Slot};
-use self::mixer::Mixer;
+use self::mixer::{Floor, Leader, Mixer};
 use self::outbox::{Content, Outbox};
 use self::sink::Sink;
 use self::source::{Arrival, Source};
@@ -21,9 +22,7 @@ use self::stats::Counters;
 pub use self::stats::Stats;
 use self::voice::Voice;
 use crate::framer::Batch;
-use crate::opus::SILENCE;
-use crate::speech::SILENT_LEVEL;
-use crate::{Except, Groups, InPacket, OutPacket, SinkId, SinkSpec, SourceId, SourceSpec};
+use crate::{Except, Groups, InPacket, OutPacket, SinkClock, SinkId, SinkSpec, SourceId, SourceSpec};
 
 /// Most sinks of an engine.
 const MAX_SINKS: usize = 128;
@@ -95,6 +94,30 @@ impl Engine {
         }
     }
 
+    /// Has a source be heard `gain` times as loud as it speaks, from 0 to 4. Any but 1 has to go through a mix. One that is
+    /// not there is ignored.
+    pub fn set_gain(&mut self, now: Instant, id: SourceId, gain: f32) {
+        if let Some(source) = self.sources.iter_mut().flatten().find(|source| source.id == id) {
+            source.set_gain(gain);
+            self.decide(now);
+        }
+    }
+
+    /// Has mixes for a sink have at most this many bits a second, or as many as usual. One that is not there is ignored.
+    pub fn set_bitrate(&mut self, id: SinkId, bits: Option<u32>) {
+        if let Some(sink) = self.sinks.iter_mut().find(|sink| sink.id == id) {
+            sink.spec.bitrate = bits;
+        }
+    }
+
+    /// Says how many of the packets for a sink get lost on their way, in percent. From 2 % on its mixes repeat each frame in
+    /// the next one (in-band FEC). One that is not there is ignored.
+    pub fn set_loss(&mut self, id: SinkId, percent: u8) {
+        if let Some(sink) = self.sinks.iter_mut().find(|sink| sink.id == id) {
+            sink.set_loss(percent);
+        }
+    }
+
     /// Puts a source into other groups, so that sinks which leave one of them out hear it from now on, or do not. One that
     /// is not there is ignored.
     pub fn set_groups(&mut self, now: Instant, id: SourceId, groups: Groups) {
@@ -163,24 +186,39 @@ impl Engine {
         };
         let arrival = from.take(now, packet, &mut self.batch, &mut self.counters);
         self.decide(now);
-        if let Some(arrival) = arrival {
-            self.forward(now, slot, source, &arrival);
-        }
+        let Some(arrival) = arrival else {
+            return;
+        };
+        self.forward(now, slot, source, &arrival);
+        self.mix_with(now, slot);
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.decide(now);
         if let Some(mixer) = &mut self.mixer {
-            mixer.run(
-                now,
-                &mut self.sources,
-                &mut self.sinks,
-                &mut self.outbox,
-                &mut self.counters,
-            );
+            let mut room = Floor {
+                sources: &mut self.sources,
+                sinks: &mut self.sinks,
+                out: &mut self.outbox,
+                counters: &mut self.counters,
+            };
+            mixer.run(now, &mut room);
         }
         self.send_tails(now);
+    }
+
+    /// Makes what a mix can make now that a source's packet has come.
+    fn mix_with(&mut self, now: Instant, slot: Slot) {
+        if let Some(mixer) = &mut self.mixer {
+            let mut room = Floor {
+                sources: &mut self.sources,
+                sinks: &mut self.sinks,
+                out: &mut self.outbox,
+                counters: &mut self.counters,
+            };
+            mixer.run_with(now, slot, &mut room);
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -242,16 +280,31 @@ impl Engine {
             }
             let live = leader.filter(|&(leader, _)| self.mixer.is_none() && leader == slot);
             let next = live.map_or(source.newest(), |(_, last)| last + 1);
-            source.voice = Voice::new(&source.ring, next, live.is_some()).ok();
+            let Ok((voice, past)) = Voice::new(&source.ring, next, live.is_some()) else {
+                continue;
+            };
+            (source.voice, source.past) = (Some(voice), Some(past));
         }
-        if self.mixer.is_none() {
-            let leader = leader.and_then(|(slot, _)| self.sources.get(slot)?.as_ref()?.last_received);
-            self.mixer = Some(Mixer::new(now, leader));
+        let sources = &self.sources;
+        let leader = leader.and_then(|(slot, last)| {
+            let received = sources.get(slot)?.as_ref()?.last_received?;
+            Some(Leader { slot, last, received })
+        });
+        let mixer = self.mixer.get_or_insert_with(|| Mixer::new(now, leader));
+        let ticks = |sink: &Sink| sink.is_mixing() && sink.spec.clock == SinkClock::Ticks;
+        if self.sinks.iter().any(ticks) {
+            mixer.keep_time();
         }
     }
 
     /// Hands the frames that just came to the sinks that hear their source alone.
     fn forward(&mut self, now: Instant, slot: Slot, id: SourceId, arrival: &Arrival) {
+        for sink in &mut self.sinks {
+            if let Some(stamp) = sink.lead_in(slot, arrival) {
+                let silence = Content::silence(&mut self.outbox);
+                self.outbox.push(sink.id, stamp, &silence);
+            }
+        }
         for (offset, frame) in (0..).zip(self.batch.iter()) {
             let content = Content {
                 bytes: self.outbox.store(frame),
@@ -272,13 +325,8 @@ impl Engine {
     fn send_tails(&mut self, now: Instant) {
         for sink in &mut self.sinks {
             while let Some(stamp) = sink.tail_frame(now) {
-                let content = Content {
-                    bytes: self.outbox.store(&SILENCE),
-                    source: None,
-                    level: Some(SILENT_LEVEL),
-                    late: false,
-                };
-                self.outbox.push(sink.id, stamp, &content);
+                let silence = Content::silence(&mut self.outbox);
+                self.outbox.push(sink.id, stamp, &silence);
             }
         }
     }

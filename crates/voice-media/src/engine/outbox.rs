@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::opus::SILENCE;
+use crate::speech::SILENT_LEVEL;
 use crate::timeline::Stamp;
 use crate::{FRAME_SAMPLES, OutPacket, SinkId, SourceId};
 
@@ -20,6 +22,18 @@ pub(super) struct Content {
     pub(super) source: Option<SourceId>,
     pub(super) level: Option<u8>,
     pub(super) late: bool,
+}
+
+impl Content {
+    /// A frame of silence.
+    pub(super) fn silence(outbox: &mut Outbox) -> Self {
+        Self {
+            bytes: outbox.store(&SILENCE),
+            source: None,
+            level: Some(SILENT_LEVEL),
+            late: false,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -6,11 +6,23 @@ use super::group::{GroupId, Key};
 use super::mask::{Mask, Slot};
 use super::source::{Arrival, Source};
 use super::voice::Voice;
+use crate::codec::Coding;
 use crate::timeline::{Stamp, Timeline};
 use crate::{Except, FRAME, Groups, SinkId, SinkSpec, SourceId};
 
 /// Frames of silence after a talk spurt, as Discord's own clients send them.
 const TAIL: u8 = 5;
+
+/// Frames of silence between a mix and the speaker who is forwarded after it: they bring a decoder to where a new talk spurt
+/// would find it.
+const BETWEEN: u8 = 2;
+
+/// Loss is known in steps of this many percent, up to a limit beyond which nothing helps.
+const LOSS_STEP: u8 = 5;
+const MOST_LOSS: u8 = 30;
+
+/// Below this loss, in percent, concealment is enough.
+const LEAST_LOSS: u8 = 2;
 
 /// A source that ends its spurt with frames of silence of its own may be late with the next by this much.
 const TAIL_PATIENCE: Duration = Duration::from_millis(30);
@@ -23,6 +35,8 @@ pub(super) struct Sink {
     pub(super) hears: Mask,
     pub(super) timeline: Timeline,
     pub(super) mode: Mode,
+    /// Share of its packets that get lost on their way, in percent, in steps of [`LOSS_STEP`].
+    loss: u8,
 }
 
 #[derive(Debug)]
@@ -37,6 +51,8 @@ pub(super) enum Mode {
         source: Slot,
         /// Place of the newest frame of his that was handed over.
         last: Option<u64>,
+        /// Something else was heard until now, so that a frame of silence goes before his first.
+        follows: bool,
     },
     /// Several speak, or did until the last pause.
     Mix(Mixed),
@@ -51,6 +67,8 @@ pub(super) struct Mixed {
     pub(super) heard: Option<(Slot, u64)>,
     /// The mix that this tick still owes it.
     pub(super) due: Option<Key>,
+    /// Frames of silence that it got instead, since the only one who still speaks has paused.
+    pub(super) silences: Option<u8>,
 }
 
 /// The silence that ends a spurt.
@@ -91,7 +109,17 @@ impl Sink {
             hears: Mask::default(),
             timeline: Timeline::new(now),
             mode: Mode::Idle { tail: None },
+            loss: 0,
         }
+    }
+
+    /// Takes what is known of packets lost on the way to it, in percent.
+    pub(super) fn set_loss(&mut self, percent: u8) {
+        // Small changes would cost an encoder each.
+        self.loss = match percent {
+            ..LEAST_LOSS => 0,
+            _ => percent.min(MOST_LOSS).next_multiple_of(LOSS_STEP),
+        };
     }
 
     /// Whether it may hear a source.
@@ -111,7 +139,9 @@ impl Sink {
     pub(super) fn decide(&mut self, now: Instant, active: Mask, sources: &[Option<Source>]) -> bool {
         let heard = self.hears.and(active);
         let source = |slot: Slot| sources.get(slot).and_then(Option::as_ref);
-        match (&self.mode, heard.only()) {
+        let clock = self.spec.clock;
+        let untouched = |slot: &Slot| source(*slot).is_some_and(|source| source.can_be_forwarded(now, clock));
+        match (&self.mode, heard.only().filter(untouched)) {
             (Mode::Idle { .. }, _) if heard.is_empty() => {}
             (&Mode::Forward { source: slot, .. }, Some(only)) if slot == only => {}
             (&Mode::Forward { source: slot, .. }, _) if heard.is_empty() => {
@@ -119,14 +149,10 @@ impl Sink {
                 self.rest(now, by_silence.then_some(slot));
             }
             (Mode::Mix(_), _) if heard.is_empty() => self.rest(now, None),
-            (Mode::Mix(_), Some(only)) => {
-                if source(only).is_some_and(Source::is_pausing) {
-                    self.forward(only);
-                }
-            }
+            (Mode::Mix(_), Some(only)) if source(only).is_some_and(Source::is_pausing) => self.leave_mix(only),
+            (Mode::Mix(_), _) => self.stay_in_mix(),
             (_, Some(only)) => self.forward(only),
-            (Mode::Mix(_), None) => {}
-            (&Mode::Forward { source, last }, None) => return self.mix(last.map(|last| (source, last))),
+            (&Mode::Forward { source, last, .. }, None) => return self.mix(last.map(|last| (source, last))),
             (Mode::Idle { .. }, None) => return self.mix(None),
         }
         false
@@ -135,7 +161,7 @@ impl Sink {
     /// Whom it hears untouched, and the newest frame of his that it got.
     pub(super) fn forwarded(&self) -> Option<(Slot, u64)> {
         match self.mode {
-            Mode::Forward { source, last } => Some((source, last?)),
+            Mode::Forward { source, last, .. } => Some((source, last?)),
             _ => None,
         }
     }
@@ -147,7 +173,7 @@ impl Sink {
             Mode::Forward { source, .. } if *source == slot && arrival.late => {
                 self.spec.late_packets.then(|| self.timeline.late(index)).flatten()
             }
-            Mode::Forward { source, last } if *source == slot => {
+            Mode::Forward { source, last, .. } if *source == slot => {
                 *last = Some(index);
                 let (lost, paused) = if offset == 0 {
                     (arrival.lost, arrival.paused)
@@ -163,6 +189,16 @@ impl Sink {
                 let rest = tail.rest_of_source(now);
                 self.mode = Mode::Idle { tail: rest };
                 Some(self.timeline.silence(arrival.received))
+            }
+            _ => None,
+        }
+    }
+
+    /// Stamps the frame of silence that goes before the first one of a source, if there is to be one.
+    pub(super) fn lead_in(&mut self, slot: Slot, arrival: &Arrival) -> Option<Stamp> {
+        match &mut self.mode {
+            Mode::Forward { source, follows, .. } if *source == slot && !arrival.late => {
+                std::mem::take(follows).then(|| self.timeline.silence(arrival.received))
             }
             _ => None,
         }
@@ -199,9 +235,14 @@ impl Sink {
         mixed.heard = mixed
             .heard
             .filter(|&(slot, last)| played_to(slot).is_some_and(|next| next <= last + 1));
-        mixed.due = mixed.heard.is_none().then_some(Key {
+        let hears_it = mixed.heard.is_none() && mixed.silences.is_none();
+        mixed.due = hears_it.then_some(Key {
             heard: self.hears.and(voices),
-            channels: self.spec.channels,
+            coding: Coding {
+                channels: self.spec.channels,
+                limit: self.spec.bitrate,
+                loss: self.loss,
+            },
         });
     }
 
@@ -230,6 +271,16 @@ impl Sink {
         self.timeline.mixed(tick)
     }
 
+    /// Stamps this tick's frame of silence, if it is leaving the mix.
+    pub(super) fn take_silence(&mut self, tick: Instant) -> Option<Stamp> {
+        let Mode::Mix(mixed) = &mut self.mode else {
+            return None;
+        };
+        let silences = mixed.silences.as_mut()?;
+        *silences = silences.saturating_add(1);
+        Some(self.timeline.mixed(tick))
+    }
+
     /// Forgets a source that is gone.
     pub(super) fn forget(&mut self, now: Instant, slot: Slot) {
         self.hears = self.hears.without(slot);
@@ -253,8 +304,36 @@ impl Sink {
     }
 
     fn forward(&mut self, source: Slot) {
-        self.mode = Mode::Forward { source, last: None };
+        let follows = match &self.mode {
+            Mode::Idle { tail } => tail.is_some_and(|tail| tail.left == TAIL),
+            Mode::Forward { .. } => true,
+            Mode::Mix(_) => false,
+        };
+        self.mode = Mode::Forward {
+            source,
+            last: None,
+            follows,
+        };
         self.timeline.pause();
+    }
+
+    /// Goes on to forwarding the only one who still speaks, and who has paused, after some silence.
+    fn leave_mix(&mut self, only: Slot) {
+        let Mode::Mix(mixed) = &mut self.mode else {
+            return;
+        };
+        if *mixed.silences.get_or_insert(0) >= BETWEEN {
+            self.forward(only);
+        }
+    }
+
+    fn stay_in_mix(&mut self) {
+        if let Mode::Mix(mixed) = &mut self.mode
+            && mixed.silences.take().is_some_and(|silences| silences > 0)
+        {
+            // Its decoder has to find into the mix again.
+            mixed.group = None;
+        }
     }
 
     fn mix(&mut self, heard: Option<(Slot, u64)>) -> bool {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::past::Past;
 use super::stats::Counters;
 use super::voice::Voice;
 use crate::codec::{Decoder, PROBE_LEN};
@@ -11,12 +12,21 @@ use crate::place::{Place, Placer};
 use crate::ring::{Ring, Stored};
 use crate::speech::{Evidence, SILENT_LEVEL, Speech, level_of};
 use crate::timeline::{HELD_UP, SILENT};
-use crate::{FRAME_SAMPLES, InPacket, MAX_OPUS, SourceId, SourceSpec};
+use crate::{FRAME_SAMPLES, InPacket, MAX_OPUS, SinkClock, SourceId, SourceSpec};
 
 const FRAME: u64 = FRAME_SAMPLES as u64;
 
 /// Quiet frames in a row that make a pause, in which a listener can be moved between streams unheard.
 const PAUSE: u32 = 3;
+
+/// Who has not paused for this long gives a queue before a clock no chance to follow his own.
+const LONG_SPEECH: Duration = Duration::from_secs(20);
+
+/// The gain of a source that is as loud as it came.
+const UNTOUCHED: f32 = 1.0;
+
+/// The most that a source is made louder.
+const MAX_GAIN: f32 = 4.0;
 
 #[derive(Debug)]
 pub(super) struct Source {
@@ -26,8 +36,14 @@ pub(super) struct Source {
     /// There while the source takes part in a mix.
     pub(super) voice: Option<Voice>,
     pub(super) last_received: Option<Instant>,
+    /// What it sounded like before it was mixed, kept for the tick in which encoders want to know.
+    pub(super) past: Option<Past>,
     /// Whether the others are quieter while it speaks.
     pub(super) priority: bool,
+    /// How loud it is in mixes, as a factor.
+    pub(super) gain: f32,
+    /// Since when it speaks without a pause.
+    unbroken: Option<Instant>,
     placer: Placer,
     framer: Framer,
     speech: Speech,
@@ -71,7 +87,10 @@ impl Source {
             ring: Ring::new(),
             voice: None,
             last_received: None,
+            past: None,
             priority: false,
+            gain: UNTOUCHED,
+            unbroken: None,
             placer: Placer::default(),
             framer: Framer::default(),
             speech: Speech::default(),
@@ -117,11 +136,39 @@ impl Source {
     }
 
     pub(super) fn refresh(&mut self, now: Instant) -> bool {
-        self.speech.refresh(now)
+        let active = self.speech.refresh(now);
+        if !active || self.is_pausing() {
+            self.unbroken = None;
+        } else {
+            self.unbroken.get_or_insert(now);
+        }
+        active
+    }
+
+    /// Whether a sink with this clock can hear its packets as they are.
+    pub(super) fn can_be_forwarded(&self, now: Instant, clock: SinkClock) -> bool {
+        let is_long = |since: Instant| now.saturating_duration_since(since) >= LONG_SPEECH;
+        let drifts = clock == SinkClock::Ticks && self.unbroken.is_some_and(is_long);
+        !drifts && (self.gain - UNTOUCHED).abs() < f32::EPSILON
+    }
+
+    /// Makes it louder or quieter; what is no number changes nothing.
+    pub(super) fn set_gain(&mut self, gain: f32) {
+        if !gain.is_nan() {
+            self.gain = gain.clamp(0.0, MAX_GAIN);
+        }
     }
 
     pub(super) fn is_active(&self) -> bool {
         self.speech.is_active()
+    }
+
+    /// What it sounded like until this tick of the mix; for the encoders that begin in it, heard once for all of them.
+    pub(super) fn past(&mut self) -> Option<&Past> {
+        if self.past.is_none() {
+            self.past = self.voice.as_ref()?.past(&self.ring).ok();
+        }
+        self.past.as_ref()
     }
 
     /// Whether it speaks, and has priority.
@@ -181,13 +228,14 @@ impl Source {
         if let Some(level) = level {
             return Evidence::Level(level);
         }
-        if opus.vad() == Some(false) {
-            return Evidence::NoVoice;
-        }
-        // The voice activity bit takes a new noise for speech at first, and CELT has none, so what is not known to be
-        // silent is measured. Where libopus fails (no memory), silence is the answer that does no harm.
+        // CELT has no voice activity bit, and that of SILK takes a new noise for speech at first: so the packet is measured,
+        // and the bit only says what is none. Where libopus fails (no memory), silence is the answer that does no harm.
         let level = Probe::of(&mut self.probe).and_then(|probe| probe.level(opus.bytes()));
-        Evidence::Level(level.unwrap_or(SILENT_LEVEL))
+        let level = level.unwrap_or(SILENT_LEVEL);
+        match opus.vad() {
+            Some(false) => Evidence::NoVoice(level),
+            _ => Evidence::Level(level),
+        }
     }
 
     /// Moves on to the packet at `position`, in samples, `lost` samples after the one before it.

@@ -1,6 +1,6 @@
 //! One speaker is forwarded untouched, and at the right time.
 
-use crate::room::speech::{ALICE, BOB, encode_celt, encode_voip, noise, silence};
+use crate::room::speech::{ALICE, BOB, Encode, encode_celt, encode_voip, noise, silence};
 use crate::room::{self, Packet, Room, Speaker, assert_monotonic};
 use voice_media::opus::SILENCE;
 use voice_media::{Channels, Except, SinkId, SourceId, SourceSpec};
@@ -83,7 +83,7 @@ fn discords_own_silence_ends_the_spurt_and_is_passed_on() {
 fn an_open_microphone_neither_mixes_nor_is_forwarded() {
     let still = [silence(4_000), noise(4_000, 0.003, 9)];
     for (webrtc, encode) in [
-        (true, encode_voip as fn(&[f32]) -> _),
+        (true, encode_voip as Encode),
         (false, encode_voip),
         (false, encode_celt),
     ] {

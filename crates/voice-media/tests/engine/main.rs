@@ -3,9 +3,12 @@
 #![expect(clippy::indexing_slicing, reason = "a test that reads beyond the end has failed")]
 #![expect(clippy::disallowed_methods, reason = "virtual time needs an instant to count from")]
 
+mod detect;
 mod forward;
 mod garbage;
 mod level;
 mod mix;
 mod priority;
+mod quality;
 mod room;
+mod switch;

@@ -5,10 +5,11 @@ use crate::room::speech::{ALICE, BOB, CAROL, encode_celt, silence};
 use crate::room::{Room, Speaker, assert_monotonic, record};
 use voice_media::{Channels, SourceId};
 
-/// A chief who speaks from 1 s to 3 s, and two others who speak from the beginning until 5 s, as they sound by themselves.
+/// A chief who speaks from 1 s to 3 s, and two others who speak from the beginning until 5 s, as they sound by themselves:
+/// so softly that the three together are not too loud, since what a limiter does would be measured too.
 fn voices() -> [Vec<f32>; 3] {
     let chief = [silence(1_000), ALICE.speak(2_000), silence(2_000)].concat();
-    [chief, BOB.speak(5_000), CAROL.speak(5_000)]
+    [chief, BOB.speak(5_000), CAROL.speak(5_000)].map(|voice| voice.iter().map(|sample| sample * 0.4).collect())
 }
 
 /// The call as a listener hears it. Listeners 0, 1 and 2 speak themselves; 3 and 4 hear everybody, the latter in mono.

@@ -2,6 +2,9 @@
 
 use std::f32::consts::TAU;
 
+/// A way to make packets of a signal.
+pub(crate) type Encode = fn(&[f32]) -> Vec<Vec<u8>>;
+
 /// A voice: pitch in Hz, and a seed for its noise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Voice {
@@ -14,14 +17,14 @@ pub(crate) const BOB: Voice = Voice { pitch: 117.0, seed: 2 };
 pub(crate) const CAROL: Voice = Voice { pitch: 161.0, seed: 3 };
 
 impl Voice {
-    /// Speech of this voice at about −20 dBFS, without pauses longer than 60 ms.
+    /// Speech of this voice at about −20 dBFS, which falls by 17 dB between syllables but never pauses.
     pub(crate) fn speak(self, millis: usize) -> Vec<f32> {
         let mut noise = Noise::new(self.seed);
         let mut phase = 0.0_f32;
         (0..millis * 48)
             .map(|sample| {
                 let time = seconds(sample);
-                let syllable = (TAU * time * 3.7 + self.pitch).sin();
+                let syllable = (TAU / 2.0 * time * 3.7 + self.pitch).sin().abs();
                 let glide = 1.0 + 0.1 * (TAU * time * 0.9).sin();
                 phase = (phase + self.pitch * glide / 48_000.0).fract();
                 let voiced: f32 = (1_u8..11)
@@ -30,8 +33,8 @@ impl Voice {
                         (TAU * phase * f32::from(harmonic)).sin() * formants(frequency, time)
                     })
                     .sum();
-                let envelope = 0.35 + 0.65 * syllable.max(0.0);
-                0.16 * envelope * voiced + 0.004 * noise.next()
+                let envelope = 0.08 + 0.92 * syllable.powf(0.7);
+                0.13 * envelope * voiced + 0.004 * noise.next()
             })
             .collect()
     }
@@ -41,6 +44,30 @@ impl Voice {
 pub(crate) fn noise(millis: usize, amplitude: f32, seed: u32) -> Vec<f32> {
     let mut noise = Noise::new(seed);
     (0..millis * 48).map(|_| amplitude * noise.next()).collect()
+}
+
+/// Noise that is loudest at its lowest frequencies, as a fan's.
+pub(crate) fn rumble(millis: usize, seed: u32) -> Vec<f32> {
+    let mut low = 0.0;
+    let white = noise(millis, 1.0, seed);
+    white
+        .into_iter()
+        .map(|sample| {
+            low += (sample - low) * 0.05;
+            low
+        })
+        .collect()
+}
+
+/// What mains leave in a bad cable: 100 Hz and what goes with it.
+pub(crate) fn hum(millis: usize) -> Vec<f32> {
+    let buzz = |time: f32| {
+        (1_u8..6).map(move |harmonic| (TAU * 100.0 * f32::from(harmonic) * time).sin() / f32::from(harmonic))
+    };
+    // The sine repeats every 10 ms, and so does its argument here: large ones would lose their precision.
+    (0..millis * 48)
+        .map(|sample| buzz(seconds(sample % 480)).sum())
+        .collect()
 }
 
 pub(crate) fn silence(millis: usize) -> Vec<f32> {
@@ -128,6 +155,10 @@ pub(crate) fn encode_celt(pcm: &[f32]) -> Vec<Vec<u8>> {
 pub(crate) fn encode(pcm: &[f32], application: opus2::Application, bits: i32, samples: usize) -> Vec<Vec<u8>> {
     let mut encoder = opus2::Encoder::new(48_000, opus2::Channels::Mono, application).expect("libopus works");
     encoder.set_bitrate(opus2::Bitrate::Bits(bits)).expect("a valid rate");
+    if application == opus2::Application::Voip {
+        // Left to itself libopus takes these voices for music.
+        encoder.set_signal(opus2::Signal::Voice).expect("a valid signal");
+    }
     let frames = pcm.chunks_exact(samples);
     frames
         .map(|frame| encoder.encode_vec_float(frame, 1_275).expect("it encodes"))

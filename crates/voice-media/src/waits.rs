@@ -1,0 +1,121 @@
+//! How long packets wait for the tick that plays them.
+
+use std::time::Duration;
+
+use crate::FRAME;
+
+/// The waits of the last second's packets, by which a buffer before a clock of 20 ms knows that it is too long: what the one
+/// that waited least had waited, nobody needed.
+///
+/// Both buffers that there are use it: a voice's in a mix, and the queue before Discord's send tick.
+#[derive(Debug, Clone)]
+pub struct Waits {
+    recent: [Duration; Self::LONG],
+    noted: usize,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            recent: [Duration::ZERO; Self::LONG],
+            noted: 0,
+        }
+    }
+}
+
+impl Waits {
+    /// What a packet is to wait at least. WebRTC's audio devices work in steps of 10 ms, so packets of an otherwise perfect
+    /// network come up to this much late.
+    pub const GUARD: Duration = Duration::from_millis(10);
+
+    /// Ticks after which a small surplus is known to be one: jitter that comes once a second still finds its room.
+    const LONG: usize = 50;
+    /// Ticks after which a large one is: longer than the longest Opus packet, so that the pieces of one that was split are
+    /// not taken for a backlog.
+    const SHORT: usize = 10;
+    /// What counts as large.
+    const LARGE: Duration = Duration::from_millis(60);
+    /// Whoever waits less than this may be late the next time.
+    const SCARCE: Duration = Duration::from_millis(3);
+
+    /// A packet that was played at a tick had waited this long; one that came too late for its tick, not at all.
+    pub fn note(&mut self, wait: Duration) {
+        if let Some(slot) = self.recent.get_mut(self.noted % Self::LONG) {
+            *slot = wait;
+        }
+        self.noted += 1;
+    }
+
+    /// Begins to observe anew, because what is waited for has changed.
+    pub fn restart(&mut self) {
+        self.noted = 0;
+    }
+
+    /// Packets that can go without anybody missing them. Asking starts the observation anew if there are any.
+    pub fn surplus(&mut self) -> usize {
+        let least = match (self.least(Self::SHORT), self.least(Self::LONG)) {
+            (Some(least), _) if least >= Self::LARGE => least,
+            (_, Some(least)) => least,
+            _ => return 0,
+        };
+        let ticks = least.saturating_sub(Self::GUARD).as_millis() / FRAME.as_millis();
+        if ticks > 0 {
+            self.restart();
+        }
+        usize::try_from(ticks).unwrap_or(Self::LONG)
+    }
+
+    /// Whether packets come ever closer to being late, as those of a slow clock do. Asking starts the observation anew if
+    /// they do.
+    pub fn is_scarce(&mut self) -> bool {
+        let scarce = self.least(Self::LONG).is_some_and(|least| least < Self::SCARCE);
+        if scarce {
+            self.restart();
+        }
+        scarce
+    }
+
+    fn least(&self, ticks: usize) -> Option<Duration> {
+        let first = self.noted.checked_sub(ticks)?;
+        (first..self.noted)
+            .filter_map(|tick| self.recent.get(tick % Self::LONG))
+            .min()
+            .copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(waits: impl Iterator<Item = u64>) -> Waits {
+        let mut noted = Waits::default();
+        waits.for_each(|wait| noted.note(Duration::from_millis(wait)));
+        noted
+    }
+
+    #[test]
+    fn what_the_least_waited_beyond_the_guard_is_surplus() {
+        assert_eq!(noted((0..50).map(|_| 29)).surplus(), 0);
+        assert_eq!(noted((0..50).map(|_| 30)).surplus(), 1);
+        assert_eq!(noted((0..49).map(|_| 30)).surplus(), 0, "it is not yet known");
+        assert_eq!(noted((0..50).map(|tick| if tick == 20 { 25 } else { 55 })).surplus(), 0);
+        let mut waits = noted((0..50).map(|_| 55));
+        assert_eq!((waits.surplus(), waits.surplus()), (2, 0), "asked once, told once");
+    }
+
+    #[test]
+    fn a_large_surplus_is_known_sooner() {
+        assert_eq!(noted((0..10).map(|_| 70)).surplus(), 3);
+        assert_eq!(noted((0..9).map(|_| 70)).surplus(), 0);
+        // One packet of 120 ms, in six pieces.
+        assert_eq!(noted((0..50).map(|tick| 5 + tick % 6 * 20)).surplus(), 0);
+    }
+
+    #[test]
+    fn who_is_nearly_late_is_told_of_before_he_is() {
+        assert!(!noted((0..50).map(|_| 3)).is_scarce());
+        assert!(noted((0..50).map(|tick| if tick == 20 { 2 } else { 15 })).is_scarce());
+        assert!(!noted((0..49).map(|_| 1)).is_scarce());
+    }
+}
