@@ -95,6 +95,11 @@ impl Batch {
         })
     }
 
+    /// When the packet that waits longest reached this machine.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.packets.iter().map(|waiting| waiting.received).min()
+    }
+
     /// Forgets what was worked off.
     pub(super) fn clear(&mut self) {
         self.commands.clear();

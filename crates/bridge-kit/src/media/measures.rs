@@ -29,7 +29,7 @@ pub(super) fn describe() {
         describe_histogram!(
             LATENESS,
             Unit::Seconds,
-            "How late rooms were woken after their deadline"
+            "How late rooms were woken after their deadline, or after their oldest packet came"
         );
         describe_counter!(LATE, "Times that a room was woken more than 10 ms late");
     });

@@ -8,7 +8,8 @@
 //! the thread goes on with its other rooms.
 //!
 //! # Load
-//! Each thread measures how punctually it wakes its rooms. [`MediaPool::overload`] tells when the last seconds were so bad
+//! Each thread measures how punctually it wakes its rooms: how long after a room's deadline, and how long a packet that
+//! reached this machine has waited for its room to be visited. [`MediaPool::overload`] tells when the last seconds were so bad
 //! that another room would be heard in those that are there.
 //!
 //! # Bounds

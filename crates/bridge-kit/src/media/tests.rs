@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use super::doorbell::Doorbell;
-use super::punctuality::Punctuality;
+use super::punctuality::{LATE, Punctuality};
 use super::room::Room;
 use super::worker::Worker;
 use super::{Except, FRAME, InPacket, MediaPool, MediaSource, OutPacket, PacketSink, RoomMedia, SinkSpec, SourceSpec};
@@ -279,26 +279,48 @@ fn lateness_is_measured_where_rooms_are_woken() {
     let mut by_hand = ByHand::new();
     let (room, one, _ear, _sink) = pair(by_hand.room());
     let two = room.add_source(SourceSpec::new("two"));
-    let talk = |by_hand: &mut ByHand, step: Duration, sequences: std::ops::Range<u64>| {
-        for sequence in sequences {
-            for source in [&one, &two] {
-                push(source, sequence, &voice(9), by_hand.now);
+    // One alone is forwarded, two are mixed when the packets of the first come: neither has a deadline to be missed.
+    for (turn, speakers) in [(0, &[&one][..]), (1, &[&one, &two])] {
+        let talk = |by_hand: &mut ByHand, behind: Duration, sequences: std::ops::Range<u64>| {
+            for sequence in sequences {
+                for source in speakers {
+                    push(source, turn * 1_000 + sequence, &voice(9), by_hand.now);
+                }
+                // Whoever is on time is there whenever a room wants him; whoever is not comes when it suits him.
+                if behind.is_zero() {
+                    by_hand.pass(FRAME);
+                } else {
+                    by_hand.now += behind;
+                    by_hand.work();
+                    by_hand.now += FRAME - behind;
+                }
             }
-            // Whoever is on time is there whenever a room wants him; whoever is not comes when it suits him.
-            if step == FRAME {
-                by_hand.pass(FRAME);
-            } else {
-                by_hand.work();
-                by_hand.now += step;
-            }
-        }
-        by_hand.punctuality.late_percent(by_hand.now)
-    };
-    assert_eq!(talk(&mut by_hand, FRAME, 0..200), 0);
-    let late = talk(&mut by_hand, FRAME * 2, 200..400);
-    assert!(late > 50, "{late} % late");
-    by_hand.pass(FRAME);
-    assert_eq!(talk(&mut by_hand, FRAME, 400..700), 0);
+            by_hand.punctuality.late_percent(by_hand.now)
+        };
+        assert_eq!(talk(&mut by_hand, Duration::ZERO, 0..300), 0);
+        assert_eq!(room.stats().engine.mixing, u32::from(speakers.len() > 1));
+        let bearable = talk(&mut by_hand, LATE, 300..500);
+        assert_eq!(bearable, 0, "half a frame is no matter");
+        let late = talk(&mut by_hand, LATE + Duration::from_millis(1), 500..700);
+        assert!(late > 50, "{late} % late for {} who speak", speakers.len());
+        assert_eq!(talk(&mut by_hand, Duration::ZERO, 700..1_000), 0);
+    }
+}
+
+/// A packet that finds its thread at work waits as long as that takes, whoever made the work.
+#[test]
+fn the_packet_that_waits_longest_tells_how_late_a_thread_is() {
+    let mut by_hand = ByHand::new();
+    let (_room, source, _ear, _sink) = pair(by_hand.room());
+    for sequence in 0..50 {
+        push(&source, sequence * 2, &voice(1), by_hand.now);
+        by_hand.now += LATE + Duration::from_millis(1);
+        push(&source, sequence * 2 + 1, &voice(2), by_hand.now);
+        by_hand.work();
+    }
+    // Deadlines that were kept are counted too.
+    let late = by_hand.punctuality.late_percent(by_hand.now);
+    assert!(late > 90, "{late} % late");
 }
 
 #[test]

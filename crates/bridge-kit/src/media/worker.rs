@@ -74,9 +74,17 @@ impl Worker {
     /// Works off what a room has queued.
     fn visit(&mut self, room: &Arc<Room>, now: Instant) {
         let key = room.key;
-        if room.inbox().state == State::Closed {
+        let (state, oldest) = {
+            let inbox = room.inbox();
+            (inbox.state, inbox.batch.oldest())
+        };
+        if state == State::Closed {
             // It rang just before it was ended.
             return;
+        }
+        // A room that forwards, or whose mix is clocked by packets, has no deadline that could be missed.
+        if let Some(oldest) = oldest {
+            self.note_lateness(now, now.saturating_duration_since(oldest));
         }
         let hosted = self.rooms.entry(key).or_insert_with(|| {
             measures::room_opened();
@@ -101,6 +109,7 @@ impl Worker {
         }
     }
 
+    /// Notes how long after its time a room had its turn.
     fn note_lateness(&self, now: Instant, behind: Duration) {
         self.lateness.record(behind.as_secs_f64());
         if self.punctuality.note(now, behind) {
