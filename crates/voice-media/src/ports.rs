@@ -224,6 +224,9 @@ pub struct OutPacket<'a> {
     /// How loud it is, −dBov (RFC 6464): of a forwarded packet what its sender said, `None` where it said nothing; of a
     /// mix what was measured; of silence 127.
     pub level: Option<u8>,
+    /// Its speaker is between words: nobody hears whether it is played, left out or made up for once more, so that whoever
+    /// plays it by a clock of his own can follow the speaker's here.
+    pub pause: bool,
     /// Who is heard; `None` for a mix or for the silence after one.
     pub source: Option<SourceId>,
 }

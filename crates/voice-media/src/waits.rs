@@ -35,8 +35,9 @@ impl Waits {
     const SHORT: usize = 10;
     /// What counts as large.
     const LARGE: Duration = Duration::from_millis(60);
-    /// Whoever waits less than this may be late the next time.
-    const SCARCE: Duration = Duration::from_millis(3);
+    /// What a clock that is off by 300 ppm gains or loses in 20 s. Whoever waits less than this may be late before there is
+    /// another pause; so much more than a tick may be waited in speech, until there is one.
+    const DRIFT: Duration = Duration::from_millis(6);
 
     /// A packet that was played at a tick had waited this long; one that came too late for its tick, not at all.
     pub fn note(&mut self, wait: Duration) {
@@ -51,14 +52,16 @@ impl Waits {
         self.noted = 0;
     }
 
-    /// Packets that can go without anybody missing them. Asking starts the observation anew if there are any.
-    pub fn surplus(&mut self) -> usize {
+    /// Packets that can go without anybody missing them: `audibly` those that a stall left, else also one that a fast clock
+    /// has added by and by. Asking starts the observation anew if there are any.
+    pub fn surplus(&mut self, audibly: bool) -> usize {
+        let leeway = if audibly { Self::DRIFT } else { Duration::ZERO };
         let least = match (self.least(Self::SHORT), self.least(Self::LONG)) {
             (Some(least), _) if least >= Self::LARGE => least,
             (_, Some(least)) => least,
             _ => return 0,
         };
-        let ticks = least.saturating_sub(Self::GUARD).as_millis() / FRAME.as_millis();
+        let ticks = least.saturating_sub(Self::GUARD + leeway).as_millis() / FRAME.as_millis();
         if ticks > 0 {
             self.restart();
         }
@@ -68,7 +71,7 @@ impl Waits {
     /// Whether packets come ever closer to being late, as those of a slow clock do. Asking starts the observation anew if
     /// they do.
     pub fn is_scarce(&mut self) -> bool {
-        let scarce = self.least(Self::LONG).is_some_and(|least| least < Self::SCARCE);
+        let scarce = self.least(Self::LONG).is_some_and(|least| least < Self::DRIFT);
         if scarce {
             self.restart();
         }
@@ -96,26 +99,38 @@ mod tests {
 
     #[test]
     fn what_the_least_waited_beyond_the_guard_is_surplus() {
-        assert_eq!(noted((0..50).map(|_| 29)).surplus(), 0);
-        assert_eq!(noted((0..50).map(|_| 30)).surplus(), 1);
-        assert_eq!(noted((0..49).map(|_| 30)).surplus(), 0, "it is not yet known");
-        assert_eq!(noted((0..50).map(|tick| if tick == 20 { 25 } else { 55 })).surplus(), 0);
+        assert_eq!(noted((0..50).map(|_| 29)).surplus(false), 0);
+        assert_eq!(noted((0..50).map(|_| 30)).surplus(false), 1);
+        assert_eq!(noted((0..49).map(|_| 30)).surplus(false), 0, "it is not yet known");
+        let jitter = (0..50).map(|tick| if tick == 20 { 25 } else { 55 });
+        assert_eq!(noted(jitter).surplus(false), 0);
         let mut waits = noted((0..50).map(|_| 55));
-        assert_eq!((waits.surplus(), waits.surplus()), (2, 0), "asked once, told once");
+        assert_eq!(
+            (waits.surplus(false), waits.surplus(false)),
+            (2, 0),
+            "asked once, told once"
+        );
+    }
+
+    #[test]
+    fn what_a_fast_clock_adds_in_speech_waits_for_a_pause_and_what_a_stall_left_does_not() {
+        assert_eq!(noted((0..50).map(|_| 35)).surplus(true), 0);
+        assert_eq!(noted((0..50).map(|_| 36)).surplus(true), 1);
+        assert_eq!(noted((0..10).map(|_| 80)).surplus(true), 3);
     }
 
     #[test]
     fn a_large_surplus_is_known_sooner() {
-        assert_eq!(noted((0..10).map(|_| 70)).surplus(), 3);
-        assert_eq!(noted((0..9).map(|_| 70)).surplus(), 0);
+        assert_eq!(noted((0..10).map(|_| 70)).surplus(false), 3);
+        assert_eq!(noted((0..9).map(|_| 70)).surplus(false), 0);
         // One packet of 120 ms, in six pieces.
-        assert_eq!(noted((0..50).map(|tick| 5 + tick % 6 * 20)).surplus(), 0);
+        assert_eq!(noted((0..50).map(|tick| 5 + tick % 6 * 20)).surplus(false), 0);
     }
 
     #[test]
     fn who_is_nearly_late_is_told_of_before_he_is() {
-        assert!(!noted((0..50).map(|_| 3)).is_scarce());
-        assert!(noted((0..50).map(|tick| if tick == 20 { 2 } else { 15 })).is_scarce());
+        assert!(!noted((0..50).map(|_| 6)).is_scarce());
+        assert!(noted((0..50).map(|tick| if tick == 20 { 5 } else { 15 })).is_scarce());
         assert!(!noted((0..49).map(|_| 1)).is_scarce());
     }
 }

@@ -92,21 +92,19 @@ pub(crate) struct TrackSink {
 impl PacketSink for TrackSink {
     fn send(&mut self, packet: &OutPacket<'_>) {
         // What was lost before a spurt is no hole in it.
-        self.push(packet.opus, if packet.marker { 0 } else { packet.lost_before });
+        let lost_before = if packet.marker { 0 } else { packet.lost_before };
+        self.push(packet.opus, lost_before, packet.pause);
     }
 }
 
 impl TrackSink {
-    fn push(&mut self, opus: &[u8], lost_before: u32) {
+    fn push(&mut self, opus: &[u8], lost_before: u32, pause: bool) {
         let packet = match frame::check(opus) {
             Ok(packet) => packet,
             Err(unfit) => return self.counters.unfit(unfit),
         };
-        if self
-            .frames
-            .try_push(Frame::new(&packet, lost_before, Instant::now()))
-            .is_err()
-        {
+        let frame = Frame::new(&packet, lost_before, Instant::now()).in_pause(pause);
+        if self.frames.try_push(frame).is_err() {
             self.counters.overflowed();
         }
         self.switch.resume();

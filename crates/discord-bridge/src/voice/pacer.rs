@@ -8,14 +8,16 @@
 //!
 //! The first packet of a spurt that comes just before a tick would leave no room for jitter: the second one, a millisecond
 //! late, would miss its tick, and the listener would hear a concealed frame where nothing was lost. So a spurt starts
-//! only when its first packet has waited [`START_GUARD`], or its second one is there. The wait that results is 10 to 30 ms,
+//! only when its first packet has waited [`Waits::GUARD`], or its second one is there. The wait that results is 10 to 30 ms,
 //! by the phase of the tick, and stays for the spurt.
 //!
 //! A packet that comes later than that is concealed for a tick and then played, not thrown away: the buffer has grown by
 //! a tick, which is what that network needs. It shrinks again when it is shown not to be needed, that is when even the
-//! packet that waited least ([`Waits`]) waited longer than a tick and the guard. Then the surplus is dropped. The same rule
-//! follows a sender whose clock runs faster than Discord's, and takes away what a stall of the network piled up: no
-//! backlog ever stands.
+//! packet that waited least ([`Waits`]) waited longer than a tick and the guard. Then the surplus is dropped, so that what a
+//! stall of the network piled up never stands.
+//!
+//! A sender's clock that is faster or slower than Discord's adds or takes up to 6 ms in 20 s, and nobody is forwarded for longer
+//! than that without a pause. So what comes of it waits for a pause, and is dropped or made up for there.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,14 +26,10 @@ use ringbuf::HeapCons;
 use ringbuf::traits::{Consumer, Observer};
 
 use voice_media::opus::Packet;
-use voice_media::{FRAME, MAX_OPUS};
+use voice_media::{MAX_OPUS, Waits};
 
 use super::counters::SendCounters;
 use super::frame::concealment;
-
-/// What the first packet of a spurt waits at least. WebRTC's audio devices work in steps of 10 ms, so packets of an
-/// otherwise perfect network come up to this much late.
-const START_GUARD: Duration = Duration::from_millis(10);
 
 /// How long after its last packet a talk spurt has ended. Shorter would flicker the speaking ring between words.
 pub(crate) const SPURT_END: Duration = Duration::from_millis(300);
@@ -52,6 +50,8 @@ pub(crate) struct Frame {
     pub(crate) arrived: Instant,
     /// Frames that its source lost just before it.
     pub(crate) lost_before: u32,
+    /// Its speaker is between words, where a frame more or less is not heard.
+    pause: bool,
     silent: bool,
     len: usize,
     bytes: [u8; MAX_OPUS],
@@ -68,10 +68,17 @@ impl Frame {
         Self {
             arrived,
             lost_before,
+            pause: false,
             silent: packet.is_silence(),
             len: opus.len(),
             bytes,
         }
+    }
+
+    /// The same packet, between words or not.
+    pub(crate) fn in_pause(mut self, pause: bool) -> Self {
+        self.pause = pause;
+        self
     }
 
     pub(crate) fn opus(&self) -> &[u8] {
@@ -138,30 +145,40 @@ impl Pacer {
             return Tick::Pause;
         };
         let waited = now.saturating_duration_since(head.arrived);
-        if waited < START_GUARD && self.frames.occupied_len() < 2 {
+        if waited < Waits::GUARD && self.frames.occupied_len() < 2 {
             return Tick::Silence;
         }
         self.send_next(now, Waits::default())
     }
 
     fn go_on(&mut self, now: Instant, mut spurt: Spurt) -> Tick<'_> {
-        self.drop_oldest(spurt.waits.surplus());
+        let in_pause = self.frames.first().is_some_and(|head| head.pause);
+        self.drop_oldest(spurt.waits.surplus(!in_pause));
         let Some(head) = self.frames.first() else {
             if now.saturating_duration_since(spurt.last_packet) >= SPURT_END {
                 return Tick::Pause;
             }
             spurt.waits.note(Duration::ZERO);
-            return if spurt.silent {
-                self.stay_silent(spurt)
-            } else {
-                self.conceal(spurt)
-            };
+            return self.make_up(spurt);
         };
         // What the source lost leaves its place in time to concealment, unless the tick before has already given it.
         if spurt.concealed < head.lost_before.min(MAX_CONCEALED_LOSS) {
             return self.conceal(spurt);
         }
+        if head.pause && spurt.waits.is_scarce() {
+            return self.make_up(spurt);
+        }
         self.send_next(now, spurt.waits)
+    }
+
+    /// A tick that nothing is there for, or that is put in.
+    fn make_up(&mut self, spurt: Spurt) -> Tick<'_> {
+        if spurt.silent {
+            self.spurt = Some(spurt);
+            Tick::Silence
+        } else {
+            self.conceal(spurt)
+        }
     }
 
     fn conceal(&mut self, mut spurt: Spurt) -> Tick<'_> {
@@ -170,11 +187,6 @@ impl Pacer {
         let toc = concealment(spurt.toc);
         self.spurt = Some(spurt);
         Tick::Conceal(toc)
-    }
-
-    fn stay_silent(&mut self, spurt: Spurt) -> Tick<'_> {
-        self.spurt = Some(spurt);
-        Tick::Silence
     }
 
     fn send_next(&mut self, now: Instant, mut waits: Waits) -> Tick<'_> {
@@ -206,61 +218,6 @@ impl Pacer {
 
     fn drop_oldest(&mut self, count: usize) {
         self.counters.trimmed(self.frames.skip(count));
-    }
-}
-
-/// How long the packets of the last second waited for their tick: what the least of them waited, nobody needed.
-#[derive(Debug)]
-struct Waits {
-    recent: [Duration; Self::LONG],
-    noted: usize,
-}
-
-impl Default for Waits {
-    fn default() -> Self {
-        Self {
-            recent: [Duration::ZERO; Self::LONG],
-            noted: 0,
-        }
-    }
-}
-
-impl Waits {
-    /// Ticks after which a small surplus is known to be one: jitter that comes once a second still finds its room.
-    const LONG: usize = 50;
-    /// Ticks after which a large one is: longer than the longest Opus packet, so that the pieces of one that was split are
-    /// not taken for a backlog.
-    const SHORT: usize = 10;
-    /// What counts as large.
-    const LARGE: Duration = Duration::from_millis(60);
-
-    fn note(&mut self, wait: Duration) {
-        if let Some(slot) = self.recent.get_mut(self.noted % Self::LONG) {
-            *slot = wait;
-        }
-        self.noted += 1;
-    }
-
-    /// Packets that can go without anybody missing them. Asking starts the observation anew if there are any.
-    fn surplus(&mut self) -> usize {
-        let least = match (self.least(Self::SHORT), self.least(Self::LONG)) {
-            (Some(least), _) if least >= Self::LARGE => least,
-            (_, Some(least)) => least,
-            _ => return 0,
-        };
-        let ticks = least.saturating_sub(START_GUARD).as_millis() / FRAME.as_millis();
-        if ticks > 0 {
-            self.noted = 0;
-        }
-        usize::try_from(ticks).unwrap_or(CAPACITY)
-    }
-
-    fn least(&self, ticks: usize) -> Option<Duration> {
-        let first = self.noted.checked_sub(ticks)?;
-        (first..self.noted)
-            .filter_map(|tick| self.recent.get(tick % Self::LONG))
-            .min()
-            .copied()
     }
 }
 

@@ -171,6 +171,7 @@ impl Mixer {
                 source: None,
                 level: Some(level),
                 late: false,
+                pause: false,
             };
             for sink in floor.sinks.iter_mut().filter(|sink| sink.due() == Some(key)) {
                 let stamp = sink.take_mix(tick, id);

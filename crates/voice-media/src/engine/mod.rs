@@ -311,6 +311,7 @@ impl Engine {
                 source: Some(id),
                 level: arrival.level,
                 late: arrival.late,
+                pause: arrival.pause,
             };
             for sink in &mut self.sinks {
                 let Some(stamp) = sink.forward_frame(now, slot, arrival, offset) else {

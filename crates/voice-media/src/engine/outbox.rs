@@ -22,6 +22,7 @@ pub(super) struct Content {
     pub(super) source: Option<SourceId>,
     pub(super) level: Option<u8>,
     pub(super) late: bool,
+    pub(super) pause: bool,
 }
 
 impl Content {
@@ -32,6 +33,7 @@ impl Content {
             source: None,
             level: Some(SILENT_LEVEL),
             late: false,
+            pause: true,
         }
     }
 }
@@ -88,6 +90,7 @@ impl Outbox {
             lost_before: entry.stamp.lost_before,
             late: entry.content.late,
             level: entry.content.level,
+            pause: entry.content.pause,
             source: entry.content.source,
         };
         Some((entry.sink, packet))

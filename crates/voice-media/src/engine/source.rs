@@ -72,6 +72,8 @@ pub(super) struct Arrival {
     pub(super) late: bool,
     /// It is the frame that ends a talk spurt.
     pub(super) silence: bool,
+    /// Its speaker is between words.
+    pub(super) pause: bool,
     /// How loud its sender says it is, −dBov (RFC 6464).
     pub(super) level: Option<u8>,
     /// How late it may come without a pause before it; none where the source's media time tells of pauses.
@@ -287,6 +289,7 @@ impl Source {
             paused: gap.paused,
             late: false,
             silence: opus.is_silence(),
+            pause: self.is_pausing(),
             level: said_level(packet, opus),
             patience,
             received: packet.received,
@@ -320,6 +323,7 @@ impl Source {
             paused: 0,
             late: true,
             silence: false,
+            pause: false,
             level: said_level(packet, opus),
             patience: None,
             received: packet.received,

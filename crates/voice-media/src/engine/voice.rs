@@ -271,7 +271,8 @@ impl Voice {
 
     /// Cuts out what the arrivals of the last second show to be too much, and puts in what is soon too little.
     fn stretch(&mut self, ring: &Ring, pcm: &mut Vec<f32>) {
-        self.surplus += self.waits.surplus();
+        // A piece that is cut out is not heard, whatever is said.
+        self.surplus += self.waits.surplus(false);
         self.grows |= self.waits.is_scarce();
         if self.grows {
             lengthen(pcm);

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "virtual time needs an instant to count from")]
 
 mod detect;
+mod drift;
 mod forward;
 mod garbage;
 mod level;

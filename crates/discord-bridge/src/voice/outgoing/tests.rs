@@ -47,7 +47,7 @@ impl Bench {
     }
 
     fn send(&mut self, opus: &[u8]) {
-        self.sink.push(opus, 0);
+        self.sink.push(opus, 0, false);
     }
 
     fn stats(&self) -> VoiceStats {
@@ -167,8 +167,8 @@ fn songbird_reads_the_stream() {
         // Long enough that the reader's ring buffer wraps several times.
         let mut opus = vec![31 << 3, high, low];
         opus.resize(200 + usize::from(n), 7);
-        sink.push(&opus, 0);
-        sink.push(&opus, 0);
+        sink.push(&opus, 0, false);
+        sink.push(&opus, 0, false);
         for _ in 0..2 {
             let packet = parsed.format.next_packet().unwrap();
             assert_eq!(&*packet.data, &*opus);

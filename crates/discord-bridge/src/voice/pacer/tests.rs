@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use ringbuf::traits::{Producer, Split};
 use ringbuf::{HeapProd, HeapRb};
 
+use voice_media::FRAME;
 use voice_media::opus::SILENCE;
 
 use super::*;
@@ -225,6 +226,52 @@ fn a_slow_sender_is_followed_with_one_hole_for_each_packet_missing() {
     assert_eq!(packets_of(&sent).len(), 6000);
     assert!((29..=31).contains(&holes(&sent)), "{} holes", holes(&sent));
     assert_eq!(bench.trimmed(), 0);
+}
+
+/// B8: a clock that is off by 300 ppm, for an hour in which the speaker pauses for 100 ms every 18 s. Only what is between words
+/// is dropped or made up for, and no packet waits more than a frame longer or shorter than a spurt's packets do on average.
+#[test]
+fn an_hour_of_drift_is_followed_in_pauses_alone() {
+    const HOUR: u64 = 180_000;
+    let target = Waits::GUARD + FRAME / 2;
+    for ppm in [300_i64, -300] {
+        let mut bench = Bench::new();
+        let period = u64::try_from(20_000_000 - 20 * ppm).unwrap();
+        let arrival = |n: u64| Duration::from_micros(3_000) + Duration::from_nanos(n * period);
+        let is_pause = |n: u64| n % 900 >= 895;
+        let (mut next, mut expected, mut made_up) = (0, 0, 0);
+        let mut between_words = 0;
+        while expected < HOUR {
+            while next < HOUR && arrival(next) <= FRAME * (bench.ticks + 1) {
+                let opus = [&[31 << 3][..], &next.to_be_bytes()].concat();
+                let packet = frame::check(&opus).unwrap();
+                let frame = Frame::new(&packet, 0, bench.start + arrival(next)).in_pause(is_pause(next));
+                bench.frames.try_push(frame).expect("the queue has room");
+                next += 1;
+            }
+            match bench.tick() {
+                Sent::Packet(opus) => {
+                    let number = u64::from_be_bytes(opus[1..].try_into().unwrap());
+                    assert!(
+                        (expected..number).all(is_pause),
+                        "a word lost before {number}, at {ppm} ppm"
+                    );
+                    assert!(made_up == 0 || is_pause(number), "a hole before {number}, at {ppm} ppm");
+                    between_words += number - expected + made_up;
+                    (expected, made_up) = (number + 1, 0);
+                    let waited = FRAME * bench.ticks - arrival(number);
+                    assert!(waited.abs_diff(target) <= FRAME, "{number} waited {waited:?}");
+                }
+                Sent::Conceal(_) => made_up += 1,
+                Sent::Silence => assert_eq!(expected, 0, "only before the first packet"),
+                Sent::Pause => panic!("the spurt goes on"),
+            }
+        }
+        assert!(
+            (52..=55).contains(&between_words),
+            "1.08 s: {between_words} at {ppm} ppm"
+        );
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(crate) struct Heard {
     pub(crate) lost_before: u32,
     pub(crate) late: bool,
     pub(crate) level: Option<u8>,
+    pub(crate) pause: bool,
     pub(crate) source: Option<SourceId>,
 }
 
@@ -132,6 +133,7 @@ impl Room {
                 lost_before: packet.lost_before,
                 late: packet.late,
                 level: packet.level,
+                pause: packet.pause,
                 source: packet.source,
             });
         }
