@@ -5,6 +5,9 @@ use std::time::Instant;
 /// How many places the ring spans: those that a decoder is warmed with and those that wait to be mixed.
 pub(crate) const SPAN: u64 = 32;
 
+/// Slots grow by so many bytes: at 100 kbit/s a packet has about as many, and they differ in length.
+const STEP: usize = 256;
+
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stored {
@@ -51,6 +54,9 @@ impl Ring {
         }
         slot.place = Some((index, received));
         slot.opus.clear();
+        if slot.opus.capacity() < opus.len() {
+            slot.opus.reserve_exact(opus.len().next_multiple_of(STEP));
+        }
         slot.opus.extend_from_slice(opus);
         self.newest = self.newest.max(Some(index));
         Stored::New

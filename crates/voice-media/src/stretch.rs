@@ -3,7 +3,7 @@
 /// The shortest and the longest piece that is cut out or put in, in samples of one channel: 2.5 and 15 ms, which hold a
 /// period of every voice.
 pub(crate) const SHORTEST: usize = 120;
-const LONGEST: usize = 720;
+pub(crate) const LONGEST: usize = 720;
 
 /// Samples over which one piece is blended into another: 5 ms.
 const BLEND: usize = 240;

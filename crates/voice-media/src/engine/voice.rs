@@ -9,7 +9,7 @@ use crate::Channels;
 use crate::codec::{Decoder, FRAME_LEN};
 use crate::ring::Ring;
 use crate::speech::level_of;
-use crate::stretch::{SHORTEST, lengthen, shorten};
+use crate::stretch::{LONGEST, SHORTEST, lengthen, shorten};
 use crate::waits::Waits;
 
 /// Samples of a frame, left and right interleaved.
@@ -33,6 +33,9 @@ const FADE: u16 = 240;
 
 /// The largest sample of 16 bits.
 const FULL: f32 = 32_767.0;
+
+/// The longest that stretching leaves for the next tick, in samples of both channels.
+const MOST_REST: usize = STEREO_LEN + 2 * LONGEST;
 
 /// What a tick did to a voice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,6 +281,10 @@ impl Voice {
             lengthen(pcm);
             // A whole frame more than this tick needs: the next one can do without a packet.
             self.grows = pcm.len() < STEREO_LEN * 2;
+            if !self.grows {
+                // What was noted until now was scarce, and is no more.
+                self.waits.restart();
+            }
             return;
         }
         let beyond = (pcm.len() - STEREO_LEN) / 2;
@@ -299,6 +306,9 @@ impl Voice {
         self.frame.clear();
         self.frame.extend_from_slice(frame);
         self.rest.clear();
+        if self.rest.capacity() < rest.len() {
+            self.rest.reserve_exact(MOST_REST);
+        }
         // The cast saturates.
         #[expect(clippy::cast_possible_truncation, reason = "samples become 16 bits here")]
         self.rest.extend(rest.iter().map(|sample| (sample * FULL) as i16));

@@ -88,10 +88,16 @@ impl Drifter {
 
 /// An hour in a room where nobody pauses.
 fn an_hour(room: &mut Room, speakers: &[&Drifter]) {
-    for minute in 0..60 {
-        let numbers = minute * HOUR / 60..(minute + 1) * HOUR / 60;
-        let packets = numbers.flat_map(|number| speakers.iter().map(move |speaker| speaker.packet(number, 20)));
-        room.run_without_end(packets.collect());
+    let mut numbers = vec![0; speakers.len()];
+    for minute in 1..=60 {
+        let mut packets = Vec::new();
+        for (speaker, number) in speakers.iter().zip(&mut numbers) {
+            while speaker.at(*number) < minute * 60_000_000 {
+                packets.push(speaker.packet(*number, 20));
+                *number += 1;
+            }
+        }
+        room.run_without_end(packets);
     }
 }
 
@@ -118,8 +124,9 @@ fn an_hour_of_music_by_a_clock(ppm: i64) {
     let heard = room.of_sink(1);
     assert_monotonic(heard);
     let mixed = heard.iter().position(|heard| heard.source.is_none());
-    assert_eq!(mixed, Some(1_000), "20 s without a pause");
-    let rest = &heard[1_000..];
+    let mixed = mixed.expect("20 s without a pause");
+    assert!((1_000..=1_001).contains(&mixed), "{mixed} ticks");
+    let rest = &heard[mixed..];
     assert!(rest.iter().all(|heard| heard.source.is_none() && heard.opus != SILENCE));
     assert!(rest.windows(2).all(|pair| pair[1].at == pair[0].at + 20_000));
     assert_near_target(&music.delays(heard));
