@@ -8,7 +8,7 @@ use bridge_kit::matrix::{MatrixClient, MatrixError, OwnedUserId, RoomEvent, Room
 use serde_json::Value;
 
 use super::config::{MatrixRtc, Mode};
-use super::event::{RoomFact, place};
+use super::event::{RoomFact, STICKY, place};
 use super::machine::{Cast, Setup};
 
 /// How long after the bridge's death the homeserver takes it out of its calls.
@@ -19,6 +19,8 @@ const RESTART_EVERY: Duration = Duration::from_secs(4);
 const STATE_EXPIRES: Duration = Duration::from_hours(4);
 const STICKY_EXPIRES: Duration = Duration::from_hours(1);
 const LINGER: Duration = Duration::from_secs(5);
+/// Sticky memberships of a room that are read: those in a call send one each half an hour, at most.
+const MOST_STICKY: u32 = 500;
 
 /// A room's call as its state and its sticky events show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +32,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads a room. A homeserver that knows no sticky events has none.
+    /// Reads a room. Sticky events are read from the timeline, in which they are events like others: appservices have no
+    /// `/sync` (Synapse answers 500), and transactions bring each of them once, and none from before the bridge came.
     pub async fn read(client: &MatrixClient, room: &RoomId) -> Result<Self, MatrixError> {
         let mut events = client.room_state(room).await?;
-        match client.impatient().sticky_events(room).await {
-            Ok(sticky) => events.extend(sticky),
-            Err(error) => tracing::debug!(%error, "the sticky events of a room cannot be read"),
-        }
+        events.extend(client.recent_events(room, &[STICKY], MOST_STICKY).await?);
         Ok(Self::of(&events))
     }
 

@@ -1,15 +1,15 @@
-//! What calls over an SFU need of a homeserver: proof of who we are, the SFUs that it names, who is in a call.
+//! What calls over an SFU need of a homeserver: proof of who we are, and the SFUs that it names.
 
 use std::time::Duration;
 
 use reqwest::Method;
+use ruma::OwnedServerName;
 use ruma::api::client::account::request_openid_token;
-use ruma::{OwnedServerName, RoomId};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::MatrixClient;
 use crate::config::Secret;
-use crate::matrix::{MatrixError, RoomEvent};
+use crate::matrix::MatrixError;
 
 /// Proves to a third party which user we are, without giving it power over that user.
 #[derive(Debug, Clone)]
@@ -46,23 +46,5 @@ impl MatrixClient {
     /// What the homeserver publishes about itself under `/.well-known/matrix/client`, not looked into.
     pub async fn well_known(&self) -> Result<Value, MatrixError> {
         self.published(&[".well-known", "matrix", "client"]).await
-    }
-
-    /// Reads the sticky events (MSC4354) of a room that are still in force, the oldest first. Transactions bring each
-    /// of them once, and not those that were sent before the bridge came. Events that make no sense are left out.
-    pub async fn sticky_events(&self, room: &RoomId) -> Result<Vec<RoomEvent>, MatrixError> {
-        let none = json!({ "types": [] });
-        let filter = json!({
-            "account_data": none,
-            "presence": none,
-            "room": { "rooms": [room], "state": none, "timeline": none, "ephemeral": none, "account_data": none },
-        });
-        let query = [("filter", &*filter.to_string()), ("timeout", "0")];
-        let answer: Value = self.proposed(Method::GET, &["v3", "sync"], &query, None).await?;
-        let joined = answer.pointer("/rooms/join").and_then(|rooms| rooms.get(room.as_str()));
-        let sticky = joined.and_then(|room| room.get("msc4354_sticky").or_else(|| room.get("sticky")));
-        let events = sticky.and_then(|sticky| sticky.get("events")?.as_array());
-        let read = |event: &Value| RoomEvent::from_json(event.clone(), Some(room)).ok();
-        Ok(events.into_iter().flatten().filter_map(read).collect())
     }
 }

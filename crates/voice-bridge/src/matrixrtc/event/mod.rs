@@ -16,5 +16,5 @@ mod write;
 pub use self::content::{Kind, MemberEvent, Membership, Place, Selection};
 pub use self::error::EventError;
 pub use self::foci::{transports, well_known};
-pub use self::read::{KINDS, RoomFact};
+pub use self::read::{KINDS, RoomFact, STICKY};
 pub use self::write::{Own, Written, leave, place};

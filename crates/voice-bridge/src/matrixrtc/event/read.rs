@@ -14,7 +14,7 @@ use crate::matrixrtc::focus::Focus;
 /// Memberships as state.
 pub(super) const STATE: &str = "org.matrix.msc3401.call.member";
 /// Memberships as sticky events.
-pub(super) const STICKY: &str = "org.matrix.msc4143.rtc.member";
+pub const STICKY: &str = "org.matrix.msc4143.rtc.member";
 const SLOT: &str = "org.matrix.msc4143.rtc.slot";
 const FUNCTIONAL: &str = "io.element.functional_members";
 
