@@ -29,9 +29,12 @@ pub(super) fn describe() {
         describe_histogram!(
             LATENESS,
             Unit::Seconds,
-            "How late rooms were woken after their deadline, or after their oldest packet came"
+            "How long deadlines and packets of rooms waited for their thread"
         );
-        describe_counter!(LATE, "Times that a room was woken more than 10 ms late");
+        describe_counter!(
+            LATE,
+            "Frames of 20 ms in which something waited more than 10 ms for its thread"
+        );
     });
 }
 

@@ -65,7 +65,7 @@ impl MediaPool {
         for number in 0..threads.get() {
             let doorbell = Arc::new(Doorbell::default());
             let punctuality = Arc::new(Punctuality::new(Instant::now()));
-            let worker = Worker::new(Arc::clone(&doorbell), Arc::clone(&punctuality));
+            let worker = Worker::new(Arc::clone(&doorbell), Arc::clone(&punctuality), Instant::now());
             let handle = thread::Builder::new()
                 .name(format!("media-{number}"))
                 .spawn(move || worker.run())?;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// A room that is woken later than this after its time is late: after its deadline, or after its oldest packet came. Half a
-/// frame: what waits for a mix has that long to spare, at the sinks' jitter buffers, before anybody hears it.
+/// Who waits longer than this for his thread waits too long: a room after its deadline, a packet after it came. Half a frame:
+/// what waits for a mix has that long to spare, at the sinks' jitter buffers, before anybody hears it.
 pub(super) const LATE: Duration = Duration::from_millis(10);
 
 /// Seconds that are looked back on.

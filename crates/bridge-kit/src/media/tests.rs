@@ -110,7 +110,7 @@ impl ByHand {
         let start = Instant::now();
         let punctuality = Arc::new(Punctuality::new(start));
         Self {
-            worker: Worker::new(Arc::clone(&doorbell), Arc::clone(&punctuality)),
+            worker: Worker::new(Arc::clone(&doorbell), Arc::clone(&punctuality), start),
             punctuality,
             doorbell,
             start,
@@ -307,18 +307,34 @@ fn lateness_is_measured_where_rooms_are_woken() {
     }
 }
 
+/// A machine that gives a process no time takes its packets in late, so that they do not seem to have waited.
+#[test]
+fn a_thread_that_gets_no_time_knows_by_its_own_beat() {
+    let mut by_hand = ByHand::new();
+    let (_room, source, _ear, _sink) = pair(by_hand.room());
+    for sequence in 0..200 {
+        push(&source, sequence, &voice(1), by_hand.now);
+        by_hand.work();
+        by_hand.now += FRAME + LATE + Duration::from_millis(1);
+    }
+    let late = by_hand.punctuality.late_percent(by_hand.now);
+    assert!(late > 90, "{late} % late");
+    // Nobody speaks: the thread sleeps as long as it likes, and does not look.
+    by_hand.pass(Duration::from_secs(2));
+    assert_eq!(by_hand.worker.alarm(), None);
+}
+
 /// A packet that finds its thread at work waits as long as that takes, whoever made the work.
 #[test]
 fn the_packet_that_waits_longest_tells_how_late_a_thread_is() {
     let mut by_hand = ByHand::new();
     let (_room, source, _ear, _sink) = pair(by_hand.room());
-    for sequence in 0..50 {
+    for sequence in 0..200 {
         push(&source, sequence * 2, &voice(1), by_hand.now);
         by_hand.now += LATE + Duration::from_millis(1);
         push(&source, sequence * 2 + 1, &voice(2), by_hand.now);
         by_hand.work();
     }
-    // Deadlines that were kept are counted too.
     let late = by_hand.punctuality.late_percent(by_hand.now);
     assert!(late > 90, "{late} % late");
 }

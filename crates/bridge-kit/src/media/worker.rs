@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::FRAME;
 use super::doorbell::Doorbell;
 use super::hosted::{Hosted, Next};
 use super::inbox::State;
@@ -17,6 +18,9 @@ use crate::vdp;
 /// What rooms send while a thread works them off one after the other leaves in one call, unless that takes longer.
 const LONGEST_GATHERING: Duration = Duration::from_micros(200);
 
+/// How long a thread goes on to look whether it is in time after there was something to do.
+const WATCHFUL: Duration = Duration::from_secs(1);
+
 /// The rooms of a thread and when to wake each.
 pub(super) struct Worker {
     doorbell: Arc<Doorbell<Room>>,
@@ -25,10 +29,16 @@ pub(super) struct Worker {
     lateness: metrics::Histogram,
     late: metrics::Counter,
     punctuality: Arc<Punctuality>,
+    /// When the thread looks the next time whether it is in time.
+    beat: Option<Instant>,
+    /// Until when it goes on to.
+    watchful_until: Instant,
+    /// The longest that anything had to wait for the thread since the last beat.
+    longest: Duration,
 }
 
 impl Worker {
-    pub(super) fn new(doorbell: Arc<Doorbell<Room>>, punctuality: Arc<Punctuality>) -> Self {
+    pub(super) fn new(doorbell: Arc<Doorbell<Room>>, punctuality: Arc<Punctuality>, now: Instant) -> Self {
         Self {
             doorbell,
             rooms: HashMap::new(),
@@ -36,6 +46,9 @@ impl Worker {
             lateness: measures::lateness(),
             late: measures::late(),
             punctuality,
+            beat: None,
+            watchful_until: now,
+            longest: Duration::ZERO,
         }
     }
 
@@ -50,9 +63,10 @@ impl Worker {
         self.end();
     }
 
-    /// When the next room wants to be woken.
+    /// When the thread has to be awake next, if nobody rings.
     pub(super) fn alarm(&self) -> Option<Instant> {
-        self.alarms.first().map(|(alarm, _)| *alarm)
+        let first = self.alarms.first().map(|(alarm, _)| *alarm);
+        first.into_iter().chain(self.beat).min()
     }
 
     /// Works off what the visitors have queued, then wakes the rooms whose time has come.
@@ -68,7 +82,9 @@ impl Worker {
             self.visit(&room, now);
         }
         drop(sending);
-        self.ring_alarms(now());
+        let now = now();
+        self.ring_alarms(now);
+        self.note_punctuality(now);
     }
 
     /// Works off what a room has queued.
@@ -84,7 +100,7 @@ impl Worker {
         }
         // A room that forwards, or whose mix is clocked by packets, has no deadline that could be missed.
         if let Some(oldest) = oldest {
-            self.note_lateness(now, now.saturating_duration_since(oldest));
+            self.note_wait(now, now.saturating_duration_since(oldest));
         }
         let hosted = self.rooms.entry(key).or_insert_with(|| {
             measures::room_opened();
@@ -100,7 +116,7 @@ impl Worker {
             && alarm <= now
         {
             self.alarms.pop_first();
-            self.note_lateness(now, now.saturating_duration_since(alarm));
+            self.note_wait(now, now.saturating_duration_since(alarm));
             if let Some(hosted) = self.rooms.get_mut(&key) {
                 hosted.alarm = None;
                 let next = catch_unwind(AssertUnwindSafe(|| hosted.wake(now)));
@@ -109,12 +125,26 @@ impl Worker {
         }
     }
 
-    /// Notes how long after its time a room had its turn.
-    fn note_lateness(&self, now: Instant, behind: Duration) {
-        self.lateness.record(behind.as_secs_f64());
+    /// Notes how long something had to wait for the thread.
+    fn note_wait(&mut self, now: Instant, wait: Duration) {
+        self.lateness.record(wait.as_secs_f64());
+        self.longest = self.longest.max(wait);
+        self.watchful_until = now + WATCHFUL;
+        self.beat.get_or_insert(now + FRAME);
+    }
+
+    /// Notes once a frame whether the thread was in time. A beat that is late itself counts: a process that gets no time
+    /// takes packets in late, too, and to those it does not seem that they waited.
+    fn note_punctuality(&mut self, now: Instant) {
+        let Some(beat) = self.beat.filter(|beat| *beat <= now) else {
+            return;
+        };
+        let behind = now.saturating_duration_since(beat).max(self.longest);
         if self.punctuality.note(now, behind) {
             self.late.increment(1);
         }
+        self.longest = Duration::ZERO;
+        self.beat = (now < self.watchful_until).then_some(now + FRAME);
     }
 
     /// Notes when a room wants to be woken next, or ends it.
