@@ -1,6 +1,6 @@
 //! What a room says of its call at one moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bridge_kit::config::Pattern;
@@ -40,8 +40,8 @@ impl Snapshot {
         Ok(Self::of(&events))
     }
 
-    /// Makes a snapshot of a room's state and sticky events. Memberships of those who are not in the room any more do
-    /// not count.
+    /// Makes a snapshot of a room's state and sticky events, the oldest first. Memberships of those who are not in the room
+    /// any more do not count, nor do sticky ones that were replaced.
     pub fn of(events: &[RoomEvent]) -> Self {
         let present: BTreeSet<&str> = events.iter().filter_map(joined).collect();
         let counts = |event: &&RoomEvent| {
@@ -51,7 +51,7 @@ impl Snapshot {
         let facts = events.iter().filter(counts);
         let version = events.iter().find_map(room_version);
         Self {
-            facts: facts.filter_map(|event| RoomFact::from_event(event).ok()?).collect(),
+            facts: newest(facts.filter_map(|event| RoomFact::from_event(event).ok()?)),
             room_version: version.unwrap_or_default().to_owned(),
         }
     }
@@ -84,6 +84,23 @@ impl Snapshot {
             linger: LINGER,
         }
     }
+}
+
+/// Leaves out memberships that later ones have replaced.
+fn newest(facts: impl Iterator<Item = RoomFact>) -> Vec<RoomFact> {
+    let mut places = BTreeMap::new();
+    let mut newest = Vec::new();
+    for fact in facts {
+        let known = match &fact {
+            RoomFact::Member(event) => places.insert(event.place.clone(), newest.len()),
+            _ => None,
+        };
+        if let Some(older) = known.and_then(|place: usize| newest.get_mut(place)) {
+            *older = None;
+        }
+        newest.push(Some(fact));
+    }
+    newest.into_iter().flatten().collect()
 }
 
 fn joined(event: &RoomEvent) -> Option<&str> {

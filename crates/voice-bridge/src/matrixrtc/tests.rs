@@ -10,9 +10,9 @@ use bridge_kit::matrix::{EventId, OwnedEventId, OwnedRoomId, RoomEvent, RoomId};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::event::{Place, Written};
+use super::event::{Place, STICKY, Written};
 use super::machine::{Cast, Refusal, Setup};
-use super::testing::{ALICE, event, focus, user};
+use super::testing::{ALICE, event, focus, sticky, user};
 use super::transport::Caller;
 use super::*;
 use crate::notice::Notice;
@@ -235,6 +235,19 @@ fn b1_only_those_in_the_room_are_in_its_call() {
     assert_eq!(snapshot.facts.len(), 1);
     assert!(snapshot.has_members());
     assert!(!Snapshot::of(&[joined(ALICE), member(ALICE, json!({}))]).has_members());
+}
+
+/// In the timeline an event that was replaced is still there.
+#[test]
+fn b1_who_has_left_by_a_sticky_event_is_not_in_the_call() {
+    let by_sticky = |content| event(ALICE, STICKY, None, content, 0);
+    let in_call = by_sticky(sticky("m", "PHONE", "https://sfu.example"));
+    let left = by_sticky(json!({ "msc4354_sticky_key": "m" }));
+    assert!(Snapshot::of(&[joined(ALICE), in_call.clone()]).has_members());
+    assert!(Snapshot::of(&[joined(ALICE), left.clone(), in_call.clone()]).has_members());
+    let gone = Snapshot::of(&[joined(ALICE), in_call, left]);
+    assert!(!gone.has_members());
+    assert_eq!(gone.facts.len(), 1);
 }
 
 #[test]
