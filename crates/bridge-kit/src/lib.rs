@@ -6,11 +6,16 @@
 pub mod channel;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod health;
+mod instruments;
 pub mod lifecycle;
 pub mod matrix;
 pub mod media;
+mod notify;
 mod program;
 pub mod supervise;
 pub mod telemetry;
 pub mod vdp;
+
+pub use self::instruments::INSTRUMENTS;

@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::instruments;
+
 /// Why a task gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TaskEnd {
@@ -202,7 +204,7 @@ fn report(kind: &'static str, panic: &(dyn Any + Send)) -> TaskEnd {
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    metrics::counter!("vdp_task_panics_total", "kind" => kind).increment(1);
+    instruments::TASK_PANICS.with([kind]).increment(1);
     tracing::error!(kind, message, "a task panicked; this is a bug");
     TaskEnd::Panicked(message)
 }
@@ -224,7 +226,7 @@ struct Alive(&'static str);
 impl Alive {
     fn new(kind: &'static str) -> Self {
         *lives().entry(kind).or_default() += 1;
-        metrics::gauge!("vdp_tasks", "kind" => kind).increment(1.0);
+        instruments::TASKS.with([kind]).increment(1.0);
         Self(kind)
     }
 }
@@ -234,7 +236,7 @@ impl Drop for Alive {
         if let Some(count) = lives().get_mut(self.0) {
             *count = count.saturating_sub(1);
         }
-        metrics::gauge!("vdp_tasks", "kind" => self.0).decrement(1.0);
+        instruments::TASKS.with([self.0]).decrement(1.0);
     }
 }
 

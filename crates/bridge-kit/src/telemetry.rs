@@ -3,6 +3,8 @@
 //! Logs go to standard error, as text or as one JSON object a line. Metrics are collected by one recorder and
 //! rendered in Prometheus' text format by [`Metrics::render`].
 
+pub mod instrument;
+
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::Subscriber;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use self::instrument::Instrument;
 use crate::config::{LogFormat, Telemetry};
 use crate::supervise::{self, Task};
 
@@ -67,10 +70,16 @@ impl Metrics {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .install_recorder()?;
-        describe();
-        Ok(Self {
+        let metrics = Self {
             handle: INSTALLED.get_or_init(|| handle).clone(),
-        })
+        };
+        metrics.describe(crate::INSTRUMENTS);
+        Ok(metrics)
+    }
+
+    /// Says what these instruments mean. The kit's own are described already.
+    pub fn describe(&self, instruments: &[Instrument]) {
+        instruments.iter().for_each(Instrument::describe);
     }
 
     /// Renders all metrics in Prometheus' text format.
@@ -89,11 +98,4 @@ impl Metrics {
             }
         })
     }
-}
-
-fn describe() {
-    metrics::describe_gauge!("vdp_tasks", "Tasks that are alive, by kind");
-    metrics::describe_counter!("vdp_task_panics_total", "Tasks that panicked, by kind; each is a bug");
-    metrics::describe_gauge!("vdp_component_ready", "Whether a component works, by component: 1 or 0");
-    crate::matrix::describe_metrics();
 }

@@ -38,9 +38,7 @@ pub(crate) fn admit(
     load: Load,
     known_bridges: &[UserId],
 ) -> Result<VoiceChannel, Refusal> {
-    let facts = find(place)?;
-    check_kind(facts)?;
-    check_permissions(facts)?;
+    let facts = usable(place)?;
     check_loop(facts, commitments, known_bridges)?;
     if load.joined >= load.max {
         let text = format!(
@@ -56,6 +54,14 @@ pub(crate) fn admit(
     // The bridge's own limits come first: what Discord would allow is no use without room for it.
     check_discord_limits(facts, commitments)?;
     Ok(facts.at)
+}
+
+/// Whether there is such a voice channel, and the bot may hear and speak in it.
+pub(crate) fn usable(place: &Place) -> Result<&ChannelFacts, Refusal> {
+    let facts = find(place)?;
+    check_kind(facts)?;
+    check_permissions(facts)?;
+    Ok(facts)
 }
 
 fn find(place: &Place) -> Result<&ChannelFacts, Refusal> {

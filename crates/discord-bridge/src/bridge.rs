@@ -18,6 +18,7 @@ use crate::config::Discord;
 use crate::gateway::api::{self, SharedHttp};
 use crate::gateway::facts::{ChannelId, GuildId, Place, UserId, VoiceChannel};
 use crate::gateway::{Connection, Directory, GatewayEvent};
+use crate::instruments;
 use crate::links::Target;
 use crate::refusals::{no_longer_bridged, not_bridged, unjoined, unreadable};
 use crate::stage;
@@ -27,7 +28,6 @@ use crate::voice::driver::{Driver, Session};
 use crate::voice::event::Loss;
 use crate::voice::line::{self, LineWatch};
 use crate::voice::listener::Admit;
-use crate::voice::metrics;
 
 /// Rooms remembered as once bridged, so that they are told "no longer" and not "not".
 const MAX_REMEMBERED: usize = 4096;
@@ -132,7 +132,7 @@ impl Bridge {
         if !self.returns(room) {
             self.announce(room, at);
         }
-        metrics::channels().increment(1);
+        instruments::CHANNELS.get().increment(1);
         tracing::info!("joined a voice channel");
         Ok(channel)
     }
@@ -250,7 +250,7 @@ impl Bridge {
 
     async fn leave(&self, room: &RoomId) {
         let joined = lock(&self.table).release(room);
-        metrics::channels().decrement(1);
+        instruments::CHANNELS.get().decrement(1);
         if let Some(Joined { session, .. }) = joined {
             session.leave().await;
             tracing::info!("left a voice channel");

@@ -6,13 +6,16 @@
 //! - `links`, `table`, `admission`, `refusals`, `standing`: which room has which voice channel, whether the bot may join
 //!   it, and whether it may stay; pure
 //! - `bridge`: joins and leaves as the signalling asks for it; `stage`: how the bot comes to speak on one
+//! - `doctor`: what is wrong with a set-up
 //! - `service`: the program around all this
 
 mod admission;
 mod announcement;
 mod bridge;
 pub mod config;
+mod doctor;
 mod gateway;
+mod instruments;
 mod links;
 #[cfg(test)]
 mod live;
@@ -23,4 +26,5 @@ mod standing;
 mod table;
 mod voice;
 
+pub use self::instruments::INSTRUMENTS;
 pub use self::service::{DiscordBridge, PROGRAM};

@@ -39,16 +39,21 @@ impl From<LinkError> for Refusal {
 impl Target {
     /// Reads a link.
     pub(crate) fn of(link: &Link) -> Result<Self, LinkError> {
-        if link.protocol != PROTOCOL {
-            return Err(LinkError::OtherNetwork(link.protocol.clone()));
+        Self::named(&link.protocol, &link.network_id, &link.channel_id)
+    }
+
+    /// Reads the parts of a link.
+    pub(crate) fn named(protocol: &str, network: &str, channel: &str) -> Result<Self, LinkError> {
+        if protocol != PROTOCOL {
+            return Err(LinkError::OtherNetwork(protocol.to_owned()));
         }
-        let guild = match link.network_id.as_str() {
+        let guild = match network {
             "" => None,
             text => Some(GuildId(snowflake(text, "server")?)),
         };
         Ok(Self {
             guild,
-            channel: ChannelId(snowflake(&link.channel_id, "channel")?),
+            channel: ChannelId(snowflake(channel, "channel")?),
         })
     }
 

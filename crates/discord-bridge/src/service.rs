@@ -7,10 +7,12 @@ use anyhow::Context;
 use bridge_kit::channel::{Answerer, Settings};
 use bridge_kit::cli::{Kit, Program, Report, Role, Service, ServiceFailure};
 use bridge_kit::config::Config;
+use bridge_kit::doctor::{Finding, Visit};
 use bridge_kit::health::StatusGuard;
 use bridge_kit::matrix::{Fault, MatrixEnd, MatrixEvent, MatrixFeed};
 use bridge_kit::media::MediaPool;
 use bridge_kit::supervise::{self, Task};
+use bridge_kit::telemetry::instrument::Instrument;
 use bridge_kit::vdp::Endpoint;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -19,10 +21,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bridge::{Answers, Bridge, Ended, Parts, Trouble};
 use crate::config::Own;
+use crate::doctor;
 use crate::gateway::api::{self, ApiError};
 use crate::gateway::{Connection, Directory, GatewayError, GatewayEvent, client};
+use crate::instruments::INSTRUMENTS;
 use crate::voice::driver::Driver;
-use crate::voice::metrics;
 
 /// What this program is called, and where it listens by default.
 pub const PROGRAM: Program = Program {
@@ -53,8 +56,9 @@ impl Service for DiscordBridge {
 
     const PROGRAM: Program = PROGRAM;
 
+    const INSTRUMENTS: &'static [Instrument] = INSTRUMENTS;
+
     async fn run(kit: Kit<Own>) -> anyhow::Result<()> {
-        metrics::describe();
         let stop = kit.shutdown.token();
         let running = Running::start(kit).await?;
         running.serve(stop).await
@@ -68,6 +72,10 @@ impl Service for DiscordBridge {
             }
             Err(error) => report.problem(Fault::Unreachable, &error.to_string()),
         }
+    }
+
+    async fn examine(visit: &Visit<'_, Own>) -> Vec<Finding> {
+        doctor::examine(visit).await
     }
 }
 

@@ -5,6 +5,8 @@
 //! the other bridge, [`rooms`] knows which rooms that is for.
 
 pub mod call;
+mod doctor;
+mod instruments;
 pub mod livekit;
 pub mod matrixrtc;
 pub mod notice;
@@ -18,5 +20,6 @@ mod testing;
 pub mod voip;
 pub mod webrtc;
 
+pub use self::instruments::INSTRUMENTS;
 pub use self::service::VoiceBridge;
 pub use self::settings::Settings;

@@ -7,21 +7,24 @@ use anyhow::Context;
 use bridge_kit::channel::{self, Asker};
 use bridge_kit::cli::{Kit, Program, Role, Service};
 use bridge_kit::config::Config;
+use bridge_kit::doctor::{Finding, Visit};
 use bridge_kit::health::StatusGuard;
 use bridge_kit::lifecycle::Shutdown;
 use bridge_kit::matrix::{LinkChange, MatrixEnd, MatrixEvent, MatrixFeed, RoomEvent};
 use bridge_kit::media::MediaPool;
+use bridge_kit::telemetry::instrument::Instrument;
 use bridge_kit::vdp::Endpoint;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::call::{self, Calls};
-use crate::livekit;
+use crate::call::Calls;
+use crate::doctor;
+use crate::instruments::INSTRUMENTS;
 use crate::matrixrtc;
 use crate::rooms::{Errands, Past, Rooms};
 use crate::settings::Settings;
-use crate::voip::{self, Identity, Switchboard};
-use crate::webrtc::{self, Port};
+use crate::voip::{Identity, Switchboard};
+use crate::webrtc::Port;
 
 /// How long calls may take to say goodbye when the program stops.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -47,23 +50,16 @@ impl Service for VoiceBridge {
         vdp_port: 29400,
     };
 
+    const INSTRUMENTS: &'static [Instrument] = INSTRUMENTS;
+
+    async fn examine(visit: &Visit<'_, Settings>) -> Vec<Finding> {
+        doctor::examine(visit).await
+    }
+
     async fn run(kit: Kit<Settings>) -> anyhow::Result<()> {
-        describe();
         let (bridge, inlets) = Bridge::start(&kit).await?;
         bridge.run(inlets, &kit.shutdown).await
     }
-}
-
-fn describe() {
-    call::describe();
-    voip::describe();
-    webrtc::describe();
-    livekit::describe();
-    matrixrtc::describe();
-    metrics::describe_counter!(
-        "voice_bridge_errands_dropped_total",
-        "Things to be asked of the homeserver that came too fast"
-    );
 }
 
 /// The parts of the running program.

@@ -2,44 +2,21 @@
 
 use std::time::Instant;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use signalling::{BrokenReason, Ending};
 
-const OPEN: &str = "vdp_signalling_channels_open";
-const OPENED: &str = "vdp_signalling_opened_total";
-const REJECTED: &str = "vdp_signalling_rejected_total";
-const BROKEN: &str = "vdp_signalling_broken_total";
-const CLOSED: &str = "vdp_signalling_closed_total";
-const NEGOTIATION: &str = "vdp_signalling_negotiation_seconds";
-const SENT: &str = "vdp_signalling_events_sent_total";
-const SEND_FAILURES: &str = "vdp_signalling_send_failures_total";
-const RECEIVED: &str = "vdp_signalling_events_received_total";
-const IGNORED: &str = "vdp_signalling_events_ignored_total";
-
-/// Says what each metric means; to be called once a recorder is installed.
-pub(super) fn describe() {
-    describe_gauge!(OPEN, "Rooms whose channel is open");
-    describe_counter!(OPENED, "Epochs of channels that were opened");
-    describe_counter!(REJECTED, "Requests for a channel that were rejected, by reason");
-    describe_counter!(BROKEN, "Epochs of channels that broke, by reason");
-    describe_counter!(CLOSED, "Channels that were closed, by reason");
-    describe_histogram!(
-        NEGOTIATION,
-        Unit::Seconds,
-        "From asking for an epoch, or its break, until one is open"
-    );
-    describe_counter!(SENT, "Signalling events sent, by type");
-    describe_counter!(SEND_FAILURES, "Signalling events that could not be sent, by type");
-    describe_counter!(RECEIVED, "Signalling events received that could be read, by type");
-    describe_counter!(IGNORED, "Signalling events received that had no effect, by why");
-}
+use crate::instruments;
 
 pub(super) fn sent(kind: &'static str, failed: bool) {
-    counter!(if failed { SEND_FAILURES } else { SENT }, "kind" => kind).increment(1);
+    let counter = if failed {
+        instruments::EVENTS_UNSENT
+    } else {
+        instruments::EVENTS_SENT
+    };
+    counter.with([kind]).increment(1);
 }
 
 pub(super) fn received(kind: &'static str) {
-    counter!(RECEIVED, "kind" => kind).increment(1);
+    instruments::EVENTS_RECEIVED.with([kind]).increment(1);
 }
 
 /// Why an event had no effect.
@@ -65,7 +42,7 @@ pub(super) fn ignored(why: Ignored) {
         Ignored::Flooded => "flooded",
         Ignored::Stray => "stray",
     };
-    counter!(IGNORED, "why" => why).increment(1);
+    instruments::EVENTS_IGNORED.with([why]).increment(1);
 }
 
 /// Counts what becomes of one room's channel.
@@ -82,15 +59,17 @@ impl Tally {
     }
 
     pub(super) fn opened(&mut self, now: Instant) {
-        counter!(OPENED).increment(1);
+        instruments::OPENED.get().increment(1);
         if let Some(since) = self.since.take() {
-            histogram!(NEGOTIATION).record(now.saturating_duration_since(since));
+            instruments::NEGOTIATION
+                .get()
+                .record(now.saturating_duration_since(since));
         }
         self.open.get_or_insert_with(OpenGauge::new);
     }
 
     pub(super) fn broken(&mut self, now: Instant, reason: &BrokenReason) {
-        counter!(BROKEN, "reason" => reason.label()).increment(1);
+        instruments::BROKEN.with([reason.label()]).increment(1);
         self.open = None;
         self.negotiating(now);
     }
@@ -98,10 +77,10 @@ impl Tally {
     pub(super) fn ended(&mut self, ending: &Ending) {
         match ending {
             Ending::Rejected(refusal) => {
-                counter!(REJECTED, "reason" => refusal.reason.label()).increment(1);
+                instruments::REJECTED.with([refusal.reason.label()]).increment(1);
             }
             Ending::Closed { reason, .. } => {
-                counter!(CLOSED, "reason" => reason.label()).increment(1);
+                instruments::CLOSED.with([reason.label()]).increment(1);
             }
         }
         *self = Self::default();
@@ -114,13 +93,13 @@ struct OpenGauge;
 
 impl OpenGauge {
     fn new() -> Self {
-        gauge!(OPEN).increment(1.0);
+        instruments::CHANNELS_OPEN.get().increment(1.0);
         Self
     }
 }
 
 impl Drop for OpenGauge {
     fn drop(&mut self) {
-        gauge!(OPEN).decrement(1.0);
+        instruments::CHANNELS_OPEN.get().decrement(1.0);
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use vdp_proto::sealed::Role;
 
-use super::metrics;
 use super::outbox::Outbox;
 use super::port::{ControlPort, Incoming};
 use super::registry::Registry;
@@ -33,7 +32,6 @@ pub(super) struct Office {
 impl Office {
     /// An office without rooms.
     pub(super) fn open(role: Role, port: Arc<dyn ControlPort>, endpoint: Endpoint, settings: Settings) -> Self {
-        metrics::describe();
         let group = Group::new(name(role));
         let sealing = Sealing {
             role,

@@ -69,7 +69,8 @@ async fn homeserver<S>(program: Program, config: &Config<S>, report: &mut Report
         Err(error) => report.problem(
             Fault::Unreachable,
             &format!(
-                "appservice.url: the homeserver does not reach the bridge there, or its hs_token differs ({error})"
+                "appservice.url: the homeserver does not reach the bridge there, or its hs_token differs ({})",
+                error.in_full()
             ),
         ),
     }
@@ -84,5 +85,5 @@ fn advice(error: &MatrixError) -> String {
         _ => "the homeserver answers, but not as it should",
     };
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{what} ({error}{cause})")
+    format!("{what} ({}{cause})", error.in_full())
 }

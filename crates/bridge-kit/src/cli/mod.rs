@@ -1,6 +1,7 @@
 //! The command line of a bridge, and its life from flags to exit code.
 
 mod check;
+mod examine;
 mod failure;
 mod flags;
 mod registration;
@@ -13,11 +14,14 @@ use anyhow::Context;
 
 pub use self::check::Report;
 pub use self::failure::{Exit, ServiceFailure};
-use self::flags::Flags;
+use self::flags::{Flags, Task};
 use crate::config::{Config, Reader, Sections, example};
+use crate::doctor::{Finding, Visit};
 use crate::health::{self, Health};
 use crate::lifecycle::Shutdown;
+use crate::notify;
 pub use crate::program::{Program, Role};
+use crate::telemetry::instrument::Instrument;
 use crate::telemetry::{self, Metrics};
 
 /// How long the runtime may take to drop what is left after the service has ended.
@@ -35,6 +39,9 @@ pub trait Service {
     /// Its identity and defaults.
     const PROGRAM: Program;
 
+    /// What it counts and measures, beside what the kit does.
+    const INSTRUMENTS: &'static [Instrument];
+
     /// Runs until [`Kit::shutdown`] is requested, then says goodbye within [`SOFT_LIMIT`](crate::lifecycle::SOFT_LIMIT).
     ///
     /// An error that holds a [`ConfigError`](crate::config::ConfigError) or a
@@ -44,6 +51,11 @@ pub trait Service {
     /// The program's own part of `--check`.
     fn check(_config: &Config<Self::Sections>, _report: &mut Report) -> impl Future<Output = ()> + Send {
         ready(())
+    }
+
+    /// The program's own part of `doctor`.
+    fn examine(_visit: &Visit<'_, Self::Sections>) -> impl Future<Output = Vec<Finding>> + Send {
+        ready(Vec::new())
     }
 }
 
@@ -69,7 +81,7 @@ pub fn main<S: Service>() -> ExitCode {
     } else if flags.generate_registration {
         generate_registration::<S>(&flags)
     } else {
-        start::<S>(&flags)
+        start::<S>(flags)
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -86,7 +98,7 @@ fn generate_registration<S: Service>(flags: &Flags) -> anyhow::Result<Exit> {
     print(&yaml)
 }
 
-fn start<S: Service>(flags: &Flags) -> anyhow::Result<Exit> {
+fn start<S: Service>(flags: Flags) -> anyhow::Result<Exit> {
     let config = Config::load(&S::PROGRAM, flags.config.as_deref())?;
     telemetry::start_logging(&config.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -95,10 +107,10 @@ fn start<S: Service>(flags: &Flags) -> anyhow::Result<Exit> {
         .build()
         .context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
-        if flags.check {
-            Ok(check::run::<S>(&config).await)
-        } else {
-            run::<S>(config).await
+        match flags.task {
+            Some(Task::Doctor(doctor)) => Ok(examine::run::<S>(&config, &doctor.into()).await),
+            None if flags.check => Ok(check::run::<S>(&config).await),
+            None => run::<S>(config).await,
         }
     });
     runtime.shutdown_timeout(LEFTOVERS);
@@ -107,9 +119,11 @@ fn start<S: Service>(flags: &Flags) -> anyhow::Result<Exit> {
 
 async fn run<S: Service>(config: Config<S::Sections>) -> anyhow::Result<Exit> {
     let metrics = Metrics::install()?;
+    metrics.describe(S::INSTRUMENTS);
     let health = Health::new(S::PROGRAM);
     let shutdown = Shutdown::new();
     let _signals = shutdown.on_signals().context("cannot handle signals")?;
+    let _notifier = notify::keep(health.clone(), shutdown.clone());
     let _upkeep = metrics.keep_up();
     let _server = health::serve(config.telemetry.listen, health.clone(), metrics)
         .await

@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
 pub use self::server::{Server, serve};
+use crate::instruments;
 use crate::program::Program;
 use crate::supervise;
 
@@ -50,6 +52,8 @@ struct Inner {
     started: Instant,
     components: Mutex<BTreeMap<&'static str, (State, String)>>,
     providers: Mutex<BTreeMap<&'static str, Provider>>,
+    /// Whether there are components, and every one of them is ready.
+    ready: watch::Sender<bool>,
 }
 
 impl fmt::Debug for Health {
@@ -69,6 +73,7 @@ impl Health {
                 started: Instant::now(),
                 components: Mutex::default(),
                 providers: Mutex::default(),
+                ready: watch::Sender::new(false),
             }),
         }
     }
@@ -96,8 +101,23 @@ impl Health {
 
     /// Whether there are components, and every one of them is ready.
     pub fn is_ready(&self) -> bool {
-        let components = lock(&self.inner.components);
-        !components.is_empty() && components.values().all(|(state, _)| *state == State::Ready)
+        *self.inner.ready.borrow()
+    }
+
+    /// Waits until the program is ready.
+    pub async fn ready(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.inner.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Changes the components, and what follows from them.
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<&'static str, (State, String)>)) {
+        let mut components = lock(&self.inner.components);
+        change(&mut components);
+        let ready = !components.is_empty() && components.values().all(|(state, _)| *state == State::Ready);
+        self.inner
+            .ready
+            .send_if_modified(|old| std::mem::replace(old, ready) != ready);
     }
 
     /// What `/ready` shows: whether every component is ready, and how each is doing.
@@ -146,14 +166,16 @@ impl Component {
     /// Says how the component is doing; `text` is for people.
     pub fn set(&self, state: State, text: impl Into<String>) {
         let value = if state == State::Ready { 1.0 } else { 0.0 };
-        metrics::gauge!("vdp_component_ready", "component" => self.name).set(value);
-        lock(&self.health.inner.components).insert(self.name, (state, text.into()));
+        instruments::COMPONENT_READY.with([self.name]).set(value);
+        let text = text.into();
+        self.health
+            .change(|components| drop(components.insert(self.name, (state, text))));
     }
 }
 
 impl Drop for Component {
     fn drop(&mut self) {
-        lock(&self.health.inner.components).remove(self.name);
+        self.health.change(|components| drop(components.remove(self.name)));
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 use crate::channel::Incoming;
 use crate::config::{Config, Role};
 use crate::health::Health;
+use crate::instruments;
 use crate::supervise::Group;
 
 /// Events that may wait for the program; beyond that the homeserver waits with its transaction.
@@ -179,7 +180,7 @@ impl Dispatcher {
 
     fn later(&self, chore: Chore) {
         if self.chores.try_send(chore).is_err() {
-            metrics::counter!("vdp_matrix_chores_dropped_total").increment(1);
+            instruments::MATRIX_CHORES_DROPPED.get().increment(1);
             tracing::warn!("too many invitations at once; some are left alone");
         }
     }

@@ -34,8 +34,9 @@ pub enum MatrixError {
     /// No answer came.
     #[error("the homeserver cannot be reached")]
     Unreachable(#[source] reqwest::Error),
-    /// The homeserver answered with an error.
-    #[error("the homeserver answered {status} {code}: {message}")]
+    /// The homeserver answered with an error. Its words are not shown, because they may name users: see
+    /// [`in_full`](Self::in_full).
+    #[error("the homeserver answered {status} {code}")]
     Refused {
         /// HTTP status.
         status: u16,
@@ -61,6 +62,14 @@ pub enum MatrixError {
 }
 
 impl MatrixError {
+    /// The error with the homeserver's own words, for the operator's eyes and not for the log.
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::Refused { message, .. } => format!("{self}: {message}"),
+            _ => self.to_string(),
+        }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {

@@ -4,6 +4,7 @@ use ruma::{OwnedUserId, RoomId, UserId};
 
 use super::{Fault, MatrixClient, MatrixError, Notices, RoomEvent};
 use crate::config::Pattern;
+use crate::instruments;
 
 /// Accepts invitations by the configured policy.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl Invites {
             self.client.leave(&invitation.room_id).await
         };
         let answer = if accepted { "accepted" } else { "declined" };
-        metrics::counter!("vdp_matrix_invitations_total", "answer" => answer).increment(1);
+        instruments::MATRIX_INVITATIONS.with([answer]).increment(1);
         match outcome {
             Ok(()) => tracing::info!(answer, "answered an invitation"),
             Err(error) => tracing::warn!(answer, %error, "could not answer an invitation"),

@@ -16,6 +16,7 @@ mod seen;
 
 pub use ruma::{EventId, OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, UserId};
 
+pub(crate) use self::appservice::Receiving;
 pub use self::appservice::{Appservice, Connection, StartError};
 pub use self::backoff::Backoff;
 pub use self::client::{MatrixClient, OpenIdToken};
@@ -26,29 +27,3 @@ pub use self::event::RoomEvent;
 pub use self::invites::{Invites, PeerInviter};
 pub use self::links::{Link, LinkChange, LinkSource, Links};
 pub use self::notices::Notices;
-
-pub(crate) fn describe_metrics() {
-    metrics::describe_counter!(
-        "vdp_matrix_retries_total",
-        "Requests to the homeserver that were sent again"
-    );
-    metrics::describe_histogram!(
-        "vdp_matrix_request_seconds",
-        metrics::Unit::Seconds,
-        "Time from a request to the homeserver to its answer, one attempt"
-    );
-    metrics::describe_counter!(
-        "vdp_matrix_transactions_total",
-        "Transactions of the homeserver, by outcome"
-    );
-    metrics::describe_counter!("vdp_matrix_events_total", "Events in transactions, by outcome");
-    metrics::describe_counter!("vdp_matrix_invitations_total", "Invitations of the bot, by answer");
-    metrics::describe_counter!(
-        "vdp_matrix_chores_dropped_total",
-        "Invitations that came too fast to be answered"
-    );
-    metrics::describe_counter!(
-        "vdp_control_ignored_total",
-        "What was ignored around the control room, by reason"
-    );
-}

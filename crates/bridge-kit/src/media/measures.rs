@@ -1,65 +1,37 @@
 //! Metrics of the media threads.
 
-use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use metrics::{
-    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{Counter, Histogram};
 use voice_media::Stats;
 
-const FRAMES: &str = "voice_media_frames_total";
-const OVERFLOWED: &str = "voice_media_overflowed_total";
-const PANICS: &str = "voice_media_panics_total";
-const ROOMS: &str = "voice_media_rooms";
-const LATENESS: &str = "voice_media_lateness_seconds";
-const LATE: &str = "voice_media_late_wakeups_total";
+use crate::instruments;
 
 /// How often a room adds its counters to the program's.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Describes all of them, once.
-pub(super) fn describe() {
-    static DESCRIBED: Once = Once::new();
-    DESCRIBED.call_once(|| {
-        describe_counter!(FRAMES, "Opus packets by what became of them (label kind)");
-        describe_counter!(OVERFLOWED, "Packets dropped because the queue of their room was full");
-        describe_counter!(PANICS, "Rooms ended by a panic of their engine or of a sink");
-        describe_gauge!(ROOMS, "Rooms on the media threads");
-        describe_histogram!(
-            LATENESS,
-            Unit::Seconds,
-            "How long deadlines and packets of rooms waited for their thread"
-        );
-        describe_counter!(
-            LATE,
-            "Frames of 20 ms in which something waited more than 10 ms for its thread"
-        );
-    });
-}
-
 pub(super) fn lateness() -> Histogram {
-    histogram!(LATENESS)
+    instruments::MEDIA_LATENESS.get()
 }
 
 pub(super) fn late() -> Counter {
-    counter!(LATE)
+    instruments::MEDIA_LATE.get()
 }
 
 pub(super) fn overflowed() {
-    counter!(OVERFLOWED).increment(1);
+    instruments::MEDIA_OVERFLOWED.get().increment(1);
 }
 
 pub(super) fn panicked() {
-    counter!(PANICS).increment(1);
+    instruments::MEDIA_PANICS.get().increment(1);
 }
 
 pub(super) fn room_opened() {
-    gauge!(ROOMS).increment(1.0);
+    instruments::MEDIA_ROOMS.get().increment(1.0);
 }
 
 pub(super) fn room_closed() {
-    gauge!(ROOMS).decrement(1.0);
+    instruments::MEDIA_ROOMS.get().decrement(1.0);
 }
 
 /// Adds what one room counts to the program's counters, at intervals, because that costs more than a packet does.
@@ -96,7 +68,7 @@ impl Meter {
             ("skipped", stats.skipped, before.skipped),
         ] {
             if now > before {
-                counter!(FRAMES, "kind" => kind).increment(now - before);
+                instruments::MEDIA_FRAMES.with([kind]).increment(now - before);
             }
         }
     }

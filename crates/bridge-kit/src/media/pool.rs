@@ -55,7 +55,6 @@ impl MediaPool {
 
     /// Starts `threads` threads, which never count as overloaded.
     pub fn new(threads: NonZeroUsize) -> io::Result<Self> {
-        measures::describe();
         let mut started = Threads {
             doorbells: Vec::new(),
             punctuality: Vec::new(),

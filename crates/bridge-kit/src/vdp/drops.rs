@@ -4,11 +4,12 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, counter, describe_counter};
+use metrics::Counter;
 use vdp_proto::DecodeError;
 use vdp_proto::sealed::OpenError;
 
 use super::throttle::Throttle;
+use crate::instruments;
 
 /// Nothing more often than this is logged about dropped packets, since a stranger decides how many there are.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -111,10 +112,6 @@ pub(super) struct DropCounts {
 
 impl DropCounts {
     pub(super) fn new() -> Self {
-        describe_counter!(
-            "vdp_packets_dropped_total",
-            "Received VDP packets that were dropped, by reason"
-        );
         Self {
             garbage: Count::new(Reason::Garbage),
             oversized: Count::new(Reason::Oversized),
@@ -179,7 +176,7 @@ impl Count {
     fn new(reason: Reason) -> Self {
         Self {
             value: AtomicU64::new(0),
-            metric: counter!("vdp_packets_dropped_total", "reason" => reason.label()),
+            metric: instruments::PACKETS_DROPPED.with([reason.label()]),
         }
     }
 

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, counter, describe_counter};
+use metrics::Counter;
 use tokio::sync::mpsc;
 use vdp_proto::{Packet, Verdict, Window, WindowStats};
 
 use super::drops::{DropCounts, Reason};
 use super::throttle::Throttle;
+use crate::instruments;
 
 /// A link that fails says so again at most this often.
 const FAILURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -78,15 +79,6 @@ struct Hearing {
 
 impl Ear {
     pub(super) fn new(receiver: Box<dyn Receive>, events: mpsc::Sender<LinkEvent>) -> Self {
-        describe_counter!(
-            "vdp_packets_received_total",
-            "VDP packets received for an open channel, each once"
-        );
-        describe_counter!(
-            "vdp_packets_lost_total",
-            "VDP packets that were skipped by the ones after them"
-        );
-        describe_counter!("vdp_packets_late_total", "VDP packets counted as lost that came late");
         Self {
             opened: Instant::now(),
             hearing: Mutex::new(Hearing {
@@ -98,9 +90,9 @@ impl Ear {
             heard_any: AtomicBool::new(false),
             failures: Throttle::new(FAILURE_INTERVAL),
             events,
-            received: counter!("vdp_packets_received_total"),
-            lost: counter!("vdp_packets_lost_total"),
-            late: counter!("vdp_packets_late_total"),
+            received: instruments::PACKETS_RECEIVED.get(),
+            lost: instruments::PACKETS_LOST.get(),
+            late: instruments::PACKETS_LATE.get(),
         }
     }
 

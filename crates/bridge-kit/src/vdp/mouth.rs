@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Counter, Gauge};
 use vdp_proto::sealed::Sealer;
 use vdp_proto::{EncodeError, Packet};
 
@@ -16,6 +16,7 @@ use super::peer_path::PeerPath;
 use super::port::Port;
 use super::reservation::Reservation;
 use super::throttle::micros;
+use crate::instruments;
 
 /// The sending half. While it lives the channel is open.
 #[derive(Debug)]
@@ -209,19 +210,12 @@ struct Metrics {
 
 impl Metrics {
     fn new() -> Self {
-        describe_counter!("vdp_packets_sent_total", "VDP packets sent, keep-alives included");
-        describe_counter!("vdp_send_failures_total", "VDP packets that could not be sent");
-        describe_counter!(
-            "vdp_packets_withheld_total",
-            "Voice packets not sent because the peer's address had not proven itself"
-        );
-        describe_gauge!("vdp_links_open", "Rooms whose voice is exchanged over VDP now");
-        let open = gauge!("vdp_links_open");
+        let open = instruments::LINKS_OPEN.get();
         open.increment(1.0);
         Self {
-            sent: counter!("vdp_packets_sent_total"),
-            failures: counter!("vdp_send_failures_total"),
-            withheld: counter!("vdp_packets_withheld_total"),
+            sent: instruments::PACKETS_SENT.get(),
+            failures: instruments::PACKETS_UNSENT.get(),
+            withheld: instruments::PACKETS_WITHHELD.get(),
             open,
         }
     }

@@ -96,14 +96,15 @@ async fn what_cannot_get_better_is_not_repeated() {
         (409, "M_ROOM_IN_USE", Fault::Conflict),
     ] {
         let before = homeserver.requests().len();
-        homeserver.fail_next([Failure::Status(status, json!({ "errcode": code, "error": "words" }))]);
+        let words = "@ada:hs may not";
+        homeserver.fail_next([Failure::Status(status, json!({ "errcode": code, "error": words }))]);
         let error = client.send_notice(&room, "hello").await.expect_err("an error");
         assert_eq!(fault(&error), (expected, false), "{code}");
         assert_eq!(homeserver.requests().len(), before + 1, "{code}");
-        assert_eq!(
-            error.to_string(),
-            format!("the homeserver answered {status} {code}: words")
-        );
+        // Errors are logged above debug, where no user is named.
+        let shown = format!("the homeserver answered {status} {code}");
+        assert_eq!(error.to_string(), shown);
+        assert_eq!(error.in_full(), format!("{shown}: {words}"));
     }
 }
 

@@ -48,6 +48,8 @@ struct Inner {
     next: u64,
     /// The version of new rooms, where it is not the newest that there is.
     older_version: Option<&'static str>,
+    /// What its clock shows, where that is not the time.
+    date: Option<&'static str>,
 }
 
 /// The newest version that rooms may have.
@@ -59,6 +61,16 @@ struct Room {
     timeline: Vec<Value>,
     /// Users who may not invite here.
     powerless: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Registration {
+    pub(crate) id: String,
+    pub(crate) as_token: String,
+    pub(crate) bot: String,
+    /// Where transactions go; empty for none.
+    pub(crate) url: String,
+    pub(crate) hs_token: String,
 }
 
 struct Service {
@@ -104,13 +116,31 @@ impl Homeserver {
 
     /// Loads a registration. `url` is where transactions go.
     pub(crate) fn register(&self, id: &str, bot: &str, url: &str) {
-        let (queue, events) = mpsc::channel(1024);
-        let service = Service {
+        self.load(Registration {
             id: id.to_owned(),
             as_token: format!("as-{id}"),
             hs_token: format!("hs-{id}"),
             bot: bot.to_owned(),
             url: url.to_owned(),
+        });
+    }
+
+    /// Loads a registration, whatever is in it.
+    pub(crate) fn load(&self, registration: Registration) {
+        let (queue, events) = mpsc::channel(1024);
+        let Registration {
+            id,
+            as_token,
+            bot,
+            url,
+            hs_token,
+        } = registration;
+        let service = Service {
+            id,
+            as_token,
+            bot,
+            url,
+            hs_token,
             queue,
         };
         self.spawn(deliver(service.url.clone(), service.hs_token.clone(), events));
@@ -120,6 +150,11 @@ impl Homeserver {
     /// Gives these answers to the next requests.
     pub(crate) fn fail_next(&self, faults: impl IntoIterator<Item = Fault>) {
         self.inner().faults.extend(faults);
+    }
+
+    /// Lets its clock stand still at this date.
+    pub(crate) fn stop_clock(&self, date: &'static str) {
+        self.inner().date = Some(date);
     }
 
     pub(crate) fn requests(&self) -> Vec<Seen> {
@@ -310,6 +345,13 @@ async fn answer(
         Some(Fault::NotJson(status)) => return (code(status), "<html>bad gateway</html>").into_response(),
     }
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if let ["", "_matrix", "client", "versions"] = path[..] {
+        let versions = ok(json!({ "versions": ["v1.7"] }));
+        return match homeserver.inner().date {
+            Some(date) => ([("date", date)], versions).into_response(),
+            None => versions,
+        };
+    }
     if let ["", "_matrix", "client", "v1", "appservice", id, "ping"] = path[..] {
         return ping(&homeserver, id, token).await;
     }
@@ -339,14 +381,15 @@ impl Homeserver {
 async fn ping(homeserver: &Homeserver, id: &str, token: Option<String>) -> Response {
     let found = {
         let inner = homeserver.inner();
-        let service = inner
-            .services
-            .iter()
-            .find(|service| service.id == id && Some(&service.as_token) == token.as_ref());
-        service.map(|service| (service.url.clone(), service.hs_token.clone()))
+        let mut services = inner.services.iter();
+        let service = services.find(|service| Some(&service.as_token) == token.as_ref());
+        service.map(|service| (service.id == id, service.url.clone(), service.hs_token.clone()))
     };
-    let Some((url, hs_token)) = found else {
-        return refuse(401, "M_UNKNOWN_TOKEN");
+    let (url, hs_token) = match found {
+        None => return refuse(401, "M_UNKNOWN_TOKEN"),
+        Some((false, ..)) => return refuse(403, "M_FORBIDDEN"),
+        Some((true, url, _)) if url.is_empty() => return refuse(400, "M_URL_NOT_SET"),
+        Some((true, url, hs_token)) => (url, hs_token),
     };
     let ping = reqwest::Client::new()
         .post(format!("{url}/_matrix/app/v1/ping"))

@@ -8,6 +8,7 @@ mod appservice;
 mod client;
 mod configuration;
 mod control_room;
+mod doctor;
 mod health;
 mod homeserver;
 mod log;

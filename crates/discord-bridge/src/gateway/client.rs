@@ -16,7 +16,7 @@ use crate::config::Discord;
 use crate::voice::driver::Driver;
 
 /// What the bot hears of: guilds with their channels and roles, and who is in which voice channel.
-const INTENTS: GatewayIntents = GatewayIntents::GUILDS.union(GatewayIntents::GUILD_VOICE_STATES);
+pub(super) const INTENTS: GatewayIntents = GatewayIntents::GUILDS.union(GatewayIntents::GUILD_VOICE_STATES);
 
 /// Why the bot cannot be on Discord, until somebody changes something.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serenity::cache::Cache;
 use serenity::model::channel::{ChannelType, GuildChannel};
-use serenity::model::guild::Guild;
+use serenity::model::guild::{AfkMetadata, Guild, Member, PartialGuild};
 use serenity::model::permissions::Permissions as Flags;
 use tokio::sync::watch;
 
@@ -146,18 +146,25 @@ fn facts(guild: &Guild, channel: &GuildChannel, bot: UserId) -> ChannelFacts {
         .collect();
     members.sort_unstable();
     let flags = flags(guild, channel, bot);
+    describe(channel, guild.afk_metadata.as_ref(), flags, members)
+}
+
+/// The facts that the REST API tells, which does not know who is in a voice channel.
+pub(super) fn facts_without_people(guild: &PartialGuild, channel: &GuildChannel, bot: &Member) -> ChannelFacts {
+    let flags = guild.user_permissions_in(channel, bot);
+    describe(channel, guild.afk_metadata.as_ref(), flags, Vec::new())
+}
+
+fn describe(channel: &GuildChannel, afk: Option<&AfkMetadata>, flags: Flags, members: Vec<UserId>) -> ChannelFacts {
     let kind = kind(channel.kind, flags);
     ChannelFacts {
         at: VoiceChannel {
-            guild: guild.id.into(),
+            guild: channel.guild_id.into(),
             channel: channel.id.into(),
         },
         name: channel.name.clone(),
         kind,
-        afk: guild
-            .afk_metadata
-            .as_ref()
-            .is_some_and(|afk| afk.afk_channel_id == channel.id),
+        afk: afk.is_some_and(|afk| afk.afk_channel_id == channel.id),
         permissions: permissions(flags, kind),
         user_limit: channel.user_limit.unwrap_or(0),
         members,

@@ -6,6 +6,7 @@ mod connection;
 pub(crate) mod directory;
 pub(crate) mod facts;
 pub(crate) mod handler;
+pub(crate) mod inspection;
 
 pub(crate) use self::client::GatewayError;
 pub(crate) use self::connection::Connection;

@@ -12,7 +12,7 @@ mod frame;
 mod incoming;
 pub(crate) mod line;
 pub(crate) mod listener;
-pub(crate) mod metrics;
+mod metrics;
 mod outgoing;
 mod pacer;
 mod seat;

@@ -13,10 +13,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::member::Member;
 use super::{ChannelState, Ended};
+use crate::instruments;
 use crate::notice::Notice;
 use crate::ports::{Channel, Channels, Homeserver};
 
-pub(super) const CALLS: &str = "voice_bridge_calls";
 /// How often, and how long apart, a room whose last channel is still being closed is asked for again.
 const BUSY_TRIES: u32 = 20;
 const BUSY_PAUSE: Duration = Duration::from_millis(250);
@@ -265,13 +265,13 @@ fn refused(refusal: Refusal) -> Notice {
 
 impl Counted {
     fn new() -> Self {
-        metrics::gauge!(CALLS).increment(1.0);
+        instruments::CALLS.get().increment(1.0);
         Self
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        metrics::gauge!(CALLS).decrement(1.0);
+        instruments::CALLS.get().decrement(1.0);
     }
 }

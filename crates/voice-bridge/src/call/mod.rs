@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bridge_kit::matrix::{OwnedRoomId, RoomId};
 use bridge_kit::media::MediaPool;
 use bridge_kit::supervise::Group;
-use metrics::{describe_gauge, gauge};
 use serde_json::Value;
 
 use self::core::{Core, Tells};
@@ -94,16 +93,6 @@ impl fmt::Debug for Calls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Calls").finish_non_exhaustive()
     }
-}
-
-/// Registers names, units and descriptions; to be called once at start.
-pub fn describe() {
-    describe_gauge!(core::CALLS, "Calls that run, at most one a room");
-    describe_gauge!(
-        participation::PARTICIPANTS,
-        "Who takes part in calls, by kind: voip and matrixrtc are people's devices, sfu is an SFU on which some of them are"
-    );
-    gauge!(core::CALLS).set(0.0);
 }
 
 impl Calls {

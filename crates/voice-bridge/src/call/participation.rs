@@ -4,14 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use bridge_kit::media::{Except, MediaSource, PacketSink, SinkSpec, SourceSpec};
-use metrics::gauge;
 use tokio::sync::watch;
 
 use super::ChannelState;
 use super::core::Core;
 use super::member::{AT_SFU, Member, Voice};
-
-pub(super) const PARTICIPANTS: &str = "voice_bridge_participants";
+use crate::instruments;
 
 /// A place in a call. Dropping it leaves the call; the last to leave ends it.
 pub struct Participation {
@@ -34,7 +32,7 @@ impl Participation {
     pub(super) fn new(core: Arc<Core>, member: Member) -> Self {
         let kind = member.kind;
         let id = core.enter(member);
-        gauge!(PARTICIPANTS, "kind" => kind).increment(1.0);
+        instruments::PARTICIPANTS.with([kind]).increment(1.0);
         let channel = core.state();
         Self {
             core,
@@ -116,6 +114,6 @@ impl Participation {
 impl Drop for Participation {
     fn drop(&mut self) {
         self.core.leave(self.id);
-        gauge!(PARTICIPANTS, "kind" => self.kind).decrement(1.0);
+        instruments::PARTICIPANTS.with([self.kind]).decrement(1.0);
     }
 }

@@ -24,6 +24,5 @@ pub mod wire;
 
 pub use self::machine::{EndReason, Event, TrackRef, Voice};
 pub use self::message::Access;
-pub use self::metrics::describe;
 pub use self::session::Session;
 pub use self::voice::Audience;

@@ -41,11 +41,3 @@ pub use self::snapshot::Snapshot;
 
 /// The slot of the one call that a room has by itself, as MSC4143 names it; the older events call it `""`.
 pub const ROOM_SLOT: &str = "m.call#ROOM";
-
-/// Registers names and descriptions; to be called once at start.
-pub fn describe() {
-    metrics::describe_counter!(
-        "voice_matrixrtc_events_ignored_total",
-        "Events about calls over an SFU that could not be read"
-    );
-}

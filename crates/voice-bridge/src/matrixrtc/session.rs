@@ -14,6 +14,7 @@ use super::identity::Participant;
 use super::machine::{Action, Connections, Input, Machine, Setup};
 use super::moment::Moment;
 use super::outbox::{Outbox, Surroundings};
+use crate::instruments;
 
 /// What may wait to be told.
 const QUEUE: usize = 256;
@@ -168,7 +169,7 @@ fn note_fault(fact: &RoomFact) {
 }
 
 fn note(error: EventError) {
-    metrics::counter!("voice_matrixrtc_events_ignored_total").increment(1);
+    instruments::MATRIXRTC_IGNORED.get().increment(1);
     tracing::debug!(%error, "an event about a room's call cannot be read");
 }
 

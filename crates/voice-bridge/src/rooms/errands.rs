@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Rooms;
+use crate::instruments;
 use crate::notice::Notice;
 use crate::ports::{Admission, Homeserver};
 
@@ -70,7 +71,7 @@ impl Errands {
     /// Queues an errand. What does not fit is left undone, and counted.
     fn add(&self, errand: Errand) {
         if self.errands.try_send(errand).is_err() {
-            metrics::counter!("voice_bridge_errands_dropped_total").increment(1);
+            instruments::ERRANDS_DROPPED.get().increment(1);
         }
     }
 }

@@ -1,14 +1,7 @@
 //! The instruments of `m.call` calls, in one place.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
-
 use super::machine::{EndReason, Ignored};
-
-const CALLS: &str = "voice_voip_calls";
-const ENDED: &str = "voice_voip_calls_ended_total";
-const TAKEN_OVER: &str = "voice_voip_calls_taken_over_total";
-const EVENTS: &str = "voice_voip_events_total";
-const PASSED_OVER: &str = "voice_voip_events_ignored_total";
+use crate::instruments;
 
 /// Why an event reached no call.
 #[derive(Debug, Clone, Copy)]
@@ -31,42 +24,29 @@ pub(super) enum PassedOver {
     TooManyCalls,
 }
 
-/// Registers names, units and descriptions; to be called once at start.
-pub fn describe() {
-    describe_gauge!(CALLS, "VoIP calls that ring or run");
-    gauge!(CALLS).set(0.0);
-    describe_counter!(ENDED, "VoIP calls that ended, by reason");
-    describe_counter!(
-        TAKEN_OVER,
-        "VoIP calls that an earlier run had answered and this one went on with"
-    );
-    describe_counter!(EVENTS, "m.call.* events that were read");
-    describe_counter!(PASSED_OVER, "m.call.* events that had no effect, by reason");
-}
-
 /// Counts a call for as long as it exists.
 #[derive(Debug)]
 pub(super) struct Counted;
 
 impl Counted {
     pub(super) fn new() -> Self {
-        gauge!(CALLS).increment(1.0);
+        instruments::VOIP_CALLS.get().increment(1.0);
         Self
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        gauge!(CALLS).decrement(1.0);
+        instruments::VOIP_CALLS.get().decrement(1.0);
     }
 }
 
 pub(super) fn event() {
-    counter!(EVENTS).increment(1);
+    instruments::VOIP_EVENTS.get().increment(1);
 }
 
 pub(super) fn taken_over() {
-    counter!(TAKEN_OVER).increment(1);
+    instruments::VOIP_TAKEN_OVER.get().increment(1);
 }
 
 pub(super) fn ended(reason: EndReason) {
@@ -85,7 +65,7 @@ pub(super) fn ended(reason: EndReason) {
         EndReason::Superseded => "superseded",
         EndReason::Stopping => "stopping",
     };
-    counter!(ENDED, "reason" => reason).increment(1);
+    instruments::VOIP_ENDED.with([reason]).increment(1);
 }
 
 pub(super) fn passed_over(why: PassedOver) {
@@ -99,7 +79,7 @@ pub(super) fn passed_over(why: PassedOver) {
         PassedOver::Full => "full",
         PassedOver::TooManyCalls => "too_many_calls",
     };
-    counter!(PASSED_OVER, "why" => why).increment(1);
+    instruments::VOIP_IGNORED.with([why]).increment(1);
 }
 
 pub(super) fn ignored(why: Ignored) {
@@ -110,5 +90,5 @@ pub(super) fn ignored(why: Ignored) {
         Ignored::Expired => "expired",
         Ignored::TooMany => "too_many",
     };
-    counter!(PASSED_OVER, "why" => why).increment(1);
+    instruments::VOIP_IGNORED.with([why]).increment(1);
 }

@@ -17,5 +17,4 @@ mod task;
 mod tests;
 
 pub use self::identity::Identity;
-pub use self::metrics::describe;
 pub use self::switchboard::Switchboard;

@@ -27,7 +27,6 @@ use std::time::Instant;
 
 pub use self::config::WebRtc;
 pub use self::connection::{Connection, ConnectionEvent, Failure};
-pub use self::metrics::describe;
 pub use self::negotiation::{DescriptionError, LocalDescription};
 pub use self::port::{Port, PortError};
 pub(crate) use self::room::{IntoRoom, OutOfRoom};

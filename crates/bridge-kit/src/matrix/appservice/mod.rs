@@ -59,6 +59,33 @@ impl StartError {
     }
 }
 
+/// Answers the homeserver's pings in the bridge's place, and takes no events: it sends those again. Dropping it stops it.
+#[derive(Debug)]
+pub(crate) struct Receiving {
+    _tasks: Group,
+}
+
+impl Receiving {
+    /// Starts to listen.
+    pub(crate) async fn start(settings: &Settings) -> io::Result<Self> {
+        let listener = TcpListener::bind(settings.listen).await?;
+        let (events, _) = mpsc::channel(1);
+        let tasks = Group::new(&settings.id);
+        receive(&tasks, listener, settings, events);
+        Ok(Self { _tasks: tasks })
+    }
+}
+
+fn receive(tasks: &Group, listener: TcpListener, settings: &Settings, events: mpsc::Sender<RoomEvent>) {
+    let router = receiver::router(settings.hs_token.clone(), events);
+    tasks.spawn("matrix.receive", async move {
+        // axum's accept loop outlives failing connections; it never returns an error.
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the receiver of transactions ended");
+        }
+    });
+}
+
 /// The bridge's end of the application service API. Dropping it stops it.
 #[derive(Debug)]
 pub struct Appservice {
@@ -84,13 +111,7 @@ impl Appservice {
         let address = listener.local_addr().map_err(listen_error)?;
         let (events, queue) = mpsc::channel(QUEUE);
         let tasks = Group::new(&settings.id);
-        let router = receiver::router(settings.hs_token.clone(), events);
-        tasks.spawn("matrix.receive", async move {
-            // axum's accept loop outlives failing connections; it never returns an error.
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the receiver of transactions ended");
-            }
-        });
+        receive(&tasks, listener, settings, events);
         let (state, connection) = watch::channel(Connection::Connecting);
         tasks.spawn(
             "matrix.connection",

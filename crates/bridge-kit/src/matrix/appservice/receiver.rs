@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::config::Secret;
+use crate::instruments;
 use crate::matrix::RoomEvent;
 use crate::matrix::seen::Seen;
 
@@ -173,9 +174,9 @@ impl IntoResponse for Refusal {
 }
 
 fn count_transaction(outcome: &'static str) {
-    metrics::counter!("vdp_matrix_transactions_total", "outcome" => outcome).increment(1);
+    instruments::MATRIX_TRANSACTIONS.with([outcome]).increment(1);
 }
 
 fn count_event(outcome: &'static str) {
-    metrics::counter!("vdp_matrix_events_total", "outcome" => outcome).increment(1);
+    instruments::MATRIX_EVENTS.with([outcome]).increment(1);
 }

@@ -20,6 +20,7 @@ use url::Url;
 
 use super::MatrixClient;
 use crate::config::{Appservice, Homeserver, Secret};
+use crate::instruments;
 use crate::matrix::MatrixError;
 use crate::matrix::backoff::Backoff;
 
@@ -172,7 +173,7 @@ impl MatrixClient {
             if !error.is_transient() || Instant::now() + wait > give_up {
                 return Err(error);
             }
-            metrics::counter!("vdp_matrix_retries_total").increment(1);
+            instruments::MATRIX_RETRIES.get().increment(1);
             tracing::debug!(%error, ?wait, "trying again");
             tokio::time::sleep(wait).await;
         }
@@ -204,11 +205,13 @@ impl MatrixClient {
         };
         let started = Instant::now();
         let outcome = self.exchange(request).await;
-        metrics::histogram!("vdp_matrix_request_seconds").record(started.elapsed().as_secs_f64());
+        instruments::MATRIX_REQUEST.get().record(started.elapsed());
         let (parts, body) = outcome?.into_parts();
         let response = http::Response::from_parts(parts, body.as_slice());
         if response.status().as_u16() >= 400 {
-            return Err(MatrixError::refused(response));
+            let error = MatrixError::refused(response);
+            tracing::debug!(error = error.in_full(), "a request is refused");
+            return Err(error);
         }
         read(response)
     }
@@ -240,7 +243,11 @@ impl MatrixClient {
     reason = "it stands where ruma's own readers do, which take the answer"
 )]
 fn json<T: DeserializeOwned>(response: http::Response<&[u8]>) -> Result<T, MatrixError> {
-    serde_json::from_slice(response.body()).map_err(|error| MatrixError::Nonsense(error.to_string()))
+    // What serde says may quote the answer.
+    serde_json::from_slice(response.body()).map_err(|error| {
+        tracing::debug!(%error, "an answer cannot be read");
+        MatrixError::Nonsense("a field is missing or of another type".to_owned())
+    })
 }
 
 fn unformed(error: &impl std::fmt::Display) -> MatrixError {

@@ -28,6 +28,7 @@ use super::{Fault, MatrixClient, MatrixError, RoomEvent};
 use crate::channel::{ControlPort, Incoming, PortError, StateEntry};
 use crate::config::{Peer, Role};
 use crate::health::Health;
+use crate::instruments;
 use crate::supervise::{self, Task};
 
 /// How long a send waits for the control room to be there.
@@ -271,6 +272,6 @@ const TOMBSTONE: &str = "m.room.tombstone";
 const SIGNALLING: &str = "vdp.channel.";
 
 fn ignored(why: &'static str) {
-    metrics::counter!("vdp_control_ignored_total", "why" => why).increment(1);
+    instruments::CONTROL_IGNORED.with([why]).increment(1);
     tracing::debug!(why, "ignored something that is not the peer's in the control room");
 }

@@ -92,6 +92,12 @@ impl<C: Credentials> Transports<C> {
         None
     }
 
+    /// The SFUs that the homeserver and the configuration name, the best first.
+    pub async fn known(&self) -> Vec<Focus> {
+        let named = self.named_by_homeserver().await;
+        in_order([&named, &self.configured, &[]])
+    }
+
     /// A token to publish on an SFU.
     pub async fn publishing(&self, caller: &Caller, focus: &Focus) -> Result<Grant, TransportError> {
         match self.mode {

@@ -1,0 +1,12 @@
+//! `docs/metrics.md` describes the instruments of this bridge.
+
+use bridge_kit::cli::Service;
+use bridge_kit::telemetry::instrument::document;
+
+#[test]
+fn the_document_lists_them() {
+    document::hold(
+        "discord-bridge",
+        <discord_bridge::DiscordBridge as Service>::INSTRUMENTS,
+    );
+}
