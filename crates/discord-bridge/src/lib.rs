@@ -7,7 +7,7 @@
 //!   it, and whether it may stay; pure
 //! - `bridge`: joins and leaves as the signalling asks for it; `stage`: how the bot comes to speak on one
 //! - `doctor`: what is wrong with a set-up
-//! - `service`: the program around all this
+//! - `service`: the program around all this; `visitor`: the bot in a voice channel alone, for tests and benches
 
 mod admission;
 mod announcement;
@@ -24,7 +24,9 @@ mod service;
 mod stage;
 mod standing;
 mod table;
+mod visitor;
 mod voice;
 
 pub use self::instruments::INSTRUMENTS;
 pub use self::service::{DiscordBridge, PROGRAM};
+pub use self::visitor::{Visit, Visitor};

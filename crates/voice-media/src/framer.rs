@@ -48,8 +48,7 @@ pub(crate) struct Framer {
 impl Framer {
     /// Takes a packet; `out` gets the 20 ms packets that it completes.
     pub(crate) fn push(&mut self, packet: &Packet<'_>, out: &mut Batch) -> Result<(), Error> {
-        let untouched = self.transcoder.is_none() && !self.is_partial();
-        if untouched && packet.samples() == FRAME_SAMPLES && packet.bytes().len() <= MAX_OPUS {
+        if self.passes(packet) {
             out.push(packet.bytes());
             return Ok(());
         }
@@ -64,6 +63,12 @@ impl Framer {
             }
         }
         Ok(())
+    }
+
+    /// Whether this packet is one of 20 ms and goes on with its bytes as they are.
+    pub(crate) fn passes(&self, packet: &Packet<'_>) -> bool {
+        let untouched = self.transcoder.is_none() && !self.is_partial();
+        untouched && packet.samples() == FRAME_SAMPLES && packet.bytes().len() <= MAX_OPUS
     }
 
     /// Whether the last 20 ms are not complete yet.

@@ -3,7 +3,7 @@
 use bench::goals::{Goal, Goals};
 
 /// What was asked for, by bench and figure.
-const ASKED_FOR: [(&str, &str, Goal); 18] = [
+const ASKED_FOR: [(&str, &str, Goal); 21] = [
     ("codec", "encode", Goal::AtMost(150.0)),
     ("codec", "decode", Goal::AtMost(300.0)),
     ("codec", "decode_any_order", Goal::AtMost(450.0)),
@@ -18,6 +18,9 @@ const ASKED_FOR: [(&str, &str, Goal); 18] = [
     ("rooms", "one_400_of_forwarder", Goal::AtMost(1.6)),
     ("latency", "to_vdp_p99_over_forwarder", Goal::AtMost(1.0)),
     ("latency", "from_vdp_p99_over_forwarder", Goal::AtMost(1.0)),
+    ("latency", "tick_p50", Goal::AtMost(32.0)),
+    ("latency", "tick_p99", Goal::AtMost(45.0)),
+    ("latency", "tick_p99_after_stall", Goal::AtMost(45.0)),
     ("impaired", "pesq_over_janus_2", Goal::AtLeast(-0.1)),
     ("impaired", "pesq_over_janus_6", Goal::AtLeast(-0.1)),
     ("impaired", "delay_over_janus_2", Goal::AtMost(0.0)),

@@ -36,5 +36,6 @@ pub use control::{
 pub use hearing::{HeardFrame, Hearing, frames_of};
 pub use people::sound::{Frames as OpusFrames, SoundError};
 pub use standin::{Standin, StartError};
+pub use voice::frames::digest;
 pub use voice::impairment::{Fate, Impairer};
 pub use voice::tls::TlsError;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use discord_standin::{
-    Config, Info, Standin,
+    Config, Info, Standin, digest,
     types::{DavePolicy, FrameKind},
 };
 use serenity::{
@@ -235,14 +235,6 @@ fn dca(frames: &[Vec<u8>]) -> Vec<u8> {
         file.extend_from_slice(frame);
     }
     file
-}
-
-/// FNV-1a in 16 digits, as frame logs give it.
-fn digest(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }
 
 /// The bot's process: serenity and songbird as anyone would use them.

@@ -1,16 +1,21 @@
-//! One room on its thread.
+//! A room's engine, and whoever runs it at the moment.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use voice_media::{Engine, SinkId, SourceId};
+use voice_media::{Engine, InPacket, SinkId, SourceId};
 
 use super::PacketSink;
 use super::inbox::{Batch, Command, State};
 use super::measures::Meter;
 use super::room::Room;
+
+/// What a panic left.
+pub(super) type Panic = Box<dyn Any + Send>;
 
 /// What a room wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,35 +26,66 @@ pub(super) enum Next {
     End,
 }
 
+/// What became of a packet that was to go through at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtOnce {
+    /// It has been handed on.
+    Done,
+    /// It has been handed on, and the room's thread has to look after the room earlier than it means to.
+    Ring,
+    /// It needs the room's thread.
+    Refused,
+}
+
 /// A room's engine with what it feeds.
+#[derive(Default)]
 pub(super) struct Hosted {
-    pub(super) room: Arc<Room>,
-    /// When its thread will wake it, at the latest.
+    /// When the room's thread will wake it, at the latest.
     pub(super) alarm: Option<Instant>,
     engine: Engine,
     sinks: HashMap<SinkId, Box<dyn PacketSink>>,
     speaking: HashMap<SourceId, Arc<AtomicBool>>,
     batch: Batch,
     meter: Meter,
+    /// It panicked on another thread; the room's own thread ends it.
+    broken: Option<Panic>,
 }
 
 impl Hosted {
-    pub(super) fn new(room: Arc<Room>) -> Self {
-        Self {
-            room,
-            alarm: None,
-            engine: Engine::new(),
-            sinks: HashMap::new(),
-            speaking: HashMap::new(),
-            batch: Batch::default(),
-            meter: Meter::default(),
+    /// Lets the room's thread do something with it; fails if that panics, or something has before.
+    pub(super) fn attend(&mut self, work: impl FnOnce(&mut Self) -> Next) -> Result<Next, Panic> {
+        match self.broken.take() {
+            Some(panic) => Err(panic),
+            None => catch_unwind(AssertUnwindSafe(|| work(self))),
+        }
+    }
+
+    /// Hands a packet on where that takes no codec, so that no thread has to be woken for it. Who brings it is not the
+    /// room's thread.
+    pub(super) fn pass(&mut self, room: &Room, source: SourceId, packet: &InPacket<'_>) -> AtOnce {
+        let now = packet.received;
+        if self.broken.is_some() || !self.engine.takes_untouched(now, source, packet) {
+            return AtOnce::Refused;
+        }
+        let passed = catch_unwind(AssertUnwindSafe(|| {
+            self.take(now, source, packet);
+            self.publish(room, now);
+        }));
+        if let Err(panic) = passed {
+            self.broken = Some(panic);
+            return AtOnce::Ring;
+        }
+        let next = self.engine.poll_timeout();
+        match next {
+            Some(next) if self.alarm.is_none_or(|alarm| alarm > next) => AtOnce::Ring,
+            _ => AtOnce::Done,
         }
     }
 
     /// Works off what is queued.
-    pub(super) fn work(&mut self, now: Instant) -> Next {
+    pub(super) fn work(&mut self, room: &Room, now: Instant) -> Next {
         let state = {
-            let mut inbox = self.room.inbox();
+            let mut inbox = room.inbox();
             inbox.announced = false;
             std::mem::swap(&mut inbox.batch, &mut self.batch);
             inbox.state
@@ -61,20 +97,35 @@ impl Hosted {
         for command in std::mem::take(&mut self.batch.commands) {
             self.obey(now, command);
         }
-        for (source, packet) in self.batch.packets() {
-            self.engine.handle_packet(now, source, &packet);
-            deliver(&mut self.engine, &mut self.sinks);
+        let mut batch = std::mem::take(&mut self.batch);
+        for (source, packet) in batch.packets() {
+            self.take(now, source, &packet);
         }
-        self.batch.clear();
-        self.wake(now)
+        batch.clear();
+        self.batch = batch;
+        self.wake(room, now)
     }
 
     /// Does what is due.
-    pub(super) fn wake(&mut self, now: Instant) -> Next {
+    pub(super) fn wake(&mut self, room: &Room, now: Instant) -> Next {
         self.engine.handle_timeout(now);
-        deliver(&mut self.engine, &mut self.sinks);
-        self.publish(now);
+        self.deliver();
+        self.publish(room, now);
         Next::Wake(self.engine.poll_timeout())
+    }
+
+    fn take(&mut self, now: Instant, source: SourceId, packet: &InPacket<'_>) {
+        self.engine.handle_packet(now, source, packet);
+        self.deliver();
+    }
+
+    /// Hands over what the engine has made.
+    fn deliver(&mut self) {
+        while let Some((sink, packet)) = self.engine.poll_packet() {
+            if let Some(sink) = self.sinks.get_mut(&sink) {
+                sink.send(&packet);
+            }
+        }
     }
 
     fn obey(&mut self, now: Instant, command: Command) {
@@ -117,23 +168,14 @@ impl Hosted {
         }
     }
 
-    fn publish(&mut self, now: Instant) {
+    fn publish(&mut self, room: &Room, now: Instant) {
         let stats = self.engine.stats();
         self.meter.report(now, stats);
-        self.room.publish(stats);
+        room.publish(stats);
         for (source, speaks) in self.engine.sources() {
             if let Some(speaking) = self.speaking.get(&source) {
                 speaking.store(speaks, Ordering::Relaxed);
             }
-        }
-    }
-}
-
-/// Hands over what the engine has made.
-fn deliver(engine: &mut Engine, sinks: &mut HashMap<SinkId, Box<dyn PacketSink>>) {
-    while let Some((sink, packet)) = engine.poll_packet() {
-        if let Some(sink) = sinks.get_mut(&sink) {
-            sink.send(&packet);
         }
     }
 }

@@ -81,6 +81,11 @@ impl Batch {
         true
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.packets.is_empty()
+    }
+
     /// The packets in the order in which they came.
     pub(super) fn packets(&self) -> impl Iterator<Item = (SourceId, InPacket<'_>)> {
         self.packets.iter().map(|waiting| {

@@ -2,7 +2,10 @@
 //!
 //! Audio never waits for the async runtime: each room's [`voice_media::Engine`] is pinned to one of a few threads,
 //! which sleep until a packet or a deadline of one of their rooms wakes them. Whoever has packets leaves them in the
-//! room's bounded queue without waiting; whoever wants packets gets them by a callback on the room's thread.
+//! room's bounded queue without waiting; whoever wants packets gets them by a callback.
+//!
+//! To wake a thread costs more than to forward a packet. So what goes through untouched, and needs nothing that is queued
+//! first, is handed on by the very thread that brings it: nothing is decoded or encoded there, ever.
 //!
 //! A panic in an engine or in a callback ends that room alone: it is counted, [`RoomMedia::failed`] tells of it, and
 //! the thread goes on with its other rooms.
@@ -39,6 +42,7 @@ pub use self::room::{MediaSink, MediaSource, RoomMedia, RoomStats};
 
 /// Takes the packets of one sink.
 pub trait PacketSink: Send {
-    /// Called on the room's thread with each packet, in order. Must not block; a panic ends the room.
+    /// Called with each packet, in order and by one thread at a time: the room's, or that of whoever brought the packet which
+    /// this one is. Must not block; a panic ends the room.
     fn send(&mut self, packet: &OutPacket<'_>);
 }

@@ -9,6 +9,7 @@ use voice_media::{Except, Groups, InPacket, SinkId, SinkSpec, SourceId, SourceSp
 
 use super::PacketSink;
 use super::doorbell::Doorbell;
+use super::hosted::{AtOnce, Hosted};
 use super::inbox::{Command, Inbox, State};
 use super::measures;
 
@@ -27,6 +28,9 @@ pub(super) struct Room {
     /// Tells rooms apart on their thread.
     pub(super) key: u64,
     inbox: Mutex<Inbox>,
+    /// The engine, once the room's thread has made it and until it ends it. Who holds the queue may try this lock, but waits
+    /// for it no longer.
+    hosted: Mutex<Option<Hosted>>,
     doorbell: Arc<Doorbell<Self>>,
     stats: Mutex<Stats>,
     overflowed: AtomicU64,
@@ -134,8 +138,8 @@ impl MediaSource {
         self.id
     }
 
-    /// Hands a packet to the room. Never waits for the room's thread: a packet that finds the queue full is dropped
-    /// and counted.
+    /// Hands a packet to the room, and on to its sinks where nothing has to be decoded for that. Never waits for the room's
+    /// thread: a packet that finds the queue full is dropped and counted.
     pub fn push(&self, packet: &InPacket<'_>) {
         self.room.room().push(self.id, packet);
     }
@@ -189,6 +193,7 @@ impl Room {
             name: name.to_owned(),
             key,
             inbox: Mutex::default(),
+            hosted: Mutex::default(),
             doorbell,
             stats: Mutex::default(),
             overflowed: AtomicU64::new(0),
@@ -200,6 +205,16 @@ impl Room {
     /// The queue, for the room's thread or a moment.
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
         lock(&self.inbox)
+    }
+
+    /// The engine, for whoever runs it.
+    pub(super) fn hosted(&self) -> MutexGuard<'_, Option<Hosted>> {
+        lock(&self.hosted)
+    }
+
+    /// Gives the room its engine.
+    pub(super) fn host(&self, hosted: Hosted) {
+        *self.hosted() = Some(hosted);
     }
 
     pub(super) fn publish(&self, stats: Stats) {
@@ -241,6 +256,20 @@ impl Room {
         let mut inbox = self.inbox();
         if inbox.state != State::Open {
             return;
+        }
+        // Nothing overtakes what is queued.
+        if inbox.batch.is_empty()
+            && let Ok(mut hosted) = self.hosted.try_lock()
+            && let Some(engine) = hosted.as_mut()
+        {
+            drop(inbox);
+            let passed = engine.pass(self, source, packet);
+            drop(hosted);
+            inbox = match passed {
+                AtOnce::Done => return,
+                AtOnce::Ring => return self.announce(self.inbox()),
+                AtOnce::Refused => self.inbox(),
+            };
         }
         if inbox.batch.push(source, packet) {
             self.announce(inbox);

@@ -205,6 +205,38 @@ fn guards_remove_what_they_guard_and_the_last_one_ends_the_room() {
     assert_eq!(by_hand.doorbell.rooms(), 0);
 }
 
+/// No thread is woken for what needs no codec, and none of it overtakes what is queued.
+#[test]
+fn what_goes_through_untouched_does_not_wait_for_the_room_s_thread() {
+    let mut by_hand = ByHand::new();
+    let (room, source, ear, guard) = pair(by_hand.room());
+    let number = |ear: &Ear| ear.heard().into_iter().map(|heard| heard.opus[1]).collect::<Vec<_>>();
+    push(&source, 0, &voice(0), by_hand.now);
+    assert!(ear.heard().is_empty(), "the room has to be made first");
+    by_hand.work();
+    push(&source, 1, &voice(1), by_hand.now);
+    assert_eq!(number(&ear), [0, 1]);
+    assert!(source.is_speaking());
+
+    guard.set_except(Except::Nobody);
+    push(&source, 2, &voice(2), by_hand.now);
+    assert!(ear.heard().is_empty(), "a change waits before it");
+    by_hand.work();
+    push(&source, 3, &voice(3), by_hand.now);
+    assert_eq!(number(&ear), [2, 3]);
+    assert_eq!(room.stats().engine.forwarded, 4);
+
+    // The thread still ends the talk spurt.
+    by_hand.pass(HANGOVER);
+    assert!(!source.is_speaking());
+    let other = room.add_source(SourceSpec::new("another"));
+    by_hand.work();
+    for source in [&source, &other] {
+        push(source, 4, &voice(4), by_hand.now);
+    }
+    assert!(ear.heard().iter().all(|heard| heard.opus != voice(4)), "two are mixed");
+}
+
 #[test]
 fn a_full_queue_drops_and_counts() {
     let mut by_hand = ByHand::new();
@@ -279,32 +311,30 @@ fn lateness_is_measured_where_rooms_are_woken() {
     let mut by_hand = ByHand::new();
     let (room, one, _ear, _sink) = pair(by_hand.room());
     let two = room.add_source(SourceSpec::new("two"));
-    // One alone is forwarded, two are mixed when the packets of the first come: neither has a deadline to be missed.
-    for (turn, speakers) in [(0, &[&one][..]), (1, &[&one, &two])] {
-        let talk = |by_hand: &mut ByHand, behind: Duration, sequences: std::ops::Range<u64>| {
-            for sequence in sequences {
-                for source in speakers {
-                    push(source, turn * 1_000 + sequence, &voice(9), by_hand.now);
-                }
-                // Whoever is on time is there whenever a room wants him; whoever is not comes when it suits him.
-                if behind.is_zero() {
-                    by_hand.pass(FRAME);
-                } else {
-                    by_hand.now += behind;
-                    by_hand.work();
-                    by_hand.now += FRAME - behind;
-                }
+    // Two are mixed when the packets of the first come: that is no deadline that could be missed.
+    let talk = |by_hand: &mut ByHand, behind: Duration, sequences: std::ops::Range<u64>| {
+        for sequence in sequences {
+            for source in [&one, &two] {
+                push(source, sequence, &voice(9), by_hand.now);
             }
-            by_hand.punctuality.late_percent(by_hand.now)
-        };
-        assert_eq!(talk(&mut by_hand, Duration::ZERO, 0..300), 0);
-        assert_eq!(room.stats().engine.mixing, u32::from(speakers.len() > 1));
-        let bearable = talk(&mut by_hand, LATE, 300..500);
-        assert_eq!(bearable, 0, "half a frame is no matter");
-        let late = talk(&mut by_hand, LATE + Duration::from_millis(1), 500..700);
-        assert!(late > 50, "{late} % late for {} who speak", speakers.len());
-        assert_eq!(talk(&mut by_hand, Duration::ZERO, 700..1_000), 0);
-    }
+            // Whoever is on time is there whenever a room wants him; whoever is not comes when it suits him.
+            if behind.is_zero() {
+                by_hand.pass(FRAME);
+            } else {
+                by_hand.now += behind;
+                by_hand.work();
+                by_hand.now += FRAME - behind;
+            }
+        }
+        by_hand.punctuality.late_percent(by_hand.now)
+    };
+    assert_eq!(talk(&mut by_hand, Duration::ZERO, 0..300), 0);
+    assert_eq!(room.stats().engine.mixing, 1);
+    let bearable = talk(&mut by_hand, LATE, 300..500);
+    assert_eq!(bearable, 0, "half a frame is no matter");
+    let late = talk(&mut by_hand, LATE + Duration::from_millis(1), 500..700);
+    assert!(late > 50, "{late} % late");
+    assert_eq!(talk(&mut by_hand, Duration::ZERO, 700..1_000), 0);
 }
 
 /// A machine that gives a process no time takes its packets in late, so that they do not seem to have waited.
@@ -328,11 +358,12 @@ fn a_thread_that_gets_no_time_knows_by_its_own_beat() {
 #[test]
 fn the_packet_that_waits_longest_tells_how_late_a_thread_is() {
     let mut by_hand = ByHand::new();
-    let (_room, source, _ear, _sink) = pair(by_hand.room());
+    let (room, source, _ear, _sink) = pair(by_hand.room());
+    let other = room.add_source(SourceSpec::new("another"));
     for sequence in 0..200 {
-        push(&source, sequence * 2, &voice(1), by_hand.now);
+        push(&source, sequence, &voice(1), by_hand.now);
         by_hand.now += LATE + Duration::from_millis(1);
-        push(&source, sequence * 2 + 1, &voice(2), by_hand.now);
+        push(&other, sequence, &voice(2), by_hand.now);
         by_hand.work();
     }
     let late = by_hand.punctuality.late_percent(by_hand.now);
@@ -375,6 +406,24 @@ async fn a_panic_ends_one_room_and_is_told() {
     push(&source, 0, &voice(7), Instant::now());
     assert_eq!(ear.next().opus, voice(7), "the other room on the same thread lives on");
     assert!(!room.is_failed());
+}
+
+/// Who brings a packet is not harmed by what becomes of it.
+#[test]
+fn a_panic_in_the_hands_of_whoever_brings_a_packet_ends_the_room_alone() {
+    let mut by_hand = ByHand::new();
+    let (room, source, _ear, _sink) = pair(by_hand.room());
+    push(&source, 0, &voice(0), by_hand.now);
+    by_hand.work();
+    // A sink that has heard nothing yet panics at the next packet, which needs no thread any more.
+    let _bad_sink = room.add_sink(SinkSpec::new("listener"), Box::new(Panics));
+    by_hand.work();
+    push(&source, 1, &voice(1), by_hand.now);
+    assert!(!room.is_failed(), "its thread has not heard of it");
+    push(&source, 2, &voice(2), by_hand.now);
+    by_hand.work();
+    assert!(room.is_failed());
+    assert_eq!(by_hand.doorbell.rooms(), 0);
 }
 
 #[test]

@@ -24,7 +24,7 @@ const WATCHFUL: Duration = Duration::from_secs(1);
 /// The rooms of a thread and when to wake each.
 pub(super) struct Worker {
     doorbell: Arc<Doorbell<Room>>,
-    rooms: HashMap<u64, Hosted>,
+    rooms: HashMap<u64, Arc<Room>>,
     alarms: BTreeSet<(Instant, u64)>,
     lateness: metrics::Histogram,
     late: metrics::Counter,
@@ -89,7 +89,6 @@ impl Worker {
 
     /// Works off what a room has queued.
     fn visit(&mut self, room: &Arc<Room>, now: Instant) {
-        let key = room.key;
         let (state, oldest) = {
             let inbox = room.inbox();
             (inbox.state, inbox.batch.oldest())
@@ -102,12 +101,11 @@ impl Worker {
         if let Some(oldest) = oldest {
             self.note_wait(now, now.saturating_duration_since(oldest));
         }
-        let hosted = self.rooms.entry(key).or_insert_with(|| {
+        if self.rooms.insert(room.key, Arc::clone(room)).is_none() {
             measures::room_opened();
-            Hosted::new(Arc::clone(room))
-        });
-        let next = catch_unwind(AssertUnwindSafe(|| hosted.work(now)));
-        self.settle(key, next);
+            room.host(Hosted::default());
+        }
+        self.attend(room, |hosted| hosted.work(room, now));
     }
 
     /// Wakes the rooms whose time has come.
@@ -117,10 +115,11 @@ impl Worker {
         {
             self.alarms.pop_first();
             self.note_wait(now, now.saturating_duration_since(alarm));
-            if let Some(hosted) = self.rooms.get_mut(&key) {
-                hosted.alarm = None;
-                let next = catch_unwind(AssertUnwindSafe(|| hosted.wake(now)));
-                self.settle(key, next);
+            if let Some(room) = self.rooms.get(&key).map(Arc::clone) {
+                self.attend(&room, |hosted| {
+                    hosted.alarm = None;
+                    hosted.wake(&room, now)
+                });
             }
         }
     }
@@ -147,31 +146,35 @@ impl Worker {
         self.beat = (now < self.watchful_until).then_some(now + FRAME);
     }
 
-    /// Notes when a room wants to be woken next, or ends it.
-    fn settle(&mut self, key: u64, next: Result<Next, Box<dyn Any + Send>>) {
-        match next {
-            Ok(Next::Wake(Some(deadline))) => self.set_alarm(key, deadline),
+    /// Does something with a room's engine, and notes when it wants to be woken next, or ends it.
+    fn attend(&mut self, room: &Arc<Room>, work: impl FnOnce(&mut Hosted) -> Next) {
+        let mut hosted = room.hosted();
+        let Some(engine) = hosted.as_mut() else {
+            return;
+        };
+        match engine.attend(work) {
+            Ok(Next::Wake(Some(deadline))) => self.set_alarm(room.key, engine, deadline),
             Ok(Next::Wake(None)) => {}
-            Ok(Next::End) => self.drop_room(key),
+            Ok(Next::End) => {
+                drop(hosted);
+                self.drop_room(room);
+            }
             Err(panic) => {
+                // Before anybody else finds the engine.
+                room.fail();
+                drop(hosted);
                 measures::panicked();
-                if let Some(hosted) = self.rooms.get(&key) {
-                    let reason = panic_text(panic.as_ref());
-                    tracing::error!(reason, "a media engine panicked; its room is silent from now on");
-                    tracing::debug!(room = hosted.room.name, "the room whose engine panicked");
-                    hosted.room.fail();
-                }
-                self.drop_room(key);
+                let reason = panic_text(panic.as_ref());
+                tracing::error!(reason, "a media engine panicked; its room is silent from now on");
+                tracing::debug!(room = room.name, "the room whose engine panicked");
+                self.drop_room(room);
             }
         }
     }
 
     /// Wakes a room at `deadline`. An alarm that is earlier stays: each packet of a speaker moves his room's deadline,
     /// and waking the room once in vain costs less than moving its alarm each time.
-    fn set_alarm(&mut self, key: u64, deadline: Instant) {
-        let Some(hosted) = self.rooms.get_mut(&key) else {
-            return;
-        };
+    fn set_alarm(&mut self, key: u64, hosted: &mut Hosted, deadline: Instant) {
         if hosted.alarm.is_some_and(|alarm| alarm <= deadline) {
             return;
         }
@@ -181,16 +184,17 @@ impl Worker {
         self.alarms.insert((deadline, key));
     }
 
-    fn drop_room(&mut self, key: u64) {
-        let Some(hosted) = self.rooms.remove(&key) else {
+    fn drop_room(&mut self, room: &Room) {
+        if self.rooms.remove(&room.key).is_none() {
             return;
-        };
-        if let Some(alarm) = hosted.alarm {
-            self.alarms.remove(&(alarm, key));
+        }
+        let hosted = room.hosted().take();
+        if let Some(alarm) = hosted.as_ref().and_then(|hosted| hosted.alarm) {
+            self.alarms.remove(&(alarm, room.key));
         }
         self.doorbell.forget_room();
         measures::room_closed();
-        hosted.room.close();
+        room.close();
         // Sinks belong to others, whose code runs when they are dropped.
         if catch_unwind(AssertUnwindSafe(|| drop(hosted))).is_err() {
             measures::panicked();
@@ -199,10 +203,10 @@ impl Worker {
 
     fn end(mut self) {
         let waiting = self.doorbell.leave();
-        let rooms: Vec<_> = self.rooms.values().map(|hosted| Arc::clone(&hosted.room)).collect();
+        let rooms: Vec<_> = self.rooms.values().map(Arc::clone).collect();
         for room in rooms.iter().chain(&waiting) {
             room.fail();
-            self.drop_room(room.key);
+            self.drop_room(room);
         }
     }
 }

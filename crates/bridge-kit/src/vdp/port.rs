@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use vdp_proto::sealed::channel_of;
 use vdp_proto::{ChannelTable, Packet, Refusal, Route, Taken};
@@ -23,6 +24,10 @@ use crate::supervise::{self, Task};
 
 /// Batches of datagrams read in a row before other tasks have their turn.
 const BUDGET: usize = 2;
+
+/// What a listener is woken for. Not that the socket may send, which the system would say after each packet that has left:
+/// it would wake the thread as often as it sends.
+const ARRIVALS_AND_ERRORS: Interest = Interest::READABLE.add(Interest::ERROR);
 
 thread_local! {
     /// What the listeners of this thread read with.
@@ -64,8 +69,7 @@ impl Port {
         let listener = Listener {
             number,
             is_ipv4: local.is_ipv4(),
-            socket: tokio::net::UdpSocket::from_std(sender.try_clone()?)?,
-            reader: sender.try_clone()?,
+            socket: AsyncFd::register_with_interest(sender.try_clone()?, ARRIVALS_AND_ERRORS)?,
             rooms: Arc::clone(&rooms),
             drops,
         };
@@ -167,10 +171,7 @@ impl Port {
 struct Listener {
     number: u16,
     is_ipv4: bool,
-    /// Says when there is something to read.
-    socket: tokio::net::UdpSocket,
-    /// The same socket, to read from.
-    reader: UdpSocket,
+    socket: AsyncFd<UdpSocket>,
     rooms: Arc<RwLock<Rooms>>,
     drops: Arc<DropCounts>,
 }
@@ -178,8 +179,8 @@ struct Listener {
 impl Listener {
     async fn run(self) {
         loop {
-            let ready = match self.socket.ready(Interest::READABLE | Interest::ERROR).await {
-                Ok(ready) => ready,
+            let ready = match self.socket.ready(ARRIVALS_AND_ERRORS).await {
+                Ok(guard) => guard.ready(),
                 Err(error) => {
                     tracing::error!(%error, "the runtime no longer watches a VDP socket");
                     return;
@@ -211,8 +212,8 @@ impl Listener {
     /// Reads a batch and hands it on. Fails when there is no more to read.
     fn read_batch(&self, arrivals: &mut Arrivals) -> io::Result<()> {
         let mut count = 0;
-        let left = self.socket.try_io(Interest::READABLE, || {
-            count = arrivals.receive(&self.reader, self.is_ipv4)?;
+        let left = self.socket.try_io(Interest::READABLE, |socket| {
+            count = arrivals.receive(socket, self.is_ipv4)?;
             // A batch that is not full says that the queue is empty: so the runtime need not be shown it by another call.
             if count < BATCH {
                 return Err(io::ErrorKind::WouldBlock.into());
@@ -228,8 +229,8 @@ impl Listener {
 
     fn drain_errors(&self) {
         // The runtime is told that nothing is left, or it would report the same error for ever.
-        let _ = self.socket.try_io(Interest::ERROR, || {
-            while let Some(undelivered) = icmp::next(&self.socket) {
+        let _ = self.socket.try_io(Interest::ERROR, |socket| {
+            while let Some(undelivered) = icmp::next(socket) {
                 let rooms = self.read();
                 let plain = rooms.open.of_peer(undelivered.destination).map(|ear| &**ear);
                 let sealed = rooms.sealed.values();

@@ -121,16 +121,19 @@ async fn being_moved_and_disconnected_is_noticed() {
             .unwrap();
         let elsewhere = ChannelId(id(&bench.info.second_voice_channel_id));
         eventually("the bot is elsewhere", async || {
-            bench.directory.bot_place(bench.at.guild) == BotPlace::In(elsewhere)
+            bench.bot.directory.bot_place(bench.at.guild) == BotPlace::In(elsewhere)
         })
         .await;
-        assert_eq!(bench.events.recv().await, Some(GatewayEvent::BotMoved(bench.at.guild)));
+        assert_eq!(
+            bench.bot.events.recv().await,
+            Some(GatewayEvent::BotMoved(bench.at.guild))
+        );
         session.leave().await;
 
         let (session, mut line) = bench.join().await;
         bench.control.kick_voice(&bot).await.unwrap();
         eventually("the bot is nowhere", async || {
-            bench.directory.bot_place(bench.at.guild) == BotPlace::Nowhere
+            bench.bot.directory.bot_place(bench.at.guild) == BotPlace::Nowhere
         })
         .await;
         // songbird hears of it from the gateway, or from the voice server, whichever comes first.
@@ -138,7 +141,6 @@ async fn being_moved_and_disconnected_is_noticed() {
             assert!(loss.is_removal(), "{loss}");
         }
         session.leave().await;
-        bench.stop.cancel();
     })
     .await;
 }
@@ -157,7 +159,6 @@ async fn a_session_that_the_voice_server_ends_is_followed_by_another() {
             let (_session, mut line) = bench.join().await;
             talk.goes_on_over(&bench, &mut line).await;
             assert!(begun.elapsed() < SOON, "voice was away for {:?}", begun.elapsed());
-            bench.stop.cancel();
         },
     )
     .await;
@@ -174,7 +175,6 @@ async fn a_voice_websocket_that_breaks_is_resumed() {
         }
         let silence = talk.longest_silence(&bench).await;
         assert!(silence < SOON, "voice was away for {silence:?}");
-        bench.stop.cancel();
     })
     .await;
 }
@@ -190,7 +190,6 @@ async fn the_driver_follows_a_voice_server_that_moves() {
         }
         let silence = talk.longest_silence(&bench).await;
         assert!(silence < SOON, "voice was away for {silence:?}");
-        bench.stop.cancel();
     })
     .await;
 }
@@ -206,7 +205,6 @@ async fn a_voice_server_that_is_taken_away_is_lost_until_there_is_another() {
             assert!(lost(&mut line).await.is_removal());
             bench.control.move_voice_server().await.unwrap();
             talk.goes_on(&bench).await;
-            bench.stop.cancel();
         },
     )
     .await;
@@ -220,7 +218,6 @@ async fn a_dead_voice_server_is_left_for_another() {
         bench.control.kill_voice_server().await.unwrap();
         bench.control.move_voice_server().await.unwrap();
         talk.goes_on_over(&bench, &mut line).await;
-        bench.stop.cancel();
     })
     .await;
 }
@@ -247,7 +244,6 @@ async fn voice_runs_on_while_the_gateway_is_away() {
         }
         let silence = talk.longest_silence(&bench).await;
         assert!(silence < Duration::from_millis(500), "voice stopped for {silence:?}");
-        bench.stop.cancel();
     })
     .await;
 }
@@ -269,7 +265,6 @@ async fn a_gateway_session_that_ends_takes_voice_with_it() {
             // serenity takes five seconds for another session, and loses what is asked of the old one meanwhile.
             let (_session, mut line) = bench.join_at_last().await;
             talk.goes_on_over(&bench, &mut line).await;
-            bench.stop.cancel();
         },
     )
     .await;
@@ -301,7 +296,6 @@ async fn a_refused_encryption_is_no_capability() {
         bench.control.accept_voice(bot).await.unwrap();
         let (session, _line) = bench.join().await;
         session.leave().await;
-        bench.stop.cancel();
     })
     .await;
 }
@@ -332,7 +326,6 @@ async fn a_permission_that_is_taken_away_is_noticed() {
             assert_eq!(standing::of_channel(&bench.place_after_change().await), Ok(()));
         }
         session.leave().await;
-        bench.stop.cancel();
     })
     .await;
 }
@@ -360,7 +353,6 @@ async fn a_call_whose_encryption_is_taken_back_is_heard_again() {
                 "nothing is encrypted any more"
             );
             drop(talk);
-            bench.stop.cancel();
         },
     )
     .await;
@@ -384,7 +376,6 @@ async fn a_channel_that_becomes_the_one_for_those_who_are_away_is_known_as_such(
                 };
                 assert_eq!(facts.afk, channel_id.is_some());
             }
-            bench.stop.cancel();
         },
     )
     .await;

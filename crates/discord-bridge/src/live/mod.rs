@@ -13,23 +13,20 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bridge_kit::config::Secret;
-use bridge_kit::health::Health;
 use bridge_kit::media::{InPacket, MediaPool, MediaSource, OutPacket, PacketSink, RoomMedia};
 use discord_standin::{ControlClient, Info, Standin};
 use opus2::{Application, Channels, Decoder, Encoder};
-use tokio::sync::mpsc;
 use tokio::time::{interval, sleep, timeout};
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::PROGRAM;
 use crate::config::{ApiBase, Discord};
 use crate::gateway::facts::{ChannelId, GuildId, Place, VoiceChannel};
-use crate::gateway::{Connection, Directory, GatewayEvent, api, client};
+use crate::gateway::{GatewayEvent, api};
 use crate::refusals;
-use crate::voice::driver::{Driver, Session};
+use crate::visitor::Visitor;
+use crate::voice::driver::Session;
 use crate::voice::event::JoinError;
-use crate::voice::line::{self, LineWatch};
+use crate::voice::line::LineWatch;
 
 const STANDIN: &str = "DISCORD_STANDIN_INFO";
 
@@ -61,12 +58,9 @@ struct Bench {
     info: Info,
     control: ControlClient,
     discord: Discord,
-    driver: Driver,
-    directory: Directory,
-    events: mpsc::Receiver<GatewayEvent>,
+    bot: Visitor,
     room: RoomMedia,
     at: VoiceChannel,
-    stop: CancellationToken,
     _pool: MediaPool,
 }
 
@@ -81,15 +75,6 @@ impl Bench {
             known_bridges: vec![],
             bridge_bots: true,
         };
-        let (directory, stop) = (Directory::default(), CancellationToken::new());
-        let driver = Driver::new(directory.clone());
-        let connection = Arc::new(Connection::new(
-            directory.clone(),
-            Health::new(PROGRAM).component("discord"),
-        ));
-        let (report, events) = mpsc::channel(64);
-        let (driver_of_client, of_client, stopping) = (driver.clone(), discord.clone(), stop.clone());
-        tokio::spawn(async move { client::run(&of_client, &driver_of_client, &connection, report, stopping).await });
         let pool = MediaPool::new(NonZeroUsize::MIN).unwrap();
         let at = VoiceChannel {
             guild: GuildId(id(&info.guild_id)),
@@ -97,13 +82,10 @@ impl Bench {
         };
         let bench = Self {
             control: ControlClient::new(&info.control),
+            bot: Visitor::new(discord.clone()),
             discord,
-            driver,
-            directory,
-            events,
             room: pool.room("test"),
             at,
-            stop,
             _pool: pool,
             info,
         };
@@ -112,18 +94,18 @@ impl Bench {
     }
 
     async fn guild_is_known(&self) {
-        let place = || self.directory.place(Some(self.at.guild), self.at.channel);
+        let place = || self.bot.directory.place(Some(self.at.guild), self.at.channel);
         eventually("the guild is known", async || matches!(place(), Place::Known(_))).await;
     }
 
     /// What is known of the voice channel once the gateway has told of a change of the guild.
     async fn place_after_change(&mut self) -> Place {
         let changed = GatewayEvent::GuildChanged(self.at.guild);
-        let told = async { while self.events.recv().await != Some(changed) {} };
+        let told = async { while self.bot.events.recv().await != Some(changed) {} };
         timeout(Duration::from_secs(15), told)
             .await
             .expect("the gateway tells of it");
-        self.directory.place(Some(self.at.guild), self.at.channel)
+        self.bot.directory.place(Some(self.at.guild), self.at.channel)
     }
 
     async fn join(&self) -> (Session, LineWatch) {
@@ -153,10 +135,7 @@ impl Bench {
     }
 
     async fn try_to_join(&self) -> Result<(Session, LineWatch), JoinError> {
-        let (state, line) = line::line();
-        let admit = Arc::new(|_| true);
-        let session = self.driver.join(self.at, &self.room, admit, state).await?;
-        Ok((session, line))
+        self.bot.enter(self.at, &self.room).await
     }
 
     /// Waits until whoever is in the voice channel has the keys of everyone else.
@@ -168,7 +147,7 @@ impl Bench {
                 .into_iter()
                 .find(|known| known.id == self.info.voice_channel_id);
             let call = channel.and_then(|channel| channel.call);
-            call.is_some_and(|call| call.members.len() > 1 && call.pending.is_empty() && call.transition.is_none())
+            call.is_some_and(|call| call.is_agreed())
         };
         eventually("the keys are agreed", agreed).await;
     }
@@ -209,14 +188,6 @@ fn speech(count: usize) -> Vec<Vec<u8>> {
     (0..count)
         .map(|n| encoder.encode_vec_float(&frame(n), 1275).unwrap())
         .collect()
-}
-
-/// As the local Discord has it: FNV-1a.
-fn digest(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }
 
 async fn say(source: &MediaSource, packets: &[Vec<u8>]) {

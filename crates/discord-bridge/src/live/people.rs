@@ -12,11 +12,11 @@ impl Bench {
     /// Who is in the voice channel once the gateway has told that somebody came or left.
     async fn people_after_move(&mut self) -> Vec<UserId> {
         let moved = GatewayEvent::PeopleMoved(self.at.guild);
-        let told = async { while self.events.recv().await != Some(moved) {} };
+        let told = async { while self.bot.events.recv().await != Some(moved) {} };
         timeout(Duration::from_secs(15), told)
             .await
             .expect("the gateway tells of it");
-        self.directory.people(self.at).expect("the channel is known")
+        self.bot.directory.people(self.at).expect("the channel is known")
     }
 }
 
@@ -40,7 +40,6 @@ async fn who_comes_and_leaves_is_known() {
         bench.control.leave(&alice).await.unwrap();
         assert_eq!(bench.people_after_move().await, [bob_id]);
         session.leave().await;
-        bench.stop.cancel();
     })
     .await;
 }

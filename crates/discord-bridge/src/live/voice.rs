@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_kit::media::{Except, SinkSpec, SourceSpec};
+use discord_standin::digest;
 use discord_standin::types::{ChannelKind, FrameKind, Overwrite, Protection};
 
 use tokio::time::sleep;
 
-use super::{Bench, Heard, digest, eventually, id, say, speech, with_standin, write_tone};
+use super::{Bench, Heard, eventually, id, say, speech, with_standin, write_tone};
 use crate::gateway::api;
 use crate::gateway::facts::{ChannelId, Floor};
 use crate::stage;
@@ -75,7 +76,6 @@ async fn the_room_is_heard_on_discord() {
         assert_eq!(stats.unfit, 0, "{stats:?}");
         session.leave().await;
         eventually("the bot has left", async || !bench.bot_is_in_voice().await).await;
-        bench.stop.cancel();
     })
     .await;
 }
@@ -115,7 +115,6 @@ async fn on_a_stage_the_bot_steps_up_or_asks() {
             assert_eq!(after.request_to_speak_ns.is_some(), floor == Floor::OnRequest);
             session.leave().await;
         }
-        bench.stop.cancel();
     })
     .await;
 }
@@ -149,7 +148,6 @@ async fn priority_on_discord_counts_in_the_room() {
             after.ducked == before.ducked && after.encoded > before.encoded
         };
         eventually("bob is heard as ever", last).await;
-        bench.stop.cancel();
     })
     .await;
 }
@@ -187,7 +185,6 @@ async fn discord_is_heard_in_the_room() {
             "all but silence is encrypted: {stats:?}"
         );
         assert_eq!(stats.unencrypted, 0, "{stats:?}");
-        bench.stop.cancel();
     })
     .await;
 }

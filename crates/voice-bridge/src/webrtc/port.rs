@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
@@ -14,7 +14,8 @@ use std::time::Instant;
 use bridge_kit::supervise::{self, Task};
 use str0m::ice::StunMessage;
 use str0m::net::Transmit;
-use tokio::net::UdpSocket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use super::config::{WebRtc, WebRtcConfigError};
@@ -56,7 +57,9 @@ pub struct Port {
 
 #[derive(Debug)]
 struct Shared {
-    socket: UdpSocket,
+    /// Watched for what comes. Were it watched for when it can send, the system would wake a thread for each packet that
+    /// has left.
+    socket: AsyncFd<UdpSocket>,
     is_v6: bool,
     advertised: Vec<SocketAddr>,
     routes: RwLock<Routes>,
@@ -99,12 +102,11 @@ impl Port {
             address: config.listen,
             source,
         };
-        let socket = UdpSocket::bind(config.listen).await.map_err(failed)?;
+        let socket = UdpSocket::bind(config.listen).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
-        // Sending never waits later on, so the socket's readiness must be known before.
-        socket.writable().await.map_err(failed)?;
         let shared = Arc::new(Shared {
-            socket,
+            socket: AsyncFd::register_with_interest(socket, Interest::READABLE).map_err(failed)?,
             is_v6: local.is_ipv6(),
             advertised: ips.iter().map(|ip| SocketAddr::new(*ip, local.port())).collect(),
             routes: RwLock::default(),
@@ -162,7 +164,7 @@ impl Line {
         let bytes: &[u8] = &transmit.contents;
         self.learn(bytes, transmit.destination);
         let destination = self.shared.outbound(transmit.destination);
-        if self.shared.socket.try_send_to(bytes, destination).is_err() {
+        if self.shared.socket.get_ref().send_to(bytes, destination).is_err() {
             metrics::dropped(Dropped::SendFailed);
         }
     }
@@ -272,7 +274,10 @@ fn is_stun(bytes: &[u8]) -> bool {
 async fn receive(shared: Arc<Shared>) {
     let mut buffer = [0_u8; MAX_DATAGRAM];
     loop {
-        match shared.socket.recv_from(&mut buffer).await {
+        let arrival = shared
+            .socket
+            .async_io(Interest::READABLE, |socket| socket.recv_from(&mut buffer));
+        match arrival.await {
             Ok((length, source)) => {
                 let bytes = buffer.get(..length).unwrap_or_default();
                 if let Err(why) = deliver(&shared, canonical(source), bytes) {

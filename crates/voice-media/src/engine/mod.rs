@@ -175,6 +175,22 @@ impl Engine {
         self.decide(now);
     }
 
+    /// Whether [`handle_packet`](Self::handle_packet) would only hand this packet on as it is: nothing is mixed or begins to
+    /// be, and nothing has to be decoded to know who speaks. It may say no where that is not sure.
+    pub fn takes_untouched(&self, now: Instant, source: SourceId, packet: &InPacket<'_>) -> bool {
+        let ticks = self.sinks.iter().any(|sink| sink.spec.clock == SinkClock::Ticks);
+        let clock = if ticks { SinkClock::Ticks } else { SinkClock::Packets };
+        let (mut known, mut alone) = (false, self.mixer.is_none());
+        for (_, one) in present(&self.sources) {
+            if one.id == source {
+                known = one.takes_untouched(now, clock, packet);
+            } else {
+                alone &= !one.is_active();
+            }
+        }
+        known && alone
+    }
+
     /// Takes a packet of a source; one of a source that is not there is ignored.
     pub fn handle_packet(&mut self, now: Instant, source: SourceId, packet: &InPacket<'_>) {
         let Some(slot) = self.slot_of(source) else {

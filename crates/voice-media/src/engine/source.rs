@@ -137,6 +137,15 @@ impl Source {
         }
     }
 
+    /// Whether a packet goes on as it is, in the course of a talk spurt, to sinks with this clock.
+    pub(super) fn takes_untouched(&self, now: Instant, clock: SinkClock, packet: &InPacket<'_>) -> bool {
+        let tells_speech = self.spec.gated || packet.level.is_some();
+        tells_speech
+            && self.is_active()
+            && self.can_be_forwarded(now, clock)
+            && Packet::parse(packet.opus).is_ok_and(|opus| self.framer.passes(&opus))
+    }
+
     pub(super) fn refresh(&mut self, now: Instant) -> bool {
         let active = self.speech.refresh(now);
         if !active || self.is_pausing() {

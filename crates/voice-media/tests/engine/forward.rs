@@ -43,6 +43,26 @@ fn one_speaker_is_untouched_and_not_held_s2_b7() {
     }
 }
 
+/// Whoever brings such a packet hands it on without the room's thread: so it has to be said before, and of almost all.
+#[test]
+fn one_speaker_s_packets_are_known_to_need_no_codec() {
+    let pcm = ALICE.speak(2_000);
+    let opus = encode_celt(&pcm);
+    let mut room = Room::new();
+    room.source_with(0, SourceSpec::new("gated").gated());
+    room.sink(1, |spec| spec);
+    room.run(Speaker::new(0, 0).send(&pcm, &opus));
+    assert_eq!(
+        room.untouched,
+        opus.len() - 1,
+        "all but the first, which begins the spurt"
+    );
+
+    let mut room = Room::of(2);
+    room.run(Speaker::new(0, 0).send(&pcm, &opus));
+    assert_eq!(room.untouched, 0, "who speaks is known by decoding alone");
+}
+
 #[test]
 fn a_spurt_ends_with_five_frames_of_silence() {
     let mut room = Room::of(2);

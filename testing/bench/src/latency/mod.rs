@@ -1,9 +1,11 @@
 //! How much later voice leaves than it came.
 
 mod through;
+mod tick;
 
 use self::through::{Delays, Direction, Load, through};
-use crate::benches::{Bench, no_part};
+use crate::benches::Bench;
+use crate::cpu::percentile;
 use crate::plan::Plan;
 use crate::report::{Report, Table};
 use crate::systems::System;
@@ -14,17 +16,20 @@ use std::time::Duration;
 
 /// The bench.
 pub const BENCH: Bench = Bench {
-    name: "latency",
-    about: "Delay that one bridge process adds, each way, idle and loaded, beside the bare forwarder",
+    name: NAME,
+    about: "Delay that one bridge process adds, each way, idle and loaded, beside the bare forwarder, and into Discord's tick",
     run,
-    part: no_part,
+    part: tick::part,
 };
 
+const NAME: &str = "latency";
+
 /// Where it is measured, by the name on the command line.
-const PARTS: [(&str, Place); 3] = [
+const PARTS: [(&str, Place); 4] = [
     ("rooms-1", Place::Through(1)),
     ("rooms-50", Place::Through(50)),
     ("rooms-200", Place::Through(200)),
+    ("tick", Place::Tick),
 ];
 
 /// Where delay is measured.
@@ -32,6 +37,8 @@ const PARTS: [(&str, Place); 3] = [
 enum Place {
     /// Through one process, with so many rooms.
     Through(usize),
+    /// Into Discord's tick.
+    Tick,
 }
 
 /// The part that has a goal.
@@ -47,6 +54,7 @@ fn run(plan: &Plan) -> Result<Report> {
     for &&(_, place) in &parts {
         match place {
             Place::Through(rooms) => measure_through(rooms, plan, &mut table, &mut report),
+            Place::Tick => measure_tick(plan, &mut table, &mut report),
         }
     }
     report.table(table);
@@ -78,6 +86,36 @@ fn measure_through(rooms: usize, plan: &Plan, table: &mut Table, report: &mut Re
                 table.row(words.into_iter().chain([p50, p99, max]));
             }
         }
+    }
+}
+
+fn measure_tick(plan: &Plan, table: &mut Table, report: &mut Report) {
+    let joins = if plan.quick { 3 } else { 20 };
+    let delays = match tick::measure(joins) {
+        Ok(delays) => delays,
+        Err(error) => {
+            for figure in ["tick_p50", "tick_p99", "tick_p99_after_stall"] {
+                report.failed(figure, &format!("{error:#}"));
+            }
+            return;
+        }
+    };
+    for (when, delays, [at_half, at_most]) in [
+        ("idle", delays.steady, [Some("tick_p50"), Some("tick_p99")]),
+        (
+            "1 s after a stall",
+            delays.after_stall,
+            [None, Some("tick_p99_after_stall")],
+        ),
+    ] {
+        let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| percentile(delays.iter().copied(), share));
+        for (figure, value) in [(at_half, p50), (at_most, p99)] {
+            if let Some(figure) = figure {
+                report.figure(figure, value, "ms");
+            }
+        }
+        let words = ["1", "into Discord's tick", when, "bridge"].map(str::to_owned);
+        table.row(words.into_iter().chain([p50, p99, max].map(|ms| format!("{ms:.2}"))));
     }
 }
 

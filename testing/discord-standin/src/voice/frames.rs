@@ -252,8 +252,8 @@ pub(crate) const fn samples(nanoseconds: u64) -> u64 {
     nanoseconds / 1_000_000 * 48 + nanoseconds % 1_000_000 * 48 / 1_000_000
 }
 
-/// FNV-1a.
-fn digest(bytes: &[u8]) -> String {
+/// FNV-1a in 16 hexadecimal digits, as [`Frame::digest`](crate::types::Frame::digest) has it.
+pub fn digest(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });

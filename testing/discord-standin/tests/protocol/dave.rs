@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use discord_standin::{
-    Standin,
+    Standin, digest,
     types::{Call, DavePolicy, FrameKind, Protection, State},
 };
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::{
     client::{Voice, counted, eventually, log_in, standin_with, voice_gateway, voice_identify},
     crypto::MODES,
     dave_client::{Member, Step},
-    voice::{digest, tone},
+    voice::tone,
 };
 
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use discord_standin::{
-    Info, Standin,
+    Info, Standin, digest,
     types::{DavePolicy, FrameKind, VoiceFlags, VoiceMember},
 };
 use futures_util::SinkExt as _;
@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 
 use crate::{
     client::{Event, Websocket, eventually, standin, standin_with},
-    voice::{digest, tone},
+    voice::tone,
 };
 
 /// Bytes before a heard frame.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use discord_standin::{
-    Config, Standin,
+    Config, Standin, digest,
     types::{ChannelKind, DavePolicy, FrameKind, Overwrite, VoiceFlags},
 };
 use serde_json::{Value, json};
@@ -32,14 +32,6 @@ pub(crate) fn tone(directory: &tempfile::TempDir, seconds: u32) -> PathBuf {
     }
     writer.finalize().unwrap();
     path
-}
-
-/// FNV-1a in 16 digits, as frame logs give it.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }
 
 async fn bridge(standin: &Standin, version: u8, mode: &str) -> Voice {

@@ -5,7 +5,7 @@ pub(crate) mod speech;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use voice_media::{Engine, InPacket, SinkId, SinkSpec, SourceId, SourceSpec};
+use voice_media::{Engine, InPacket, SinkId, SinkSpec, SourceId, SourceSpec, Stats};
 
 pub(crate) const FRAME: usize = 960;
 
@@ -41,6 +41,8 @@ pub(crate) struct Room {
     pub(crate) engine: Engine,
     pub(crate) start: Instant,
     pub(crate) heard: BTreeMap<SinkId, Vec<Heard>>,
+    /// Packets that the engine said beforehand it would only hand on.
+    pub(crate) untouched: usize,
 }
 
 impl Room {
@@ -49,6 +51,7 @@ impl Room {
             engine: Engine::new(),
             start: Instant::now(),
             heard: BTreeMap::new(),
+            untouched: 0,
         }
     }
 
@@ -100,7 +103,20 @@ impl Room {
                 level: packet.level,
                 received: now,
             };
-            self.engine.handle_packet(now, SourceId::new(packet.source), &input);
+            let source = SourceId::new(packet.source);
+            let untouched = self.engine.takes_untouched(now, source, &input);
+            let before = self.engine.stats();
+            self.engine.handle_packet(now, source, &input);
+            if untouched {
+                let after = self.engine.stats();
+                let work = |stats: Stats| (stats.mixes, stats.mixing, stats.mixed, stats.encoded, stats.transcoded);
+                assert_eq!(
+                    work(before),
+                    work(after),
+                    "a packet that was to be handed on was worked on"
+                );
+                self.untouched += 1;
+            }
             self.drain(packet.at);
         }
     }

@@ -49,6 +49,13 @@ pub struct Call {
     pub transition: Option<PendingTransition>,
 }
 
+impl Call {
+    /// Whether everybody who is there, two or more, has the keys of all others.
+    pub const fn is_agreed(&self) -> bool {
+        self.members.len() > 1 && self.pending.is_empty() && self.transition.is_none()
+    }
+}
+
 /// A change that members are preparing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingTransition {
