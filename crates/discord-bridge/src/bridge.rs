@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admission::JoinBudget;
 use crate::announcement;
-use crate::config::Discord;
+use crate::config::{Discord, People};
 use crate::gateway::api::{self, SharedHttp};
-use crate::gateway::facts::{ChannelId, GuildId, Place, UserId, VoiceChannel};
+use crate::gateway::facts::{ChannelId, GuildId, Person, Place, UserId, VoiceChannel};
 use crate::gateway::{Connection, Directory, GatewayEvent};
 use crate::instruments;
 use crate::links::Target;
@@ -59,6 +59,7 @@ pub(crate) enum Trouble {
 /// What the bridge is made of.
 pub(crate) struct Parts {
     pub(crate) discord: Discord,
+    pub(crate) people: People,
     pub(crate) driver: Driver,
     pub(crate) directory: Directory,
     pub(crate) connection: Arc<Connection>,
@@ -113,6 +114,7 @@ impl Bridge {
             .join(claim.at, &media, self.admit(claim.at.guild), state)
             .await
             .map_err(|error| unjoined(&error))?;
+        session.set_heard(self.anybody_listens(claim.at));
         let people = watch::Sender::new(self.people(claim.at).unwrap_or_default());
         let channel = Entered {
             people: people.subscribe(),
@@ -268,10 +270,20 @@ impl Bridge {
         )
     }
 
-    /// Somebody came or left in a guild.
+    /// Whether anybody in a voice channel hears what is said there; so it is taken while nobody can say.
+    fn anybody_listens(&self, at: VoiceChannel) -> bool {
+        let crowd = self.parts.directory.crowd(Some(at.guild), at.channel);
+        let counts = |person: &Person| person.hears() && (!person.bot || self.parts.people.bots_listen);
+        crowd.is_none_or(|crowd| crowd.iter().any(counts))
+    }
+
+    /// Somebody came, left or changed in a guild.
     fn count_people(&self, guild: GuildId) {
         let table = lock(&self.table);
         for seat in table.seats().filter(|seat| seat.at.guild == guild) {
+            if let Some(joined) = seat.session {
+                joined.session.set_heard(self.anybody_listens(seat.at));
+            }
             if let (Some(joined), Some(people)) = (seat.session, self.people(seat.at)) {
                 joined.people.send_if_modified(|told| {
                     let changed = *told != people;
@@ -285,7 +297,7 @@ impl Bridge {
     /// Takes note of a change on Discord; gives the calls that it ends.
     pub(crate) async fn changed(&self, event: GatewayEvent) -> Vec<Ended> {
         let guild = match event {
-            GatewayEvent::PeopleMoved(guild) => {
+            GatewayEvent::PeopleMoved(guild) | GatewayEvent::PeopleChanged(guild) => {
                 self.count_people(guild);
                 return Vec::new();
             }
@@ -333,6 +345,7 @@ impl Bridge {
                     "guild": seat.at.guild.to_string(),
                     "channel": seat.at.channel.to_string(),
                     "name": seat.name,
+                    "heard": seat.session.map(|joined| joined.session.is_heard()),
                     "voice": seat.session.map(|joined| joined.session.stats()),
                 })
             })

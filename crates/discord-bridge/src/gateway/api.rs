@@ -117,6 +117,7 @@ mod tests {
         Discord {
             token: Secret::new("token"),
             api: api.map(|address| ApiBase::new(&Url::parse(address).unwrap()).unwrap()),
+            pictures: Url::parse("http://127.0.0.1:1").unwrap(),
             announce: true,
             max_channels: 1,
             ignore_users: vec![],

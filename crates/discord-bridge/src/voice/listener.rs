@@ -33,8 +33,17 @@ const GROUP: &str = "discord";
 pub(crate) fn sink_spec() -> SinkSpec {
     // Discord lets its people hear each other; the room's engine must not do it a second time.
     SinkSpec::new("discord")
-        .except(Except::Group(GROUP))
+        .except(hearing(true))
         .clock(SinkClock::Ticks)
+}
+
+/// Whom Discord does not hear: its own people, and everybody where nobody there listens.
+pub(super) fn hearing(anybody: bool) -> Except {
+    if anybody {
+        Except::Group(GROUP)
+    } else {
+        Except::Everybody
+    }
 }
 
 /// The ears in one voice channel.

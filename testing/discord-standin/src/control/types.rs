@@ -251,6 +251,17 @@ pub struct NewPerson {
     pub name: String,
 }
 
+/// Changes what a person looks like; what is absent stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Looks {
+    /// His nickname in the guild; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nick: Option<String>,
+    /// The hash that names his picture, in hexadecimal digits; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar: Option<String>,
+}
+
 /// Asks for another bot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewBot {

@@ -67,6 +67,8 @@ pub(crate) struct Account {
     pub(crate) kind: AccountKind,
     /// Nickname in the guild.
     pub(crate) nick: Option<String>,
+    /// The hash that names his picture.
+    pub(crate) avatar: Option<String>,
     /// A bot that was kicked still exists, outside the guild.
     pub(crate) in_guild: bool,
     /// Roles beside `@everyone`.
@@ -163,6 +165,7 @@ impl Guild {
             name: name.to_owned(),
             kind,
             nick: None,
+            avatar: None,
             in_guild: true,
             roles: self.first_roles(kind),
         };

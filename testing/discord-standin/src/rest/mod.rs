@@ -7,6 +7,7 @@ mod guard;
 mod guild;
 mod interactions;
 pub(crate) mod limits;
+mod pictures;
 mod roles;
 mod users;
 mod voice_states;
@@ -94,6 +95,7 @@ pub(crate) fn router(discord: Arc<Discord>) -> Router {
         .route("/gateway/", get(gateway::upgrade))
         .fallback(unknown)
         .layer(guard)
+        .route("/avatars/{user}/{file}", get(pictures::avatar))
         .with_state(discord)
 }
 
