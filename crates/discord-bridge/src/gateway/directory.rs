@@ -8,10 +8,10 @@ use serenity::model::guild::{AfkMetadata, Guild, Member, PartialGuild};
 use serenity::model::permissions::Permissions as Flags;
 use tokio::sync::watch;
 
+use super::bell::Bell;
 use super::facts::{
     BotPlace, ChannelFacts, ChannelId, ChannelKind, Floor, GuildId, Permissions, Person, Place, UserId, VoiceChannel,
 };
-use super::bell::Bell;
 
 /// The guilds, channels and people that the bot knows of; empty while it has no connection.
 #[derive(Debug, Clone, Default)]
@@ -200,7 +200,9 @@ fn person(guild: &Guild, user: UserId) -> Option<Person> {
 /// Where somebody's picture is: the one that he has in this guild, else his own.
 fn picture(guild: &Guild, member: &Member) -> Option<String> {
     let user = member.user.id;
-    let here = member.avatar.map(|hash| format!("guilds/{}/users/{user}/avatars/{hash}", guild.id));
+    let here = member
+        .avatar
+        .map(|hash| format!("guilds/{}/users/{user}/avatars/{hash}", guild.id));
     here.or_else(|| Some(format!("avatars/{user}/{}", member.user.avatar?)))
 }
 

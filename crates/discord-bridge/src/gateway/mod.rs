@@ -9,7 +9,7 @@ pub(crate) mod facts;
 pub(crate) mod handler;
 pub(crate) mod inspection;
 
-pub(crate) use self::bell::{Bell, Changes};
+pub(crate) use self::bell::Changes;
 pub(crate) use self::client::GatewayError;
 pub(crate) use self::connection::Connection;
 pub(crate) use self::directory::Directory;

@@ -141,7 +141,8 @@ impl Board {
 
     fn on_changes(&mut self, changes: &Changes) {
         // A link need not name its guild.
-        let concerns = |target: &Target| changes.all || target.guild.is_none_or(|guild| changes.guilds.contains(&guild));
+        let concerns =
+            |target: &Target| changes.all || target.guild.is_none_or(|guild| changes.guilds.contains(&guild));
         let rooms: Vec<OwnedRoomId> = self
             .linked
             .iter()
@@ -250,7 +251,7 @@ impl Board {
             }
             return;
         }
-        let mut gone: BTreeSet<Spot> = self.spots(room).collect();
+        let mut gone: BTreeSet<Spot> = self.spots(room).into_iter().collect();
         for person in crowd {
             let Ok(ghost) = self.matrix.ghost_id(&person.id.to_string()) else {
                 continue;
@@ -289,10 +290,10 @@ impl Board {
         }
     }
 
-    fn spots(&self, room: &RoomId) -> impl Iterator<Item = Spot> + use<> {
-        let spots = self.states.ledger.keys_from(&Spot::first(room));
-        let spots: Vec<Spot> = spots.take_while(|spot| spot.room == room).cloned().collect();
-        spots.into_iter()
+    /// Where people are shown in a room, or were.
+    fn spots(&self, room: &RoomId) -> Vec<Spot> {
+        let spots = self.states.ledger.keys_from(Spot::first(room));
+        spots.take_while(|spot| spot.room == room).cloned().collect()
     }
 
     /// Tells the room, once, what it takes.
@@ -315,9 +316,15 @@ impl Board {
             rooms: self.linked.len(),
             shown: self.states.ledger.len(),
             waiting: self.states.ledger.waiting() + self.told.ledger.waiting(),
-            powerless: self.powerless.iter().filter(|room| self.linked.contains_key(*room)).count(),
+            powerless: self
+                .powerless
+                .iter()
+                .filter(|room| self.linked.contains_key(*room))
+                .count(),
         };
-        instruments::PRESENCE_SHOWN.get().set(u32::try_from(tally.shown).unwrap_or(u32::MAX));
+        instruments::PRESENCE_SHOWN
+            .get()
+            .set(u32::try_from(tally.shown).unwrap_or(u32::MAX));
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
     }
 }

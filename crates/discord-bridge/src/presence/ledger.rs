@@ -5,7 +5,6 @@
 //! [`Ledger::next`], writes it, and says how that went with [`Ledger::finish`].
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::pace::Pace;
@@ -49,6 +48,18 @@ struct Entry<V> {
     /// The wish was refused; only another one is worth a try.
     refused: bool,
     waiting: Option<Waiting>,
+}
+
+impl<V> Entry<V> {
+    fn new(wished: Option<V>, written: Option<V>) -> Self {
+        Self {
+            wished,
+            written,
+            certain: true,
+            refused: false,
+            waiting: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -119,24 +130,18 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Ledger<K, V> {
 
     /// Wishes for something to be there, or for nothing. Only the last wish counts.
     pub(crate) fn wish(&mut self, now: Instant, key: K, wished: Option<V>) -> Wished {
-        match self.entries.get_mut(&key) {
-            Some(entry) if entry.wished == wished => return Wished::Same,
-            Some(entry) => {
-                entry.wished = wished;
-                entry.refused = false;
+        if let Some(entry) = self.entries.get_mut(&key) {
+            if entry.wished == wished {
+                return Wished::Same;
             }
-            None if wished.is_none() => return Wished::Same,
-            None if self.entries.len() >= self.terms.most => return Wished::Full,
-            None => {
-                let entry = Entry {
-                    wished,
-                    written: None,
-                    certain: true,
-                    refused: false,
-                    waiting: None,
-                };
-                self.entries.insert(key.clone(), entry);
-            }
+            entry.wished = wished;
+            entry.refused = false;
+        } else if wished.is_none() {
+            return Wished::Same;
+        } else if self.entries.len() >= self.terms.most {
+            return Wished::Full;
+        } else {
+            self.entries.insert(key.clone(), Entry::new(wished, None));
         }
         self.place(now, key);
         Wished::Changed
@@ -151,13 +156,7 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Ledger<K, V> {
         if let Some(entry) = self.entries.get_mut(&key) {
             (entry.written, entry.certain, entry.refused) = (Some(there), true, false);
         } else if self.entries.len() < self.terms.most {
-            let entry = Entry {
-                wished: Some(there.clone()),
-                written: Some(there),
-                certain: true,
-                refused: false,
-                waiting: None,
-            };
+            let entry = Entry::new(Some(there.clone()), Some(there));
             self.entries.insert(key.clone(), entry);
         }
         self.place(now, key);
@@ -184,9 +183,8 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Ledger<K, V> {
     }
 
     /// The things from `first` on, in their order.
-    pub(crate) fn keys_from(&self, first: &K) -> impl Iterator<Item = &K> {
-        let range = (Bound::Included(first), Bound::Unbounded);
-        self.entries.range(range).map(|(key, _)| key)
+    pub(crate) fn keys_from(&self, first: K) -> impl Iterator<Item = &K> {
+        self.entries.range(first..).map(|(key, _)| key)
     }
 
     /// How many things are wished for to be there.
@@ -233,7 +231,11 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Ledger<K, V> {
         let Some(write) = self.writing.take() else {
             return;
         };
-        self.failures = if outcome == Outcome::Failed { self.failures + 1 } else { 0 };
+        self.failures = if outcome == Outcome::Failed {
+            self.failures + 1
+        } else {
+            0
+        };
         match outcome {
             Outcome::Limited(patience) => self.rest = Some((now + patience.max(FIRST_REST), Why::Limited)),
             Outcome::Failed => {

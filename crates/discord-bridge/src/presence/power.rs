@@ -22,8 +22,12 @@ pub(crate) fn suffices(levels: &Value, user: &UserId) -> bool {
     };
     let part = |key: &str, name: &str| levels.get(key)?.get(name).and_then(level);
     let own = |key: &str| levels.get(key).and_then(level);
-    let power = part("users", user.as_str()).or_else(|| own("users_default")).unwrap_or(0);
-    let needed = part("events", names::MEMBER).or_else(|| own("state_default")).unwrap_or(50);
+    let power = part("users", user.as_str())
+        .or_else(|| own("users_default"))
+        .unwrap_or(0);
+    let needed = part("events", names::MEMBER)
+        .or_else(|| own("state_default"))
+        .unwrap_or(50);
     power >= needed
 }
 
@@ -47,7 +51,10 @@ mod tests {
             (json!({ "users": { "@bot:hs": "50" } }), true),
             (json!({ "users": { "@bot:hs": 50 }, "state_default": 100 }), false),
             (json!({ "events": { "vdp.member": 0 } }), true),
-            (json!({ "events": { "vdp.member": 60 }, "users": { "@bot:hs": 50 } }), false),
+            (
+                json!({ "events": { "vdp.member": 60 }, "users": { "@bot:hs": 50 } }),
+                false,
+            ),
             (json!({ "users_default": 50 }), true),
             (json!({ "state_default": 0 }), true),
             (Value::Null, true),

@@ -103,7 +103,9 @@ impl Reader {
 async fn read(matrix: MatrixClient, links: Links, chore: Chore) -> Found {
     let found = match chore {
         Chore::Rooms => matrix.joined_rooms().await.map(Found::Rooms),
-        Chore::Room(room) => facts(&matrix, &links, &room).await.map(|facts| Found::Room(room, facts)),
+        Chore::Room(room) => facts(&matrix, &links, &room)
+            .await
+            .map(|facts| Found::Room(room, facts)),
     };
     found.unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot read a room, or which there are");

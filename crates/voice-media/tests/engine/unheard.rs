@@ -52,7 +52,11 @@ fn a_mix_ends_when_its_last_listener_goes_deaf() {
     let heard = room.of_sink(9).len();
     both(&mut room, 2_000_000);
     let after = room.engine.stats();
-    assert_eq!((after.decoded, after.encoded), (before.decoded, before.encoded), "{after:?}");
+    assert_eq!(
+        (after.decoded, after.encoded),
+        (before.decoded, before.encoded),
+        "{after:?}"
+    );
     assert_eq!(after.mixing, 0);
     assert_eq!(room.of_sink(9).len(), heard, "the spurt had ended by itself");
     assert_monotonic(room.of_sink(9));

@@ -11,8 +11,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::types::{
-    Account, Channel, ChannelChange, ChannelKind, DavePolicy, Frames, Guild, Looks, Message, NewBot, NewChannel, NewGuild,
-    NewPerson, Overwrite, Play, Playback, Recording, RecordingStarted, Say, SetPriority, State, VoiceFlags,
+    Account, Channel, ChannelChange, ChannelKind, DavePolicy, Frames, Guild, Looks, Message, NewBot, NewChannel,
+    NewGuild, NewPerson, Overwrite, Play, Playback, Recording, RecordingStarted, Say, SetPriority, State, VoiceFlags,
     VoiceMember,
 };
 

@@ -19,11 +19,13 @@ pub(super) async fn avatar(
     Path((user, file)): Path<(Snowflake, String)>,
 ) -> Response {
     let hash = file.strip_suffix(".png");
-    let has_it = |hash: &str| discord.servers().iter().any(|server| {
-        let world = server.world.lock();
-        let account = world.guild.accounts.get(&user);
-        account.is_some_and(|account| account.avatar.as_deref() == Some(hash))
-    });
+    let has_it = |hash: &str| {
+        discord.servers().iter().any(|server| {
+            let world = server.world.lock();
+            let account = world.guild.accounts.get(&user);
+            account.is_some_and(|account| account.avatar.as_deref() == Some(hash))
+        })
+    };
     if hash.is_some_and(has_it) {
         ([(header::CONTENT_TYPE, "image/png")], PICTURE).into_response()
     } else {

@@ -1,6 +1,9 @@
 //! REST: what a bot asks before and beside voice.
 
-use discord_standin::{Info, types::Overwrite};
+use discord_standin::{
+    Info,
+    types::{Looks, Overwrite},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -149,5 +152,40 @@ async fn a_member_is_moved_muted_and_disconnected_only_with_permission() {
     let out = Some(json!({"channel_id": null}));
     ask(&info, Method::PATCH, &member, token, out).await;
     assert!(control.state().await.unwrap().voice_of("alice").is_none());
+    standin.shutdown().await;
+}
+
+/// Looks are told to whoever watches members, and to everybody else with the next voice state.
+#[tokio::test]
+async fn people_have_nicknames_and_pictures() {
+    let standin = standin().await;
+    let (info, control) = (standin.info().clone(), standin.control());
+    let alice = control.create_person("alice").await.unwrap().id;
+    let looks = Looks {
+        nick: Some("Ada".to_owned()),
+        avatar: Some("0123456789abcdef0123456789abcdef".to_owned()),
+    };
+    control.change_looks(&alice, &looks).await.unwrap();
+    let path = format!("/guilds/{}/members/{alice}", info.guild_id);
+    let (_, _, member) = ask(&info, Method::GET, &path, Some(&info.token), None).await;
+    assert_eq!(member["nick"], "Ada");
+    assert_eq!(member["user"]["avatar"], "0123456789abcdef0123456789abcdef");
+    let picture = async |name: &str| {
+        let address = format!("{}/avatars/{alice}/{name}", info.api_base);
+        let response = reqwest::get(address).await.unwrap();
+        (response.status().as_u16(), response.bytes().await.unwrap())
+    };
+    let (status, bytes) = picture("0123456789abcdef0123456789abcdef.png?size=256").await;
+    assert_eq!((status, bytes.get(1..4)), (200, Some(&b"PNG"[..])));
+    assert_eq!(picture("0000000000000000000000000000000f.png").await.0, 404);
+
+    let none = Looks {
+        nick: Some(String::new()),
+        avatar: None,
+    };
+    control.change_looks(&alice, &none).await.unwrap();
+    let (_, _, member) = ask(&info, Method::GET, &path, Some(&info.token), None).await;
+    assert_eq!(member["nick"], Value::Null);
+    assert_eq!(picture("0123456789abcdef0123456789abcdef.png").await.0, 200);
     standin.shutdown().await;
 }

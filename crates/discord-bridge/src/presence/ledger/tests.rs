@@ -117,7 +117,10 @@ impl World {
             return;
         };
         assert!(self.under_way.is_none(), "one at a time");
-        assert!(self.quiet_until.is_none_or(|until| until <= self.now), "it was asked for patience");
+        assert!(
+            self.quiet_until.is_none_or(|until| until <= self.now),
+            "it was asked for patience"
+        );
         assert_eq!(self.wishes.get(&write.key), Some(&write.to), "the last wish");
         self.begun.push(self.now);
         self.under_way = Some(write);
@@ -265,7 +268,7 @@ fn what_is_left_over_is_taken_back_and_what_is_still_right_is_not_written() {
     assert_eq!((write.key, write.from, write.to), (2, Some(8), None));
     ledger.finish(now, Outcome::Written);
     assert_eq!((ledger.due(), ledger.len()), (None, 1));
-    assert_eq!(ledger.keys_from(&0).collect::<Vec<_>>(), [&1]);
+    assert_eq!(ledger.keys_from(0).collect::<Vec<_>>(), [&1]);
 }
 
 #[test]

@@ -1,0 +1,350 @@
+//! A muted participant sends nothing to Discord, whatever his client goes on to send; and what nobody hears is neither decoded
+//! nor mixed, neither for a voice channel in which all are deaf nor for a call in which all are on hold.
+
+use super::bench::Bench;
+use super::call_kind::CallKind;
+use super::leftovers::{Footprint, ends_cleanly};
+use super::listening::first_voice_on_discord;
+use crate::audio::{Voice, unix_ms, wall_clock_ms};
+use crate::browser::{Browser, CallState};
+use crate::stack::{Bridge, BridgedRoom, LiveKit, Person, Stack, wait_for};
+use anyhow::{Context as _, Result};
+use discord_standin::types::{FrameKind, VoiceFlags};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long is looked at what is sent.
+const WINDOW: Duration = Duration::from_secs(5);
+/// What was said before plays out.
+const PLAYED_OUT: Duration = Duration::from_millis(1_500);
+const WITHIN: Duration = Duration::from_secs(10);
+/// Longer than the scenario.
+const SPEECH: Duration = Duration::from_mins(2);
+/// Frames in the window while somebody talks: he pauses between sentences.
+const TALKS: f64 = 100.0;
+
+pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
+    let stack = bench.stack().await?;
+    by_voip(bench, &stack).await?;
+    if LiveKit::installed().is_some() {
+        by_matrixrtc(bench, &stack).await?;
+    }
+    Ok(())
+}
+
+/// Two people on Discord and two callers by VoIP v1.
+async fn by_voip(bench: &mut Bench, stack: &Stack) -> Result<()> {
+    let room = bench.room("mute to Discord").await?;
+    let control = &stack.standin()?.control;
+    let before = Footprint::of(stack).await?;
+    let mut listeners = Vec::new();
+    for name in ["dora-listens", "erik-listens"] {
+        let who = control.create_person(name).await?.id;
+        control.join(&who, &room.channel_id).await?;
+        control.record(&who).await?;
+        listeners.push(who);
+    }
+    let page = bench.page(&room, &["alice", "bob"]).await?;
+    let mut alice = in_call(bench.browser(&page, "alice", Voice::Alice).await?).await?;
+    let mut bob = in_call(bench.browser(&page, "bob", Voice::Bob).await?).await?;
+    let bot = stack.standin()?.info.bot_user_id.clone();
+    first_voice_on_discord(control, &bot, &listeners[1]).await?;
+
+    bob.set_muted(true).await?;
+    let stream = Announced::of(stack, "alice", &room).await?;
+    muted_by_event(bench, stack, &listeners[1], &stream).await?;
+    bob.set_muted(false).await?;
+    all_deaf(bench, stack, &listeners).await?;
+    all_on_hold(bench, stack, &listeners, [&mut alice, &mut bob]).await?;
+
+    for mut browser in [alice, bob] {
+        browser.hang_up().await?;
+        browser.close().await?;
+    }
+    for who in &listeners {
+        control.leave(who).await?;
+    }
+    page.stop().await;
+    ends_cleanly(bench, stack, &room, &before).await
+}
+
+/// One caller by MatrixRTC, who mutes his track at the SFU.
+async fn by_matrixrtc(bench: &mut Bench, stack: &Stack) -> Result<()> {
+    let room = bench.room("mute at an SFU").await?;
+    let control = &stack.standin()?.control;
+    let erik = control.create_person("erik-by-sfu").await?.id;
+    control.join(&erik, &room.channel_id).await?;
+    control.record(&erik).await?;
+    let page = bench.page(&room, &["alice"]).await?;
+    let browser = bench.browser_for(&page, "alice", Voice::Alice, CallKind::Rtc).await?;
+    let mut alice = in_call(browser).await?;
+    let bot = stack.standin()?.info.bot_user_id.clone();
+    first_voice_on_discord(control, &bot, &erik).await?;
+    alice.set_muted(true).await?;
+    participants_muted(stack, 1).await?;
+    sleep(PLAYED_OUT).await;
+    let muted = Window::of(stack).await?;
+    bench.check(
+        "MatrixRTC: nothing of a muted track reaches Discord",
+        muted.sent < 0.5 && muted.received_here < 0.5,
+        &muted,
+    );
+    alice.set_muted(false).await?;
+    participants_muted(stack, 0).await?;
+    let heard = Window::of(stack).await?;
+    bench.check("MatrixRTC: an unmuted one is heard", heard.sent > TALKS, &heard);
+    alice.hang_up().await?;
+    alice.close().await?;
+    control.leave(&erik).await?;
+    page.stop().await;
+    Ok(())
+}
+
+async fn in_call(mut browser: Browser) -> Result<Browser> {
+    browser.call().await?;
+    browser.wait_for(CallState::Connected, Duration::from_secs(30)).await?;
+    Ok(browser)
+}
+
+/// She says that she is muted, and her client goes on to send what she says.
+async fn muted_by_event(bench: &mut Bench, stack: &Stack, listener: &str, alice: &Announced) -> Result<()> {
+    let talking = Window::of(stack).await?;
+    bench.check("alice is heard on Discord", talking.sent > TALKS, &talking);
+    alice.say_muted(true).await?;
+    participants_muted(stack, 2).await?;
+    sleep(PLAYED_OUT).await;
+    let muted = Window::of(stack).await?;
+    bench.check(
+        "nothing of a muted caller reaches Discord, though his client sends on",
+        muted.sent < 0.5 && muted.received_here < 0.5 && muted.muted > TALKS,
+        &muted,
+    );
+    let control = &stack.standin()?.control;
+    let seen = control.frames(listener, 0).await?.next;
+    let unmuted = unix_ms();
+    alice.say_muted(false).await?;
+    let again = wait_for("alice to be heard again", WITHIN, || async {
+        let frames = control.frames(listener, seen).await?.frames;
+        let voice = frames.iter().find(|frame| frame.kind == FrameKind::Voice);
+        Ok(voice.map(|frame| wall_clock_ms(frame.at_ns)))
+    })
+    .await;
+    let figure = match &again {
+        Ok(at) => format!("{:.0} ms after the event", at - unmuted),
+        Err(error) => format!("{error:#}"),
+    };
+    bench.check(
+        "and he is heard again when he is not muted any more",
+        again.is_ok(),
+        figure,
+    );
+    Ok(())
+}
+
+/// All on Discord are deaf while two callers talk at once.
+async fn all_deaf(bench: &mut Bench, stack: &Stack, listeners: &[String]) -> Result<()> {
+    participants_muted(stack, 0).await?;
+    let heard = Window::of(stack).await?;
+    bench.check(
+        "while somebody on Discord listens, voice is sent there",
+        heard.sent > TALKS,
+        &heard,
+    );
+    deafen(stack, listeners, true).await?;
+    channel_heard(stack, false).await?;
+    sleep(PLAYED_OUT).await;
+    let deaf = Window::of(stack).await?;
+    bench.check(
+        "while all on Discord are deaf, nothing is decoded there or sent",
+        deaf.sent < 0.5 && deaf.decoded_there < 0.5 && deaf.received_there > TALKS,
+        &deaf,
+    );
+    deafen(stack, &listeners[..1], false).await?;
+    channel_heard(stack, true).await?;
+    let heard = Window::of(stack).await?;
+    bench.check("as soon as one listens again, it is", heard.sent > TALKS, &heard);
+    deafen(stack, &listeners[1..], false).await
+}
+
+/// All callers are on hold while two people on Discord talk at once.
+async fn all_on_hold(bench: &mut Bench, stack: &Stack, listeners: &[String], callers: [&mut Browser; 2]) -> Result<()> {
+    let control = &stack.standin()?.control;
+    for (who, voice) in listeners.iter().zip([Voice::Dora, Voice::Erik]) {
+        control.play(who, &bench.speech.file(voice, SPEECH)?, false).await?;
+    }
+    let [alice, bob] = callers;
+    alice.set_on_hold(true).await?;
+    bob.set_on_hold(true).await?;
+    alice.wait_held(true).await?;
+    bob.wait_held(true).await?;
+    sleep(PLAYED_OUT).await;
+    let held = Window::of(stack).await?;
+    bench.check(
+        "while all callers are on hold, nothing of Discord is decoded or mixed for them",
+        held.decoded_here < 0.5 && held.mixed_here < 0.5 && held.received_here > TALKS,
+        &held,
+    );
+    alice.set_on_hold(false).await?;
+    alice.wait_held(false).await?;
+    sleep(PLAYED_OUT).await;
+    let heard = Window::of(stack).await?;
+    bench.check(
+        "as soon as one listens again, it is",
+        heard.decoded_here > TALKS && heard.received_here > TALKS,
+        &heard,
+    );
+    for who in listeners {
+        control.stop(who).await?;
+    }
+    bob.set_on_hold(false).await?;
+    bob.wait_held(false).await?;
+    Ok(())
+}
+
+async fn deafen(stack: &Stack, who: &[String], deaf: bool) -> Result<()> {
+    let flags = VoiceFlags {
+        self_deaf: Some(deaf),
+        ..VoiceFlags::default()
+    };
+    for who in who {
+        stack.standin()?.control.set_voice(who, flags).await?;
+    }
+    Ok(())
+}
+
+/// Waits until the voice bridge shows that so many of its callers are muted.
+async fn participants_muted(stack: &Stack, expected: usize) -> Result<()> {
+    wait_for(&format!("{expected} callers to be muted"), WITHIN, || async {
+        let status = stack.voice_bridge.status().await?;
+        let participants = status["calls"][0]["participants"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let muted = participants.iter().filter(|one| one["muted"] == true).count();
+        Ok((muted == expected).then_some(()))
+    })
+    .await
+}
+
+/// Waits until the Discord bridge knows whether anybody in its channel listens.
+async fn channel_heard(stack: &Stack, expected: bool) -> Result<()> {
+    wait_for("the bridge to know who listens", WITHIN, || async {
+        let status = stack.discord_bridge.status().await?;
+        Ok((status["discord"]["channels"][0]["heard"] == expected).then_some(()))
+    })
+    .await
+}
+
+/// A caller's microphone, as she announced it.
+struct Announced {
+    caller: Person,
+    room: String,
+    call_id: String,
+    party_id: String,
+    stream: String,
+}
+
+impl Announced {
+    /// What the latest call of somebody in a room says.
+    async fn of(stack: &Stack, name: &str, room: &BridgedRoom) -> Result<Self> {
+        let caller = stack.person(name, room).await?;
+        let events = caller.latest(&room.id, 100).await?;
+        let mut invites = events
+            .iter()
+            .filter(|event| event["type"] == "m.call.invite" && event["sender"] == caller.user_id.as_str());
+        let content = &invites.next().context("she has not called")?["content"];
+        let text = |key: &str| content[key].as_str().unwrap_or_default().to_owned();
+        let streams = content["sdp_stream_metadata"].as_object().context("no streams")?;
+        Ok(Self {
+            call_id: text("call_id"),
+            party_id: text("party_id"),
+            stream: streams.keys().next().context("no stream")?.clone(),
+            room: room.id.clone(),
+            caller,
+        })
+    }
+
+    /// Says so, and changes nothing else.
+    async fn say_muted(&self, muted: bool) -> Result<()> {
+        let stream = json!({ "purpose": "m.usermedia", "audio_muted": muted, "video_muted": true });
+        let content = json!({
+            "version": "1", "call_id": self.call_id, "party_id": self.party_id,
+            "sdp_stream_metadata": { self.stream.as_str(): stream },
+        });
+        let kind = "m.call.sdp_stream_metadata_changed";
+        self.caller.send(&self.room, kind, content).await
+    }
+}
+
+/// What happened in a stretch of time. *Here* is the voice bridge, *there* the Discord bridge.
+#[derive(Default)]
+struct Window {
+    /// Frames that Discord got from the bridge.
+    sent: f64,
+    /// Voice packets of muted callers that went no further.
+    muted: f64,
+    received_here: f64,
+    decoded_here: f64,
+    mixed_here: f64,
+    received_there: f64,
+    decoded_there: f64,
+}
+
+impl Window {
+    async fn of(stack: &Stack) -> Result<Self> {
+        let before = Self::counted(stack).await?;
+        sleep(WINDOW).await;
+        let after = Self::counted(stack).await?;
+        Ok(Self {
+            sent: after.sent - before.sent,
+            muted: after.muted - before.muted,
+            received_here: after.received_here - before.received_here,
+            decoded_here: after.decoded_here - before.decoded_here,
+            mixed_here: after.mixed_here - before.mixed_here,
+            received_there: after.received_there - before.received_there,
+            decoded_there: after.decoded_there - before.decoded_there,
+        })
+    }
+
+    /// Rooms add what they count to the metrics once a second, when something happens in them.
+    async fn counted(stack: &Stack) -> Result<Self> {
+        let standin = stack.standin()?;
+        let state = standin.control.state().await?;
+        let sent = state
+            .voice_of(&standin.info.bot_user_id)
+            .map_or(0, |bot| bot.frames_sent);
+        let frames = async |bridge: &Bridge, kind: &str| -> Result<f64> {
+            let label = format!("kind=\"{kind}\"");
+            Ok(bridge.metrics().await?.sum("voice_media_frames_total", &[&label]))
+        };
+        let (here, there) = (&stack.voice_bridge, &stack.discord_bridge);
+        Ok(Self {
+            sent: f64::from(u32::try_from(sent)?),
+            muted: here.metrics().await?.sum("voice_media_muted_total", &[]),
+            received_here: frames(here, "received").await?,
+            decoded_here: frames(here, "decoded").await?,
+            mixed_here: frames(here, "mixed").await?,
+            received_there: frames(there, "received").await?,
+            decoded_there: frames(there, "decoded").await?,
+        })
+    }
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "in {} s: {:.0} frames to Discord, {:.0} packets of muted callers; voice-bridge: {:.0} received, {:.0} decoded, \
+             {:.0} mixed; discord-bridge: {:.0} received, {:.0} decoded",
+            WINDOW.as_secs(),
+            self.sent,
+            self.muted,
+            self.received_here,
+            self.decoded_here,
+            self.mixed_here,
+            self.received_there,
+            self.decoded_there
+        )
+    }
+}
