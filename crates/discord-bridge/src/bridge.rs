@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bridge_kit::channel::{AnswerHandler, Entered, PersonId};
-use bridge_kit::matrix::{LinkChange, Links, MatrixClient, OwnedRoomId, RoomId};
+use bridge_kit::matrix::{LinkChange, Links, MatrixClient, OwnedRoomId, RoomEvent, RoomId};
 use bridge_kit::media::{MediaPool, RoomMedia};
 use bridge_kit::supervise::{self, Task};
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use crate::gateway::facts::{ChannelId, GuildId, Person, Place, UserId, VoiceChan
 use crate::gateway::{Connection, Directory, GatewayEvent};
 use crate::instruments;
 use crate::links::Target;
+use crate::presence::status::Status;
 use crate::refusals::{no_longer_bridged, not_bridged, unjoined, unreadable};
 use crate::stage;
 use crate::standing::{self, Ending};
@@ -58,6 +59,7 @@ pub(crate) enum Trouble {
 
 /// What the bridge is made of.
 pub(crate) struct Parts {
+    pub(crate) http: SharedHttp,
     pub(crate) discord: Discord,
     pub(crate) people: People,
     pub(crate) driver: Driver,
@@ -66,6 +68,8 @@ pub(crate) struct Parts {
     pub(crate) links: Links,
     pub(crate) matrix: MatrixClient,
     pub(crate) pool: MediaPool,
+    /// Names callers in voice channels, where that is set.
+    pub(crate) status: Option<Status>,
     /// Where calls are reported that cannot go on as they are.
     pub(crate) troubles: mpsc::Sender<Trouble>,
 }
@@ -73,7 +77,6 @@ pub(crate) struct Parts {
 /// The bridge: rooms on one side, voice channels on the other.
 pub(crate) struct Bridge {
     parts: Parts,
-    http: SharedHttp,
     table: Mutex<Table<Joined>>,
     budget: Mutex<JoinBudget>,
     once_linked: Mutex<HashSet<OwnedRoomId>>,
@@ -92,7 +95,6 @@ impl Bridge {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let known_bridges = parts.discord.known_bridges.iter().copied().map(UserId).collect();
         Arc::new(Self {
-            http: Arc::new(api::http(&parts.discord)),
             table: Mutex::new(Table::new(parts.discord.max_channels, known_bridges)),
             budget: Mutex::default(),
             once_linked: Mutex::default(),
@@ -134,6 +136,9 @@ impl Bridge {
         if !self.returns(room) {
             self.announce(room, at);
         }
+        if let Some(status) = &self.parts.status {
+            status.open(room, at).await;
+        }
         instruments::CHANNELS.get().increment(1);
         tracing::info!("joined a voice channel");
         Ok(channel)
@@ -167,7 +172,7 @@ impl Bridge {
 
     async fn place(&self, guild: Option<GuildId>, channel: ChannelId) -> Place {
         match self.parts.directory.place(guild, channel) {
-            Place::UnknownChannel if api::is_hidden(&self.http, channel).await => Place::HiddenChannel,
+            Place::UnknownChannel if api::is_hidden(&self.parts.http, channel).await => Place::HiddenChannel,
             place => place,
         }
     }
@@ -217,7 +222,7 @@ impl Bridge {
 
     fn take_floor(&self, room: &RoomId, place: &Place, at: VoiceChannel) {
         if let Some(floor) = stage::floor(place) {
-            let taking = stage::take_floor(Arc::clone(&self.http), at, floor);
+            let taking = stage::take_floor(Arc::clone(&self.parts.http), at, floor);
             supervise::spawn("discord.stage", room, taking).detach();
         }
     }
@@ -225,7 +230,7 @@ impl Bridge {
     fn announce(&self, room: &RoomId, at: VoiceChannel) {
         if self.parts.discord.announce {
             let post = announcement::post(
-                Arc::clone(&self.http),
+                Arc::clone(&self.parts.http),
                 self.parts.matrix.clone(),
                 room.to_owned(),
                 at.channel,
@@ -251,6 +256,9 @@ impl Bridge {
     }
 
     async fn leave(&self, room: &RoomId) {
+        if let Some(status) = &self.parts.status {
+            status.close(room).await;
+        }
         let joined = lock(&self.table).release(room);
         instruments::CHANNELS.get().decrement(1);
         if let Some(Joined { session, .. }) = joined {
@@ -313,6 +321,13 @@ impl Bridge {
             ended.extend(judgement.err().map(|ending| Ended { room, ending }));
         }
         ended
+    }
+
+    /// Something has happened in a room.
+    pub(crate) async fn heed(&self, event: &RoomEvent) {
+        if let Some(status) = &self.parts.status {
+            status.heed(event).await;
+        }
     }
 
     /// A room's link has changed. What leads elsewhere, or nowhere, is silent from this moment on.

@@ -24,6 +24,8 @@ pub struct People {
     pub show: Show,
     /// Whether bots count as people who listen.
     pub bots_listen: bool,
+    /// Whether a voice channel's status names who is in the Matrix call.
+    pub status: bool,
 }
 
 /// How a room shows who is in its voice channel.

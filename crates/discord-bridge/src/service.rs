@@ -26,6 +26,7 @@ use crate::gateway::api::{self, ApiError};
 use crate::gateway::facts::UserId;
 use crate::gateway::{Connection, Directory, GatewayError, GatewayEvent, client};
 use crate::instruments::INSTRUMENTS;
+use crate::presence::status::Status;
 use crate::presence::{self, Presence};
 use crate::voice::driver::Driver;
 
@@ -146,7 +147,13 @@ impl Running {
             Arc::clone(&connection),
             discord_events,
         );
+        let http = Arc::new(api::http(&settings));
+        let peer = config.peer.user_id.clone();
+        let status = people
+            .status
+            .then(|| Status::start(Arc::clone(&http), matrix.client.clone(), peer));
         let bridge = Bridge::new(Parts {
+            http,
             discord: settings,
             people,
             driver,
@@ -155,6 +162,7 @@ impl Running {
             links: matrix.links.clone(),
             matrix: matrix.client.clone(),
             pool: pool.clone(),
+            status,
             troubles: report_trouble,
         });
         let control = Arc::new(matrix.control.clone());
@@ -224,8 +232,10 @@ impl Running {
     }
 
     async fn heed(&self, event: &MatrixEvent) {
-        if let MatrixEvent::Link(change) = event {
-            self.end(self.bridge.relink(change));
+        match event {
+            MatrixEvent::Link(change) => self.end(self.bridge.relink(change)),
+            MatrixEvent::Room(event) => self.bridge.heed(event).await,
+            MatrixEvent::Connected { .. } => {}
         }
         self.presence.heed(event).await;
     }

@@ -55,7 +55,7 @@ impl From<SerenityError> for ApiError {
 }
 
 /// The status of an answer that says no.
-fn status(error: &SerenityError) -> Option<u16> {
+pub(crate) fn status(error: &SerenityError) -> Option<u16> {
     match error {
         SerenityError::Http(error) => error.status_code().map(|status| status.as_u16()),
         _ => None,

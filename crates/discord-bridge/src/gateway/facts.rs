@@ -42,7 +42,7 @@ macro_rules! snowflakes {
 snowflakes!(GuildId ChannelId UserId);
 
 /// Where a link leads, found on Discord.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct VoiceChannel {
     /// Its guild.
     pub(crate) guild: GuildId,

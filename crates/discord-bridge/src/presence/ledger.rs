@@ -177,6 +177,11 @@ impl<K: Ord + Clone, V: PartialEq + Clone> Ledger<K, V> {
         }
     }
 
+    /// Whether there is anything to know of a thing: it is there, or to be.
+    pub(crate) fn knows(&self, key: &K) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// What is wished for.
     pub(crate) fn wished(&self, key: &K) -> Option<&V> {
         self.entries.get(key)?.wished.as_ref()

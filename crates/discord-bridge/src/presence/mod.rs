@@ -6,14 +6,17 @@
 //! - `shown`: what a room shows of somebody; `wording`: what it is told; `power`: whether it lets the bot; all pure
 //! - `ghosts`: the Matrix users who stand for people; `reader`: finds rooms, their links and what is left over in them
 //! - `board`: the task that puts these together
+//! - `status`: names who is in the Matrix call in a voice channel's status; `callers`: who that is, pure
 
 mod board;
+mod callers;
 mod ghosts;
 pub(crate) mod ledger;
 pub(crate) mod pace;
 pub(crate) mod power;
 mod reader;
 mod shown;
+pub(crate) mod status;
 mod wording;
 pub(crate) mod writer;
 

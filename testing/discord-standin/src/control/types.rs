@@ -75,6 +75,9 @@ pub struct Channel {
     pub user_limit: u32,
     /// Ids of the users whose voice is here.
     pub members: Vec<String>,
+    /// Its status, if it has one.
+    #[serde(default)]
+    pub status: Option<String>,
     /// Whether voice is encrypted end to end.
     pub dave: DavePolicy,
     /// The encryption of its call; `None` while nobody is there.

@@ -186,7 +186,10 @@ impl Guild {
 }
 
 fn voice_details(channel: &Channel) -> Value {
-    json!({"bitrate": 64_000, "user_limit": channel.user_limit, "rtc_region": null, "video_quality_mode": 1})
+    json!({
+        "bitrate": 64_000, "user_limit": channel.user_limit, "rtc_region": null, "video_quality_mode": 1,
+        "status": channel.status,
+    })
 }
 
 fn overwrite(overwrite: &Overwrite) -> Value {

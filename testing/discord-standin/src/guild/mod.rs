@@ -82,6 +82,8 @@ pub(crate) struct Channel {
     pub(crate) name: String,
     pub(crate) kind: ChannelKind,
     pub(crate) user_limit: u32,
+    /// What a voice channel says of what goes on in it.
+    pub(crate) status: Option<String>,
     pub(crate) overwrites: Vec<Overwrite>,
     /// Set by a test; otherwise its kind decides.
     pub(crate) dave: Option<DavePolicy>,
@@ -185,6 +187,7 @@ impl Guild {
             name: name.to_owned(),
             kind,
             user_limit,
+            status: None,
             overwrites: Vec::new(),
             dave: None,
         };

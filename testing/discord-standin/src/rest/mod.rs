@@ -68,6 +68,7 @@ pub(crate) fn router(discord: Arc<Discord>) -> Router {
         )
         .route("/channels/{channel}", get(channels::channel))
         .route("/channels/{channel}/typing", post(channels::typing))
+        .route("/channels/{channel}/voice-status", put(channels::set_status))
         .route(
             "/channels/{channel}/permissions/{target}",
             put(roles::set_overwrite).delete(roles::clear_overwrite),

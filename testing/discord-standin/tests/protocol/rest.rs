@@ -7,7 +7,7 @@ use discord_standin::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::client::{rest, standin};
+use crate::client::{log_in, rest, standin};
 
 async fn ask(
     info: &Info,
@@ -187,5 +187,48 @@ async fn people_have_nicknames_and_pictures() {
     let (_, _, member) = ask(&info, Method::GET, &path, Some(&info.token), None).await;
     assert_eq!(member["nick"], Value::Null);
     assert_eq!(picture("0123456789abcdef0123456789abcdef.png").await.0, 200);
+    standin.shutdown().await;
+}
+
+/// A voice channel's status is set by whoever is in it and may; it is gone when all have left.
+#[tokio::test]
+async fn a_voice_channel_has_a_status_while_somebody_is_there() {
+    let standin = standin().await;
+    let (info, control) = (standin.info().clone(), standin.control());
+    let mut bot = log_in(&info, &info.token).await;
+    let channel = info.voice_channel_id.clone();
+    let path = format!("/channels/{channel}/voice-status");
+    let set = async |status: &str| {
+        let body = Some(json!({ "status": status }));
+        let (code, _, answer) = rest(&info, Method::PUT, &path, Some(&info.token), body).await;
+        (code, answer["code"].clone())
+    };
+    assert_eq!(set("hello").await, (403, json!(50_013)), "it may not");
+    let allowed = |names: &[&str]| Overwrite {
+        allow: names.iter().map(|name| (*name).to_owned()).collect(),
+        deny: vec![],
+    };
+    let status_only = allowed(&["SET_VOICE_CHANNEL_STATUS"]);
+    control.set_overwrite(&channel, "bridge", &status_only).await.unwrap();
+    assert_eq!(set("hello").await, (403, json!(50_013)), "it is not there");
+    let manages = allowed(&["SET_VOICE_CHANNEL_STATUS", "MANAGE_CHANNELS"]);
+    control.set_overwrite(&channel, "bridge", &manages).await.unwrap();
+    control.create_person("alice").await.unwrap();
+    control.join("alice", &channel).await.unwrap();
+    assert_eq!(set(&"x".repeat(501)).await, (400, json!(50_035)));
+    assert_eq!(set("hello").await.0, 204);
+    assert_eq!(bot.socket.event("VOICE_CHANNEL_STATUS_UPDATE").await["status"], "hello");
+    let status = async || {
+        let state = control.state().await.unwrap();
+        let known = state.channels.into_iter().find(|known| known.id == channel);
+        known.unwrap().status
+    };
+    assert_eq!(status().await.as_deref(), Some("hello"));
+    control.leave("alice").await.unwrap();
+    assert_eq!(
+        bot.socket.event("VOICE_CHANNEL_STATUS_UPDATE").await["status"],
+        Value::Null
+    );
+    assert_eq!(status().await, None);
     standin.shutdown().await;
 }

@@ -9,7 +9,7 @@ use crate::audio::{Voice, unix_ms, wall_clock_ms};
 use crate::browser::{Browser, CallState};
 use crate::stack::{Bridge, BridgedRoom, LiveKit, Person, Stack, wait_for};
 use anyhow::{Context as _, Result};
-use discord_standin::types::{FrameKind, VoiceFlags};
+use discord_standin::types::{FrameKind, Overwrite, VoiceFlags};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -23,20 +23,25 @@ const WITHIN: Duration = Duration::from_secs(10);
 const SPEECH: Duration = Duration::from_mins(2);
 /// Frames in the window while somebody talks: he pauses between sentences.
 const TALKS: f64 = 100.0;
+/// The setting by which a voice channel names the callers.
+const STATUS: (&str, &str) = ("DISCORD_BRIDGE_PEOPLE__STATUS", "true");
 
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     let stack = bench.stack().await?;
-    by_voip(bench, &stack).await?;
-    if LiveKit::installed().is_some() {
-        by_matrixrtc(bench, &stack).await?;
+    stack.discord_bridge.restart_with(&[STATUS]).await?;
+    let mut outcome = by_voip(bench, &stack).await;
+    if outcome.is_ok() && LiveKit::installed().is_some() {
+        outcome = by_matrixrtc(bench, &stack).await;
     }
-    Ok(())
+    stack.discord_bridge.restart_with(&[]).await?;
+    outcome
 }
 
 /// Two people on Discord and two callers by VoIP v1.
 async fn by_voip(bench: &mut Bench, stack: &Stack) -> Result<()> {
     let room = bench.room("mute to Discord").await?;
     let control = &stack.standin()?.control;
+    may_set_status(stack, &room).await?;
     let before = Footprint::of(stack).await?;
     let mut listeners = Vec::new();
     for name in ["dora-listens", "erik-listens"] {
@@ -50,6 +55,7 @@ async fn by_voip(bench: &mut Bench, stack: &Stack) -> Result<()> {
     let mut bob = in_call(bench.browser(&page, "bob", Voice::Bob).await?).await?;
     let bot = stack.standin()?.info.bot_user_id.clone();
     first_voice_on_discord(control, &bot, &listeners[1]).await?;
+    names_callers(bench, stack, &room, Some("In the Matrix call: alice, bob")).await?;
 
     bob.set_muted(true).await?;
     let stream = Announced::of(stack, "alice", &room).await?;
@@ -58,10 +64,12 @@ async fn by_voip(bench: &mut Bench, stack: &Stack) -> Result<()> {
     all_deaf(bench, stack, &listeners).await?;
     all_on_hold(bench, stack, &listeners, [&mut alice, &mut bob]).await?;
 
-    for mut browser in [alice, bob] {
-        browser.hang_up().await?;
-        browser.close().await?;
-    }
+    bob.hang_up().await?;
+    bob.close().await?;
+    names_callers(bench, stack, &room, Some("In the Matrix call: alice")).await?;
+    alice.hang_up().await?;
+    alice.close().await?;
+    names_callers(bench, stack, &room, None).await?;
     for who in &listeners {
         control.leave(who).await?;
     }
@@ -72,6 +80,7 @@ async fn by_voip(bench: &mut Bench, stack: &Stack) -> Result<()> {
 /// One caller by MatrixRTC, who mutes his track at the SFU.
 async fn by_matrixrtc(bench: &mut Bench, stack: &Stack) -> Result<()> {
     let room = bench.room("mute at an SFU").await?;
+    may_set_status(stack, &room).await?;
     let control = &stack.standin()?.control;
     let erik = control.create_person("erik-by-sfu").await?.id;
     control.join(&erik, &room.channel_id).await?;
@@ -81,6 +90,7 @@ async fn by_matrixrtc(bench: &mut Bench, stack: &Stack) -> Result<()> {
     let mut alice = in_call(browser).await?;
     let bot = stack.standin()?.info.bot_user_id.clone();
     first_voice_on_discord(control, &bot, &erik).await?;
+    names_callers(bench, stack, &room, Some("In the Matrix call: alice")).await?;
     alice.set_muted(true).await?;
     participants_muted(stack, 1).await?;
     sleep(PLAYED_OUT).await;
@@ -98,6 +108,39 @@ async fn by_matrixrtc(bench: &mut Bench, stack: &Stack) -> Result<()> {
     alice.close().await?;
     control.leave(&erik).await?;
     page.stop().await;
+    Ok(())
+}
+
+async fn may_set_status(stack: &Stack, room: &BridgedRoom) -> Result<()> {
+    let standin = stack.standin()?;
+    let allowed = Overwrite {
+        allow: vec!["SET_VOICE_CHANNEL_STATUS".to_owned()],
+        deny: vec![],
+    };
+    let bot = &standin.info.bot_user_id;
+    standin.control.set_overwrite(&room.channel_id, bot, &allowed).await?;
+    Ok(())
+}
+
+/// The voice channel's status says who is in the call.
+async fn names_callers(bench: &mut Bench, stack: &Stack, room: &BridgedRoom, expected: Option<&str>) -> Result<()> {
+    let control = &stack.standin()?.control;
+    let status = wait_for("the voice channel's status", WITHIN, || async {
+        let channels = control.state().await?.channels;
+        let status = channels.into_iter().find(|channel| channel.id == room.channel_id);
+        let status = status.and_then(|channel| channel.status);
+        Ok((status.as_deref() == expected).then_some(status))
+    })
+    .await;
+    let what = expected.map_or(
+        "the status is taken back after the call",
+        |_| "the voice channel's status names the callers",
+    );
+    let figure = match &status {
+        Ok(status) => format!("{status:?}"),
+        Err(error) => format!("{error:#}"),
+    };
+    bench.check(what, status.is_ok(), figure);
     Ok(())
 }
 
