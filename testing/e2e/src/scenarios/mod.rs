@@ -53,6 +53,7 @@ mod voice_server_moves;
 mod voip_renegotiate;
 mod voip_speech;
 mod voip_three;
+mod window;
 
 use crate::machine::{Stalls, Watch};
 use crate::stack::{LIVEKIT_MISSING, LiveKit};
