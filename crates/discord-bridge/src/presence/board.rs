@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bridge_kit::matrix::{MatrixClient, Notices, OwnedRoomId, RoomId};
 use bridge_kit::supervise;
-use signalling::{Member, names};
 use tokio::sync::mpsc;
 
 use super::ghosts::Ghosts;
-use super::ledger::{Outcome, Terms, Wished, Write};
+use super::ledger::{Outcome, Terms, Wished};
 use super::pace::Pace;
 use super::reader::{Found, LeftOver, Reader, RoomFacts};
-use super::shown::{Shown, Spot, member};
-use super::wording::{self, Crowd};
-use super::writer::{Writer, Writing};
-use super::{News, Parts, Tally, power};
+use super::shown::{Shown, Spot};
+use super::wording::Crowd;
+use super::writer::Writer;
+use super::writes::{show, tell};
+use super::{News, Parts, Tally, power, unix_millis};
 use crate::config::Show;
 use crate::gateway::facts::{Person, UserId};
 use crate::gateway::{Changes, Directory};
@@ -327,48 +327,4 @@ impl Board {
             .set(u32::try_from(tally.shown).unwrap_or(u32::MAX));
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = tally;
     }
-}
-
-/// Writes a piece of state, after what it takes for it.
-fn show(matrix: &MatrixClient, ghosts: &Ghosts, write: Write<Spot, Shown>) -> Writing {
-    let (matrix, ghosts) = (matrix.clone(), ghosts.clone());
-    Box::pin(async move {
-        let Spot { room, key } = write.key;
-        let content = match write.to {
-            None | Some(Shown::Nonsense) => Member::none(),
-            Some(Shown::Person { person, since }) => {
-                let dressed = ghosts.dress(&person).await;
-                let address = match Outcome::of(&dressed) {
-                    // A ghost that cannot be had does not keep somebody from being shown.
-                    Outcome::Written | Outcome::Refused => dressed.unwrap_or_default(),
-                    outcome @ (Outcome::Limited(_) | Outcome::Failed) => return outcome,
-                };
-                let ghost = matrix.ghost_id(&person.id.to_string()).ok();
-                let member = ghost.and_then(|ghost| member(&person, since, &ghost, address));
-                member.map_or_else(Member::none, |member| member.to_json())
-            }
-        };
-        let written = matrix.send_state(&room, names::MEMBER, &key, &content).await;
-        if let Err(error) = &written {
-            tracing::debug!(%error, "a room does not show somebody as he is yet");
-        }
-        Outcome::of(&written)
-    })
-}
-
-/// Says in a room who has come and who has left.
-fn tell(matrix: &MatrixClient, write: Write<OwnedRoomId, Crowd>) -> Writing {
-    let matrix = matrix.clone();
-    Box::pin(async move {
-        let (before, now) = (write.from.unwrap_or_default(), write.to.unwrap_or_default());
-        match wording::changes(&before, &now) {
-            None => Outcome::Written,
-            Some(text) => Outcome::of(&matrix.send_notice(&write.key, &text).await),
-        }
-    })
-}
-
-fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,7 @@
 //! by notices.
 //!
 //! - `ledger`, `pace`: what is wished for against what is written, how fast; pure
-//! - `writer`: writes what a ledger has to write
+//! - `writer`: writes what a ledger has to write; `writes`: how that is done on Matrix
 //! - `shown`: what a room shows of somebody; `wording`: what it is told; `power`: whether it lets the bot; all pure
 //! - `ghosts`: the Matrix users who stand for people; `reader`: finds rooms, their links and what is left over in them
 //! - `board`: the task that puts these together
@@ -19,9 +19,11 @@ mod shown;
 pub(crate) mod status;
 mod wording;
 pub(crate) mod writer;
+mod writes;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bridge_kit::matrix::{Links, MatrixClient, MatrixEvent, Notices, OwnedRoomId};
 use bridge_kit::supervise::{self, Task};
@@ -63,6 +65,12 @@ enum News {
     Changed(OwnedRoomId),
     /// The bot is not in a room any more.
     Left(OwnedRoomId),
+}
+
+/// What time it is, in milliseconds since 1970.
+fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What `/status` shows.

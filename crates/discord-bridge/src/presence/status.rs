@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bridge_kit::matrix::{MatrixClient, MatrixError, OwnedRoomId, OwnedUserId, RoomEvent, RoomId};
 use bridge_kit::supervise::{self, Task};
@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::callers::{self, CALL, Callers, MEMBERSHIP, NAMED};
 use super::ledger::{Outcome, Terms, Write};
 use super::pace::Pace;
+use super::unix_millis;
 use super::writer::{Writer, Writing};
 use crate::gateway::api::{self, SharedHttp};
 use crate::gateway::facts::VoiceChannel;
@@ -315,9 +316,4 @@ fn outcome(error: &SerenityError) -> Outcome {
         Some(400..500) => Outcome::Refused,
         _ => Outcome::Failed,
     }
-}
-
-fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
