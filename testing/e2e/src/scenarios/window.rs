@@ -18,7 +18,9 @@ pub(super) struct Window {
     pub(super) received_here: f64,
     pub(super) decoded_here: f64,
     pub(super) mixed_here: f64,
+    pub(super) forwarded_here: f64,
     pub(super) received_there: f64,
+    pub(super) forwarded_there: f64,
     pub(super) decoded_there: f64,
 }
 
@@ -34,7 +36,9 @@ impl Window {
             received_here: after.received_here - before.received_here,
             decoded_here: after.decoded_here - before.decoded_here,
             mixed_here: after.mixed_here - before.mixed_here,
+            forwarded_here: after.forwarded_here - before.forwarded_here,
             received_there: after.received_there - before.received_there,
+            forwarded_there: after.forwarded_there - before.forwarded_there,
             decoded_there: after.decoded_there - before.decoded_there,
         })
     }
@@ -57,7 +61,9 @@ impl Window {
             received_here: frames(here, "received").await?,
             decoded_here: frames(here, "decoded").await?,
             mixed_here: frames(here, "mixed").await?,
+            forwarded_here: frames(here, "forwarded").await?,
             received_there: frames(there, "received").await?,
+            forwarded_there: frames(there, "forwarded").await?,
             decoded_there: frames(there, "decoded").await?,
         })
     }
@@ -67,15 +73,17 @@ impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "in {} s: {:.0} frames to Discord, {:.0} packets of muted callers; voice-bridge: {:.0} received, {:.0} decoded, \
-             {:.0} mixed; discord-bridge: {:.0} received, {:.0} decoded",
+            "in {} s: {:.0} frames to Discord, {:.0} packets of muted callers; voice-bridge: {:.0} received, {:.0} forwarded, \
+             {:.0} decoded, {:.0} mixed; discord-bridge: {:.0} received, {:.0} forwarded, {:.0} decoded",
             WINDOW.as_secs(),
             self.sent,
             self.muted,
             self.received_here,
+            self.forwarded_here,
             self.decoded_here,
             self.mixed_here,
             self.received_there,
+            self.forwarded_there,
             self.decoded_there
         )
     }
