@@ -271,6 +271,21 @@ fn what_is_left_over_is_taken_back_and_what_is_still_right_is_not_written() {
     assert_eq!(ledger.keys_from(0).collect::<Vec<_>>(), [&1]);
 }
 
+/// Somebody was wished for before it was read that he is there.
+#[test]
+fn what_is_found_to_be_as_wished_is_not_written() {
+    let mut ledger = ledger(Duration::ZERO);
+    let now = Instant::now();
+    ledger.wish(now, 1, Some(7));
+    ledger.wish(now, 2, Some(7));
+    ledger.found(now, 1, 7);
+    ledger.found(now, 2, 8);
+    let write = ledger.next(now).expect("the other one");
+    assert_eq!((write.key, write.from, write.to), (2, Some(8), Some(7)));
+    ledger.finish(now, Outcome::Written);
+    assert_eq!(ledger.due(), None);
+}
+
 #[test]
 fn what_is_refused_is_tried_again_when_something_else_is_wished_for() {
     let mut ledger = ledger(Duration::ZERO);
