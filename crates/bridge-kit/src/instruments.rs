@@ -36,6 +36,7 @@ crate::instruments! {
 
     Gauge<0> MEDIA_ROOMS("voice_media_rooms", "rooms", [], "Rooms on the media threads");
     Counter<1> MEDIA_FRAMES("voice_media_frames_total", "packets", ["kind"], "Opus packets, by what became of them");
+    Counter<0> MEDIA_MUTED("voice_media_muted_total", "packets", [], "Packets of muted participants, which went no further");
     Counter<0> MEDIA_OVERFLOWED("voice_media_overflowed_total", "packets", [], "Packets dropped because the queue of their room was full");
     Counter<0> MEDIA_PANICS("voice_media_panics_total", "rooms", [], "Rooms ended by a panic of their engine or of a sink; each is a bug");
     Histogram<0> MEDIA_LATENESS("voice_media_lateness_seconds", "seconds", [], "How long deadlines and packets of rooms waited for their thread");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bridge_kit::channel::{AnswerHandler, Entered, PersonId};
-use bridge_kit::matrix::{LinkChange, Links, MatrixClient, OwnedRoomId, RoomId};
+use bridge_kit::matrix::{LinkChange, Links, MatrixClient, OwnedRoomId, RoomEvent, RoomId};
 use bridge_kit::media::{MediaPool, RoomMedia};
 use bridge_kit::supervise::{self, Task};
 use serde_json::{Value, json};
@@ -14,12 +14,13 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admission::JoinBudget;
 use crate::announcement;
-use crate::config::Discord;
+use crate::config::{Discord, People};
 use crate::gateway::api::{self, SharedHttp};
-use crate::gateway::facts::{ChannelId, GuildId, Place, UserId, VoiceChannel};
+use crate::gateway::facts::{ChannelId, GuildId, Person, Place, UserId, VoiceChannel};
 use crate::gateway::{Connection, Directory, GatewayEvent};
 use crate::instruments;
 use crate::links::Target;
+use crate::presence::status::Status;
 use crate::refusals::{no_longer_bridged, not_bridged, unjoined, unreadable};
 use crate::stage;
 use crate::standing::{self, Ending};
@@ -58,13 +59,17 @@ pub(crate) enum Trouble {
 
 /// What the bridge is made of.
 pub(crate) struct Parts {
+    pub(crate) http: SharedHttp,
     pub(crate) discord: Discord,
+    pub(crate) people: People,
     pub(crate) driver: Driver,
     pub(crate) directory: Directory,
     pub(crate) connection: Arc<Connection>,
     pub(crate) links: Links,
     pub(crate) matrix: MatrixClient,
     pub(crate) pool: MediaPool,
+    /// Names callers in voice channels, where that is set.
+    pub(crate) status: Option<Status>,
     /// Where calls are reported that cannot go on as they are.
     pub(crate) troubles: mpsc::Sender<Trouble>,
 }
@@ -72,7 +77,6 @@ pub(crate) struct Parts {
 /// The bridge: rooms on one side, voice channels on the other.
 pub(crate) struct Bridge {
     parts: Parts,
-    http: SharedHttp,
     table: Mutex<Table<Joined>>,
     budget: Mutex<JoinBudget>,
     once_linked: Mutex<HashSet<OwnedRoomId>>,
@@ -91,7 +95,6 @@ impl Bridge {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let known_bridges = parts.discord.known_bridges.iter().copied().map(UserId).collect();
         Arc::new(Self {
-            http: Arc::new(api::http(&parts.discord)),
             table: Mutex::new(Table::new(parts.discord.max_channels, known_bridges)),
             budget: Mutex::default(),
             once_linked: Mutex::default(),
@@ -113,6 +116,7 @@ impl Bridge {
             .join(claim.at, &media, self.admit(claim.at.guild), state)
             .await
             .map_err(|error| unjoined(&error))?;
+        session.set_heard(self.anybody_listens(claim.at));
         let people = watch::Sender::new(self.people(claim.at).unwrap_or_default());
         let channel = Entered {
             people: people.subscribe(),
@@ -131,6 +135,9 @@ impl Bridge {
         self.take_floor(room, &place, at);
         if !self.returns(room) {
             self.announce(room, at);
+        }
+        if let Some(status) = &self.parts.status {
+            status.open(room, at).await;
         }
         instruments::CHANNELS.get().increment(1);
         tracing::info!("joined a voice channel");
@@ -165,7 +172,7 @@ impl Bridge {
 
     async fn place(&self, guild: Option<GuildId>, channel: ChannelId) -> Place {
         match self.parts.directory.place(guild, channel) {
-            Place::UnknownChannel if api::is_hidden(&self.http, channel).await => Place::HiddenChannel,
+            Place::UnknownChannel if api::is_hidden(&self.parts.http, channel).await => Place::HiddenChannel,
             place => place,
         }
     }
@@ -215,7 +222,7 @@ impl Bridge {
 
     fn take_floor(&self, room: &RoomId, place: &Place, at: VoiceChannel) {
         if let Some(floor) = stage::floor(place) {
-            let taking = stage::take_floor(Arc::clone(&self.http), at, floor);
+            let taking = stage::take_floor(Arc::clone(&self.parts.http), at, floor);
             supervise::spawn("discord.stage", room, taking).detach();
         }
     }
@@ -223,7 +230,7 @@ impl Bridge {
     fn announce(&self, room: &RoomId, at: VoiceChannel) {
         if self.parts.discord.announce {
             let post = announcement::post(
-                Arc::clone(&self.http),
+                Arc::clone(&self.parts.http),
                 self.parts.matrix.clone(),
                 room.to_owned(),
                 at.channel,
@@ -249,6 +256,9 @@ impl Bridge {
     }
 
     async fn leave(&self, room: &RoomId) {
+        if let Some(status) = &self.parts.status {
+            status.close(room).await;
+        }
         let joined = lock(&self.table).release(room);
         instruments::CHANNELS.get().decrement(1);
         if let Some(Joined { session, .. }) = joined {
@@ -268,10 +278,20 @@ impl Bridge {
         )
     }
 
-    /// Somebody came or left in a guild.
+    /// Whether anybody in a voice channel hears what is said there; so it is taken while nobody can say.
+    fn anybody_listens(&self, at: VoiceChannel) -> bool {
+        let crowd = self.parts.directory.crowd(Some(at.guild), at.channel);
+        let counts = |person: &Person| person.hears() && (!person.bot || self.parts.people.bots_listen);
+        crowd.is_none_or(|crowd| crowd.iter().any(counts))
+    }
+
+    /// Somebody came, left or changed in a guild.
     fn count_people(&self, guild: GuildId) {
         let table = lock(&self.table);
         for seat in table.seats().filter(|seat| seat.at.guild == guild) {
+            if let Some(joined) = seat.session {
+                joined.session.set_heard(self.anybody_listens(seat.at));
+            }
             if let (Some(joined), Some(people)) = (seat.session, self.people(seat.at)) {
                 joined.people.send_if_modified(|told| {
                     let changed = *told != people;
@@ -285,7 +305,7 @@ impl Bridge {
     /// Takes note of a change on Discord; gives the calls that it ends.
     pub(crate) async fn changed(&self, event: GatewayEvent) -> Vec<Ended> {
         let guild = match event {
-            GatewayEvent::PeopleMoved(guild) => {
+            GatewayEvent::PeopleMoved(guild) | GatewayEvent::PeopleChanged(guild) => {
                 self.count_people(guild);
                 return Vec::new();
             }
@@ -301,6 +321,13 @@ impl Bridge {
             ended.extend(judgement.err().map(|ending| Ended { room, ending }));
         }
         ended
+    }
+
+    /// Something has happened in a room.
+    pub(crate) async fn heed(&self, event: &RoomEvent) {
+        if let Some(status) = &self.parts.status {
+            status.heed(event).await;
+        }
     }
 
     /// A room's link has changed. What leads elsewhere, or nowhere, is silent from this moment on.
@@ -333,6 +360,7 @@ impl Bridge {
                     "guild": seat.at.guild.to_string(),
                     "channel": seat.at.channel.to_string(),
                     "name": seat.name,
+                    "heard": seat.session.map(|joined| joined.session.is_heard()),
                     "voice": seat.session.map(|joined| joined.session.stats()),
                 })
             })

@@ -12,6 +12,33 @@ use url::Url;
 pub struct Own {
     /// `[discord]`.
     pub discord: Discord,
+    /// `[people]`.
+    pub people: People,
+}
+
+/// `[people]`: how rooms show who is in their voice channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct People {
+    /// In which way.
+    pub show: Show,
+    /// Whether bots count as people who listen.
+    pub bots_listen: bool,
+    /// Whether a voice channel's status names who is in the Matrix call.
+    pub status: bool,
+}
+
+/// How a room shows who is in its voice channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Show {
+    /// By a state event for each.
+    #[default]
+    State,
+    /// By notices that people read.
+    Notices,
+    /// Not at all.
+    Off,
 }
 
 /// `[discord]`: which bot it is and how it behaves there.
@@ -21,6 +48,8 @@ pub struct Discord {
     pub token: Secret,
     /// Where Discord's API is; `None` for Discord itself.
     pub api: Option<ApiBase>,
+    /// Where Discord's pictures are.
+    pub pictures: Url,
     /// Whether a voice channel's chat is told who hears it.
     pub announce: bool,
     /// Voice channels that are joined at once, at most.
@@ -58,6 +87,9 @@ impl ApiBase {
     }
 }
 
+/// Where Discord's pictures are.
+const PICTURES: &str = "https://cdn.discordapp.com";
+
 /// The section as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -65,6 +97,7 @@ struct Written {
     token: Option<Secret>,
     token_file: Option<PathBuf>,
     api_base: Option<Url>,
+    picture_base: Option<Url>,
     announce: bool,
     max_channels: usize,
     ignore_users: Vec<Snowflake>,
@@ -78,6 +111,7 @@ impl Default for Written {
             token: None,
             token_file: None,
             api_base: None,
+            picture_base: None,
             announce: true,
             max_channels: 100,
             ignore_users: Vec::new(),
@@ -105,12 +139,13 @@ impl Snowflake {
 }
 
 impl Sections for Own {
-    const NAMES: &'static [&'static str] = &["discord"];
+    const NAMES: &'static [&'static str] = &["discord", "people"];
     const EXAMPLE: &'static str = include_str!("config.toml");
 
     fn read(reader: &Reader) -> Result<Self, ConfigError> {
         Ok(Self {
             discord: reader.section::<Written>("discord")?.check()?,
+            people: reader.section("people")?,
         })
     }
 }
@@ -119,12 +154,16 @@ impl Written {
     fn check(self) -> Result<Discord, ConfigError> {
         let token = SecretSource::new("discord.token", &self.token, &self.token_file).read()?;
         let api = self.api_base.as_ref().map(ApiBase::new).transpose();
+        let pictures = self.picture_base.as_ref().map(ApiBase::new).transpose();
+        let pictures = pictures.map_err(|problem| ConfigError::invalid("discord.picture_base", problem))?;
+        let pictures = pictures.as_ref().map_or(PICTURES, ApiBase::as_str);
         if self.max_channels == 0 {
             return Err(ConfigError::invalid("discord.max_channels", "must be at least 1"));
         }
         Ok(Discord {
             token,
             api: api.map_err(|problem| ConfigError::invalid("discord.api_base", problem))?,
+            pictures: Url::parse(pictures).map_err(|error| ConfigError::invalid("discord.picture_base", error))?,
             announce: self.announce,
             max_channels: self.max_channels,
             ignore_users: ids("discord.ignore_users", &self.ignore_users)?,

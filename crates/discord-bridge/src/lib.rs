@@ -6,6 +6,7 @@
 //! - `links`, `table`, `admission`, `refusals`, `standing`: which room has which voice channel, whether the bot may join
 //!   it, and whether it may stay; pure
 //! - `bridge`: joins and leaves as the signalling asks for it; `stage`: how the bot comes to speak on one
+//! - `presence`: shows rooms who is in their voice channels
 //! - `doctor`: what is wrong with a set-up
 //! - `service`: the program around all this; `visitor`: the bot in a voice channel alone, for tests and benches
 
@@ -19,6 +20,7 @@ mod instruments;
 mod links;
 #[cfg(test)]
 mod live;
+mod presence;
 mod refusals;
 mod service;
 mod stage;

@@ -23,8 +23,11 @@ use crate::bridge::{Answers, Bridge, Ended, Parts, Trouble};
 use crate::config::Own;
 use crate::doctor;
 use crate::gateway::api::{self, ApiError};
+use crate::gateway::facts::UserId;
 use crate::gateway::{Connection, Directory, GatewayError, GatewayEvent, client};
 use crate::instruments::INSTRUMENTS;
+use crate::presence::status::Status;
+use crate::presence::{self, Presence};
 use crate::voice::driver::Driver;
 
 /// What this program is called, and where it listens by default.
@@ -83,10 +86,11 @@ impl Service for DiscordBridge {
 struct Running {
     matrix: MatrixEnd,
     bridge: Arc<Bridge>,
+    presence: Arc<Presence>,
     answerer: Answerer,
     gateway: Gateway,
     inbox: Inbox,
-    _status: [StatusGuard; 3],
+    _status: [StatusGuard; 4],
 }
 
 /// The task that keeps the connection to Discord, and its end.
@@ -124,21 +128,41 @@ impl Running {
         let directory = Directory::default();
         let driver = Driver::new(directory.clone());
         let connection = Arc::new(Connection::new(directory.clone(), health.component("discord")));
-        let settings = config.own.discord;
+        let Own {
+            discord: settings,
+            people,
+        } = config.own;
+        let presence = Arc::new(Presence::start(presence::Parts {
+            show: people.show,
+            ignored: settings.ignore_users.iter().copied().map(UserId).collect(),
+            directory: directory.clone(),
+            matrix: matrix.client.clone(),
+            links: matrix.links.clone(),
+            notices: matrix.notices.clone(),
+            pictures: settings.pictures.clone(),
+        }));
         let gateway = Gateway::start(
             settings.clone(),
             driver.clone(),
             Arc::clone(&connection),
             discord_events,
         );
+        let http = Arc::new(api::http(&settings));
+        let peer = config.peer.user_id.clone();
+        let status = people
+            .status
+            .then(|| Status::start(Arc::clone(&http), matrix.client.clone(), peer));
         let bridge = Bridge::new(Parts {
+            http,
             discord: settings,
+            people,
             driver,
             directory,
             connection,
             links: matrix.links.clone(),
             matrix: matrix.client.clone(),
             pool: pool.clone(),
+            status,
             troubles: report_trouble,
         });
         let control = Arc::new(matrix.control.clone());
@@ -148,6 +172,10 @@ impl Running {
             health.status("discord", {
                 let bridge = Arc::clone(&bridge);
                 move || bridge.status()
+            }),
+            health.status("people", {
+                let presence = Arc::clone(&presence);
+                move || presence.status()
             }),
             health.status("channels", {
                 let answerer = answerer.clone();
@@ -163,6 +191,7 @@ impl Running {
         Ok(Self {
             matrix,
             bridge,
+            presence,
             answerer,
             gateway,
             inbox,
@@ -193,14 +222,22 @@ impl Running {
     async fn work(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
         loop {
             match self.next(stop).await {
-                Wakeup::Matrix(MatrixEvent::Link(change)) => self.end(self.bridge.relink(&change)),
-                Wakeup::Matrix(MatrixEvent::Connected { .. } | MatrixEvent::Room(_)) => {}
+                Wakeup::Matrix(event) => self.heed(&event).await,
                 Wakeup::Discord(event) => self.end(self.bridge.changed(event).await),
                 Wakeup::Trouble(trouble) => self.deal_with(trouble),
                 Wakeup::GatewayEnded(error) => return Err(error),
                 Wakeup::Shutdown => return Ok(()),
             }
         }
+    }
+
+    async fn heed(&self, event: &MatrixEvent) {
+        match event {
+            MatrixEvent::Link(change) => self.end(self.bridge.relink(change)),
+            MatrixEvent::Room(event) => self.bridge.heed(event).await,
+            MatrixEvent::Connected { .. } => {}
+        }
+        self.presence.heed(event).await;
     }
 
     async fn next(&mut self, stop: &CancellationToken) -> Wakeup {

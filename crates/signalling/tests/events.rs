@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use signalling::{
     Accept, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, End, Event, EventError,
-    Format, Header, KeyShare, MAX_PEOPLE, Mark, Offer, PersonId, Problem, Refusal, RejectReason, Request,
+    Format, Header, KeyShare, MAX_PEOPLE, Mark, Member, Offer, PersonId, Problem, Refusal, RejectReason, Request,
     TransactionId, names,
 };
 
@@ -403,5 +403,30 @@ fn the_people_of_a_voice_channel_are_at_most_256_and_have_readable_ids() {
     ] {
         let error = people(wrong).expect_err(path);
         assert!(error.to_string().contains(&format!("`{path}`")), "{error}");
+    }
+}
+
+/// S12: who is shown needs an id and a time; switches that are left out are off.
+#[test]
+fn a_member_is_read_with_what_is_left_out() {
+    let content = json!({ "version": 1, "id": "7", "user_id": "@ghost:h", "since": 5, "unknown": [] });
+    let member = Member::from_json(&content).expect("readable").expect("there");
+    assert_eq!(
+        (member.id.as_str(), member.display_name.as_str(), member.since),
+        ("7", "", 5)
+    );
+    assert!(!member.bot && !member.self_mute && !member.self_deaf && !member.server_mute && !member.suppressed);
+    assert_eq!((&member.avatar, &member.avatar_url), (&None, &None));
+    assert_eq!(Member::from_json(&member.to_json()), Ok(Some(member)));
+    for (field, value, path) in [
+        ("id", json!("with space"), "id"),
+        ("since", json!(-1), "since"),
+        ("self_mute", json!("yes"), "self_mute"),
+        ("display_name", json!(7), "display_name"),
+    ] {
+        let mut wrong = content.clone();
+        wrong[field] = value;
+        let error = Member::from_json(&wrong).expect_err("an error");
+        assert!(error.to_string().contains(path), "{error}");
     }
 }

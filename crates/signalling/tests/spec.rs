@@ -1,7 +1,7 @@
 //! `docs/signalling.md` says what the code does: its examples are read, its tables of codes are complete.
 
 use serde_json::Value;
-use signalling::{BrokenReason, ChannelRecord, CloseReason, Event, Format, Mark, RejectReason, Timing, names};
+use signalling::{BrokenReason, ChannelRecord, CloseReason, Event, Format, Mark, Member, RejectReason, Timing, names};
 
 const SPEC: &str = include_str!("../../../docs/signalling.md");
 
@@ -83,6 +83,11 @@ fn the_examples_of_state_are_read_and_written_as_they_stand() {
             .to_json(),
         record
     );
+    let member = of_kind(names::MEMBER);
+    let read = Member::from_json(member).expect("readable").expect("there");
+    assert_eq!(&read.to_json(), member);
+    assert_eq!(Member::state_key(&read.user_id), format!("_{}", read.user_id));
+    assert_eq!(Member::from_json(&Member::none()), Ok(None));
 }
 
 #[test]

@@ -71,6 +71,11 @@ impl Framer {
         untouched && packet.samples() == FRAME_SAMPLES && packet.bytes().len() <= MAX_OPUS
     }
 
+    /// Whether it has no need to decode a packet of this kind.
+    pub(crate) fn needs_no_decoder(&self, packet: &Packet<'_>) -> bool {
+        self.transcoder.is_none() && packet.toc().frame_samples() <= FRAME_SAMPLES
+    }
+
     /// Whether the last 20 ms are not complete yet.
     pub(crate) fn is_partial(&self) -> bool {
         self.group.count > 0

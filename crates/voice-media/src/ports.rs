@@ -142,6 +142,8 @@ pub enum Except {
     Source(SourceId),
     /// It hears no source of this group, those included that join later.
     Group(&'static str),
+    /// It hears nobody: there is no one at its end who would. What is said for it alone is neither decoded nor mixed.
+    Everybody,
 }
 
 impl From<SourceId> for Except {

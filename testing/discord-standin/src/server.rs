@@ -85,6 +85,9 @@ impl Server {
         let state = world.guild.join_voice(user, channel, session_id, flags)?;
         let stays = before == Some(channel) && self.voice.is_placed(user, session_id);
         self.settle_voice(&mut world, user, &state, !stays);
+        if let Some(left) = before.filter(|left| *left != channel) {
+            world.clear_status_if_empty(left);
+        }
         Ok(state)
     }
 
@@ -123,6 +126,7 @@ impl Server {
         if let Some(state) = world.guild.voice.remove(&user) {
             let data = world.guild.left_voice_json(user, &state.session_id);
             world.broadcast(intents::GUILD_VOICE_STATES, "VOICE_STATE_UPDATE", &data);
+            world.clear_status_if_empty(state.channel);
         }
         self.voice.disconnect(user);
     }

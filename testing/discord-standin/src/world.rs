@@ -166,6 +166,37 @@ impl World {
         }
     }
 
+    /// Sets or takes back a voice channel's status, and tells everyone who sees the channel.
+    pub(crate) fn set_status(&mut self, channel: Snowflake, status: Option<String>) {
+        let Self { guild, sessions } = self;
+        let Some(known) = guild.channels.get_mut(&channel) else {
+            return;
+        };
+        known.status = status;
+        let data =
+            json!({"id": channel, "guild_id": guild.id(), "status": guild.channels.get(&channel).map(|c| &c.status)});
+        for session in sessions
+            .lock()
+            .iter_mut()
+            .filter(|session| watches(guild, session, intents::GUILDS) && sees(guild, session, channel))
+        {
+            session.dispatch("VOICE_CHANNEL_STATUS_UPDATE", &data);
+        }
+    }
+
+    /// A voice channel that everybody has left has no status any more.
+    pub(crate) fn clear_status_if_empty(&mut self, channel: Snowflake) {
+        let empty = self.guild.voice.values().all(|state| state.channel != channel);
+        let has_one = self
+            .guild
+            .channels
+            .get(&channel)
+            .is_some_and(|known| known.status.is_some());
+        if empty && has_one {
+            self.set_status(channel, None);
+        }
+    }
+
     /// Sends `MESSAGE_CREATE`; the text only to its author and to those who asked for it.
     pub(crate) fn broadcast_message(&self, message: &Message) {
         let Self { guild, sessions } = self;

@@ -1,11 +1,15 @@
 //! Metrics of the media threads.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Histogram};
 use voice_media::Stats;
 
 use crate::instruments;
+
+/// Looked up once: what happens for a packet allocates nothing.
+static MUTED: LazyLock<Counter> = LazyLock::new(|| instruments::MEDIA_MUTED.get());
 
 /// How often a room adds its counters to the program's.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -20,6 +24,10 @@ pub(super) fn late() -> Counter {
 
 pub(super) fn overflowed() {
     instruments::MEDIA_OVERFLOWED.get().increment(1);
+}
+
+pub(super) fn muted() {
+    MUTED.increment(1);
 }
 
 pub(super) fn panicked() {
@@ -56,6 +64,7 @@ impl Meter {
         for (kind, now, before) in [
             ("received", stats.received, before.received),
             ("forwarded", stats.forwarded, before.forwarded),
+            ("decoded", stats.decoded, before.decoded),
             ("mixed", stats.mixed, before.mixed),
             ("encoded", stats.encoded, before.encoded),
             ("ducked", stats.ducked, before.ducked),

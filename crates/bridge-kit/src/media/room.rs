@@ -64,6 +64,7 @@ impl RoomMedia {
             room: self.clone(),
             id,
             speaking,
+            muted: AtomicBool::new(false),
         }
     }
 
@@ -130,6 +131,7 @@ pub struct MediaSource {
     room: RoomMedia,
     id: SourceId,
     speaking: Arc<AtomicBool>,
+    muted: AtomicBool,
 }
 
 impl MediaSource {
@@ -141,7 +143,19 @@ impl MediaSource {
     /// Hands a packet to the room, and on to its sinks where nothing has to be decoded for that. Never waits for the room's
     /// thread: a packet that finds the queue full is dropped and counted.
     pub fn push(&self, packet: &InPacket<'_>) {
-        self.room.room().push(self.id, packet);
+        if self.muted.load(Ordering::Relaxed) && !packet.opus.is_empty() {
+            measures::muted();
+            // Its number was used, so that it does not count as lost once the source is heard again.
+            let unheard = InPacket { opus: &[], ..*packet };
+            self.room.room().push(self.id, &unheard);
+        } else {
+            self.room.room().push(self.id, packet);
+        }
+    }
+
+    /// Has nothing of this source be heard, whatever its packets say, or everything again. What it has said before plays out.
+    pub fn set_muted(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
     }
 
     /// Says whether this source has priority: while it speaks, all others are 12 dB quieter in every mix that it is heard

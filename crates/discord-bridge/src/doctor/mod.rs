@@ -1,5 +1,6 @@
 //! The Discord part of `doctor`: asks first, then judges.
 
+mod rooms;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +39,10 @@ enum Looked {
 
 /// Tries the token, the application, and the channels that are named in the configuration or asked for.
 pub(crate) async fn examine(visit: &Visit<'_, Own>) -> Vec<Finding> {
-    findings(&ask(visit).await)
+    let mut findings = findings(&ask(visit).await);
+    let powerless = rooms::ask(visit.config).await;
+    findings.extend(powerless.map(|powerless| rooms::finding(visit.config, &powerless)));
+    findings
 }
 
 async fn ask(visit: &Visit<'_, Own>) -> Answers {

@@ -55,7 +55,7 @@ impl From<SerenityError> for ApiError {
 }
 
 /// The status of an answer that says no.
-fn status(error: &SerenityError) -> Option<u16> {
+pub(crate) fn status(error: &SerenityError) -> Option<u16> {
     match error {
         SerenityError::Http(error) => error.status_code().map(|status| status.as_u16()),
         _ => None,
@@ -117,6 +117,7 @@ mod tests {
         Discord {
             token: Secret::new("token"),
             api: api.map(|address| ApiBase::new(&Url::parse(address).unwrap()).unwrap()),
+            pictures: Url::parse("http://127.0.0.1:1").unwrap(),
             announce: true,
             max_channels: 1,
             ignore_users: vec![],

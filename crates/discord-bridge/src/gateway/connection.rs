@@ -7,7 +7,7 @@ use bridge_kit::health::{Component, State};
 use serenity::all::Cache;
 
 use super::directory::Directory;
-use super::facts::UserId;
+use super::facts::{GuildId, UserId};
 
 /// The connection as the rest of the bridge sees it.
 pub(crate) struct Connection {
@@ -64,6 +64,10 @@ impl Connection {
             tracing::info!(guilds = cache.guild_count(), "connected to Discord");
             self.health.set(State::Ready, "");
         }
+    }
+
+    pub(super) fn guild_changed(&self, guild: GuildId) {
+        self.directory.changed(guild);
     }
 
     pub(super) fn bot_moved(&self) {

@@ -8,8 +8,9 @@ use serenity::model::guild::{AfkMetadata, Guild, Member, PartialGuild};
 use serenity::model::permissions::Permissions as Flags;
 use tokio::sync::watch;
 
+use super::bell::Bell;
 use super::facts::{
-    BotPlace, ChannelFacts, ChannelId, ChannelKind, Floor, GuildId, Permissions, Place, UserId, VoiceChannel,
+    BotPlace, ChannelFacts, ChannelId, ChannelKind, Floor, GuildId, Permissions, Person, Place, UserId, VoiceChannel,
 };
 
 /// The guilds, channels and people that the bot knows of; empty while it has no connection.
@@ -17,6 +18,7 @@ use super::facts::{
 pub(crate) struct Directory {
     known: Arc<RwLock<Option<Known>>>,
     bot_moves: watch::Sender<()>,
+    bell: Bell,
 }
 
 #[derive(Debug, Clone)]
@@ -29,6 +31,7 @@ impl Directory {
     /// There is a connection, and this is what it keeps up to date.
     pub(super) fn open(&self, cache: Arc<Cache>, bot: UserId) {
         self.set(Some(Known { cache, bot }));
+        self.bell.ring_everywhere();
     }
 
     /// The connection is gone: what was known may be wrong by now.
@@ -81,6 +84,33 @@ impl Directory {
             Place::Known(facts) => Some(facts.members),
             _ => None,
         }
+    }
+
+    /// Who is in a voice channel, and how, the bot itself left out; nobody where there is no such channel, or none that the bot
+    /// may see. None while nobody can say. Without a guild, the channel's own is taken.
+    pub(crate) fn crowd(&self, guild: Option<GuildId>, channel: ChannelId) -> Option<Vec<Person>> {
+        let facts = match self.place(guild, channel) {
+            Place::Offline | Place::UnavailableGuild => return None,
+            Place::UnknownGuild | Place::UnknownChannel | Place::HiddenChannel => return Some(Vec::new()),
+            Place::Known(facts) => facts,
+        };
+        if facts.kind == ChannelKind::Text || !facts.permissions.view {
+            return Some(Vec::new());
+        }
+        let Known { cache, .. } = self.known()?;
+        let guild = cache.guild(facts.at.guild)?;
+        let people = facts.members.iter().filter_map(|user| person(&guild, *user));
+        Some(people.collect())
+    }
+
+    /// Tells of changes; one at a time may wait for them.
+    pub(crate) fn changes(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    /// Something has changed in a guild.
+    pub(super) fn changed(&self, guild: GuildId) {
+        self.bell.ring(guild);
     }
 
     /// The voice channel of a guild that the bot is in.
@@ -147,6 +177,33 @@ fn facts(guild: &Guild, channel: &GuildChannel, bot: UserId) -> ChannelFacts {
     members.sort_unstable();
     let flags = flags(guild, channel, bot);
     describe(channel, guild.afk_metadata.as_ref(), flags, members)
+}
+
+fn person(guild: &Guild, user: UserId) -> Option<Person> {
+    let id = user.into();
+    let state = guild.voice_states.get(&id)?;
+    // What came with the voice state is newer than what the guild began with.
+    let member = state.member.as_ref().or_else(|| guild.members.get(&id));
+    Some(Person {
+        id: user,
+        name: member.map_or_else(|| user.to_string(), |member| member.display_name().to_owned()),
+        avatar: member.and_then(|member| picture(guild, member)),
+        bot: member.is_some_and(|member| member.user.bot),
+        self_mute: state.self_mute,
+        self_deaf: state.self_deaf,
+        server_mute: state.mute,
+        server_deaf: state.deaf,
+        suppressed: state.suppress,
+    })
+}
+
+/// Where somebody's picture is: the one that he has in this guild, else his own.
+fn picture(guild: &Guild, member: &Member) -> Option<String> {
+    let user = member.user.id;
+    let here = member
+        .avatar
+        .map(|hash| format!("guilds/{}/users/{user}/avatars/{hash}", guild.id));
+    here.or_else(|| Some(format!("avatars/{user}/{}", member.user.avatar?)))
 }
 
 /// The facts that the REST API tells, which does not know who is in a voice channel.

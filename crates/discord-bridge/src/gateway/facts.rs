@@ -42,7 +42,7 @@ macro_rules! snowflakes {
 snowflakes!(GuildId ChannelId UserId);
 
 /// Where a link leads, found on Discord.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct VoiceChannel {
     /// Its guild.
     pub(crate) guild: GuildId,
@@ -95,6 +95,34 @@ pub(crate) struct ChannelFacts {
     pub(crate) user_limit: u32,
     /// Who is in it, the bot itself left out.
     pub(crate) members: Vec<UserId>,
+}
+
+/// Somebody in a voice channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, and any combination occurs"
+)]
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    /// What he is called in the guild.
+    pub(crate) name: String,
+    /// Where his picture is below Discord's address for pictures, without its ending; a new picture has a new place.
+    pub(crate) avatar: Option<String>,
+    pub(crate) bot: bool,
+    pub(crate) self_mute: bool,
+    pub(crate) self_deaf: bool,
+    pub(crate) server_mute: bool,
+    pub(crate) server_deaf: bool,
+    /// He is in the audience of a stage, or may not speak.
+    pub(crate) suppressed: bool,
+}
+
+impl Person {
+    /// Whether he hears what is said in the channel.
+    pub(crate) fn hears(&self) -> bool {
+        !self.self_deaf && !self.server_deaf
+    }
 }
 
 /// Kinds of channels, as far as they make a difference here.

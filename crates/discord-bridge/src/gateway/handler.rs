@@ -19,6 +19,8 @@ pub(crate) enum GatewayEvent {
     BotMoved(GuildId),
     /// Somebody else came into a voice channel, or left one.
     PeopleMoved(GuildId),
+    /// Somebody else was muted or deafened in one, or is not any more.
+    PeopleChanged(GuildId),
     /// Channels, roles or the guild itself changed.
     GuildChanged(GuildId),
 }
@@ -37,6 +39,11 @@ impl Handler {
     }
 
     fn tell(&self, event: GatewayEvent) {
+        let (GatewayEvent::BotMoved(guild)
+        | GatewayEvent::PeopleMoved(guild)
+        | GatewayEvent::PeopleChanged(guild)
+        | GatewayEvent::GuildChanged(guild)) = event;
+        self.connection.guild_changed(guild);
         // A full queue holds an event of the same kind already, or the bridge is stopping.
         if self.events.try_send(event).is_err() {
             tracing::debug!(?event, "an event of the gateway found no room");
@@ -91,6 +98,8 @@ impl EventHandler for Handler {
             self.tell(GatewayEvent::BotMoved(guild.into()));
         } else if old.is_none_or(|old| old.channel_id != new.channel_id) {
             self.tell(GatewayEvent::PeopleMoved(guild.into()));
+        } else {
+            self.tell(GatewayEvent::PeopleChanged(guild.into()));
         }
     }
 

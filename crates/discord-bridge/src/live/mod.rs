@@ -69,6 +69,7 @@ impl Bench {
         let discord = Discord {
             token: Secret::new(&info.token),
             api: Some(ApiBase::new(&Url::parse(&info.api_base).unwrap()).unwrap()),
+            pictures: Url::parse("http://127.0.0.1:1").unwrap(),
             announce: false,
             max_channels: 1,
             ignore_users: vec![],

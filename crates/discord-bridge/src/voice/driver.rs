@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU8;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bridge_kit::media::{MediaSink, RoomMedia};
@@ -94,7 +95,8 @@ impl Driver {
         play(&call, source, &control).await?;
         let sink = media.add_sink(listener::sink_spec(), Box::new(sink));
         Ok(Session {
-            _sink: sink,
+            sink,
+            heard: AtomicBool::new(true),
             ears,
             counters,
             seat,
@@ -154,7 +156,9 @@ impl Playback for SongbirdTrack {
 /// A voice channel that was joined. Dropping it leaves the channel.
 pub(crate) struct Session {
     // In this order: both ways fall silent first, and only the farewell takes time.
-    _sink: MediaSink,
+    sink: MediaSink,
+    /// Whether anybody in the channel listens.
+    heard: AtomicBool,
     ears: Ears,
     counters: Arc<SendCounters>,
     seat: Seat,
@@ -163,14 +167,21 @@ pub(crate) struct Session {
 impl Session {
     /// Leaves the channel; returns when Discord has been told, or could not be.
     pub(crate) async fn leave(self) {
-        let Self {
-            _sink: sink,
-            ears,
-            seat,
-            ..
-        } = self;
+        let Self { sink, ears, seat, .. } = self;
         drop((sink, ears));
         seat.leave().await;
+    }
+
+    /// Says whether anybody in the channel listens. Where nobody does, nothing is decoded, mixed or sent for them.
+    pub(crate) fn set_heard(&self, heard: bool) {
+        if self.heard.swap(heard, Ordering::Relaxed) != heard {
+            self.sink.set_except(listener::hearing(heard));
+        }
+    }
+
+    /// Whether anybody in the channel listens.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// What has gone through so far.

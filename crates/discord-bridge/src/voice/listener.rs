@@ -32,9 +32,16 @@ const GROUP: &str = "discord";
 /// What the room needs to know of the end that speaks to Discord.
 pub(crate) fn sink_spec() -> SinkSpec {
     // Discord lets its people hear each other; the room's engine must not do it a second time.
-    SinkSpec::new("discord")
-        .except(Except::Group(GROUP))
-        .clock(SinkClock::Ticks)
+    SinkSpec::new("discord").except(hearing(true)).clock(SinkClock::Ticks)
+}
+
+/// Whom Discord does not hear: its own people, and everybody where nobody there listens.
+pub(super) fn hearing(anybody: bool) -> Except {
+    if anybody {
+        Except::Group(GROUP)
+    } else {
+        Except::Everybody
+    }
 }
 
 /// The ears in one voice channel.

@@ -191,6 +191,35 @@ impl<'a> Fields<'a> {
         KeyShare::parse(self.string("share")?).ok_or_else(|| self.invalid("share", "the unpadded base64 of 32 bytes"))
     }
 
+    /// A text for people, cut where it is too long; none where it is left out.
+    pub(super) fn label(&self, name: &str) -> Read<Option<String>> {
+        if !self.object.contains_key(name) {
+            return Ok(None);
+        }
+        let mut label = self.string(name)?.to_owned();
+        cut(&mut label, MAX_TEXT);
+        Ok(Some(label))
+    }
+
+    /// A flag, which is down where it is left out.
+    pub(super) fn flag(&self, name: &str) -> Read<bool> {
+        match self.object.get(name) {
+            None => Ok(false),
+            Some(flag) => flag.as_bool().ok_or_else(|| self.wrong_type(name, "true or false")),
+        }
+    }
+
+    /// A moment, in milliseconds since 1970.
+    pub(super) fn moment(&self, name: &str) -> Read<u64> {
+        let moment = self.present(name)?.as_u64();
+        moment.ok_or_else(|| self.wrong_type(name, "a whole number"))
+    }
+
+    /// A person's id.
+    pub(super) fn person(&self, name: &str) -> Read<PersonId> {
+        PersonId::new(self.string(name)?).ok_or_else(|| self.invalid(name, CODE))
+    }
+
     pub(super) fn string(&self, name: &str) -> Read<&'a str> {
         self.present(name)?
             .as_str()

@@ -3,6 +3,7 @@
 mod error;
 mod fields;
 mod json;
+mod member;
 pub mod names;
 mod share;
 mod state;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use error::{EventError, Problem};
+pub use member::Member;
 pub use share::KeyShare;
 pub use state::{ChannelRecord, Mark};
 

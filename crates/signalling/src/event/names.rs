@@ -24,3 +24,6 @@ pub const CONTROL: &str = "vdp.control";
 pub const LINK: &str = "vdp.link";
 /// State event of the control room for an open channel; state key is the bridged room's id.
 pub const CHANNEL: &str = "vdp.channel";
+/// State event of a bridged room for one person in the voice channel that it is linked to; see
+/// [`Member::state_key`](super::Member::state_key).
+pub const MEMBER: &str = "vdp.member";

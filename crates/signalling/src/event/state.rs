@@ -97,7 +97,7 @@ impl ChannelRecord {
 }
 
 /// Nobody waits for an answer to a state event.
-const fn without_answer(kind: &'static str, problem: Problem) -> EventError {
+pub(super) const fn without_answer(kind: &'static str, problem: Problem) -> EventError {
     EventError {
         kind,
         problem,

@@ -18,7 +18,9 @@ pub(super) const AT_SFU: &str = "sfu";
 pub(super) struct Member {
     pub(super) kind: &'static str,
     pub(super) phase: &'static str,
-    pub(super) muted: bool,
+    muted: bool,
+    /// Whether he wants to hear anything: not while he has put the call on hold.
+    listens: bool,
     voice: Option<Voice>,
     other_self: Option<OtherSelf>,
     /// Whether he is on the other side in person, too.
@@ -43,6 +45,7 @@ impl Member {
             kind,
             phase: "waiting",
             muted: false,
+            listens: true,
             voice: None,
             other_self,
             both_sides: false,
@@ -52,8 +55,29 @@ impl Member {
     /// Gives him a voice, in place of the one that he had.
     pub(super) fn attach(&mut self, voice: Voice) {
         self.voice = Some(voice);
-        if self.both_sides {
+        self.hush();
+        if self.both_sides || !self.listens {
             self.place();
+        }
+    }
+
+    /// He has muted himself, or speaks again. Nothing of a muted one goes anywhere, whatever his client goes on to send.
+    pub(super) fn mute(&mut self, muted: bool) {
+        self.muted = muted;
+        self.hush();
+    }
+
+    /// He wants to hear the others, or nobody.
+    pub(super) fn listen(&mut self, listens: bool) {
+        if listens != self.listens {
+            self.listens = listens;
+            self.place();
+        }
+    }
+
+    fn hush(&self) {
+        if let Some(Voice::Direct { source, .. } | Voice::AtSfu(source)) = &self.voice {
+            source.set_muted(self.muted);
         }
     }
 
@@ -69,13 +93,13 @@ impl Member {
     /// Who is on both sides belongs to the far one, as far as what crosses is concerned.
     fn place(&self) {
         match &self.voice {
-            Some(Voice::Direct { source, sink }) if self.both_sides => {
-                source.set_groups(&[FAR_SIDE]);
-                sink.set_except(Except::Group(FAR_SIDE));
-            }
             Some(Voice::Direct { source, sink }) => {
-                source.set_groups(&[]);
-                sink.set_except(source.id());
+                source.set_groups(if self.both_sides { &[FAR_SIDE] } else { &[] });
+                sink.set_except(match (self.listens, self.both_sides) {
+                    (false, _) => Except::Everybody,
+                    (true, true) => Except::Group(FAR_SIDE),
+                    (true, false) => Except::Source(source.id()),
+                });
             }
             Some(Voice::AtSfu(source)) if self.both_sides => source.set_groups(&[AT_SFU, FAR_SIDE]),
             Some(Voice::AtSfu(source)) => source.set_groups(&[AT_SFU]),
@@ -95,6 +119,7 @@ impl Member {
             "kind": self.kind,
             "phase": self.phase,
             "muted": self.muted,
+            "listens": self.listens,
             "speaking": self.is_speaking(),
             "both_sides": self.both_sides,
         })

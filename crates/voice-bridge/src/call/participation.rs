@@ -105,9 +105,14 @@ impl Participation {
         self.core.update(self.id, |member| member.phase = phase);
     }
 
-    /// Shows whether the participant has muted himself.
+    /// Says whether the participant has muted himself: then nobody hears him, whatever he sends.
     pub fn set_muted(&self, muted: bool) {
-        self.core.update(self.id, |member| member.muted = muted);
+        self.core.update(self.id, |member| member.mute(muted));
+    }
+
+    /// Says whether the participant listens; nothing is made for one who does not.
+    pub fn set_listening(&self, listening: bool) {
+        self.core.update(self.id, |member| member.listen(listening));
     }
 }
 

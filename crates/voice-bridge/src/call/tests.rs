@@ -98,6 +98,36 @@ async fn s2_everybody_hears_the_others_and_nobody_himself() {
     .await;
 }
 
+/// Whoever is muted is not heard, whatever his client sends; and who has put the call on hold hears nothing.
+#[tokio::test]
+async fn s12_nothing_of_a_muted_participant_goes_anywhere() {
+    let mut world = World::new();
+    let alice = world.calls.join(&room(), ALICE, "voip").expect("place");
+    let bob = world.calls.join(&room(), BOB, "voip").expect("place");
+    let asked = world.asked().await;
+    let (to_bob, to_discord) = (Recorder::default(), Recorder::default());
+    alice.set_muted(true);
+    let from_alice = alice.attach(Box::new(Recorder::default()));
+    let from_bob = bob.attach(Box::new(to_bob.clone()));
+    let _sink = asked.media.add_sink(SinkSpec::new("vdp"), Box::new(to_discord.clone()));
+
+    talk(&from_alice, 0xa1);
+    talk(&from_bob, 0xb1);
+    until("bob is heard", || marks(&to_discord).contains(&0xb1)).await;
+    let stats = asked.media.stats().engine;
+    assert_eq!((stats.received, stats.mixes), (20, 0), "{stats:?}");
+    assert!(!marks(&to_discord).contains(&0xa1));
+
+    bob.set_listening(false);
+    alice.set_muted(false);
+    // What bob said plays out first.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    talk(&from_alice, 0xa2);
+    until("alice is heard", || marks(&to_discord).contains(&0xa2)).await;
+    assert!(!marks(&to_bob).iter().any(|mark| [0xa1, 0xa2].contains(mark)));
+    assert_eq!(asked.media.stats().engine.lost, 0, "her numbers were used");
+}
+
 /// Alice and Bob are at an SFU, where they hear each other; Carol calls the bridge itself.
 #[tokio::test]
 async fn b1_b2_people_at_an_sfu_hear_what_is_not_there_and_everybody_else_hears_them() {

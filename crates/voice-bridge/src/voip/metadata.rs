@@ -65,7 +65,8 @@ impl StreamMetadata {
 
     /// Whether every announced microphone is muted; `false` where none is announced.
     ///
-    /// This is for indicators only. The event lags behind the media, so audio is never cut by it.
+    /// Nobody hears who says so of all his microphones. The event comes by the homeserver, so that the first syllable after
+    /// an unmute may get lost: whoever shows himself as muted may rely on it, and that counts for more.
     pub fn usermedia_muted(&self) -> bool {
         let mut microphones = self.0.values().filter(|s| s.purpose == USERMEDIA).peekable();
         microphones.peek().is_some() && microphones.all(|stream| stream.audio_muted)

@@ -207,7 +207,7 @@ impl CallTask {
             Action::Conclude { sdp } => self.conclude(&sdp),
             Action::AddCandidates(list) => self.add_candidates(&list),
             Action::Send(event) => self.outbox.send(event).err().map(|_| Input::SendFailed),
-            Action::Muted(muted) => self.show_muted(muted),
+            Action::Muted(muted) => self.mute(muted),
             Action::Notify(Trouble::UnusableOffer) => {
                 let posted = self.outbox.notify(Notice::UnusableOffer);
                 posted.err().map(|_| Input::SendFailed)
@@ -251,7 +251,9 @@ impl CallTask {
 
     fn renegotiate(&mut self, offer: &str) -> Input {
         let connection = self.connection.as_mut();
-        connection.map_or(Input::Unusable, |connection| described(connection.accept(offer)))
+        let input = connection.map_or(Input::Unusable, |connection| described(connection.accept(offer)));
+        self.note_listening();
+        input
     }
 
     fn resume(&mut self, ours: &str) -> Option<Input> {
@@ -266,6 +268,7 @@ impl CallTask {
 
     fn conclude(&mut self, answer: &str) -> Option<Input> {
         let concluded = self.connection.as_mut()?.conclude(answer);
+        self.note_listening();
         concluded.err().map(|error| unusable(&error))
     }
 
@@ -279,11 +282,18 @@ impl CallTask {
         None
     }
 
-    fn show_muted(&mut self, muted: bool) -> Option<Input> {
+    fn mute(&mut self, muted: bool) -> Option<Input> {
         if let Some(participation) = &self.participation {
             participation.set_muted(muted);
         }
         None
+    }
+
+    /// Who has put the call on hold hears nothing.
+    fn note_listening(&self) {
+        if let (Some(participation), Some(connection)) = (&self.participation, &self.connection) {
+            participation.set_listening(connection.is_listened_to());
+        }
     }
 }
 

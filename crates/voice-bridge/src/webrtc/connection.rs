@@ -138,6 +138,12 @@ impl Connection {
         self
     }
 
+    /// Whether the peer wants to hear anything, as far as is agreed: one who has put the call on hold does not.
+    pub fn is_listened_to(&self) -> bool {
+        let media = self.audio.and_then(|line| self.rtc.media(line.mid));
+        media.is_none_or(|media| media.direction().is_sending())
+    }
+
     /// Runs the session until there is something to report. Cancel-safe.
     pub async fn next(&mut self) -> ConnectionEvent {
         loop {

@@ -301,12 +301,14 @@ async fn b2_hold_is_silent_and_unhold_is_not() {
     let offer = pair.caller.offer_direction(Direction::Inactive);
     let answer = pair.connection.accept(&offer).expect("answer");
     assert!(!answer.sdp.contains("a=sendrecv"), "{}", answer.sdp);
+    assert!(!pair.connection.is_listened_to());
     pair.caller.accept(&answer.sdp);
     for packet in spoken(5) {
         assert!(!pair.connection.write(packet, Instant::now()));
     }
     let offer = pair.caller.offer_direction(Direction::SendRecv);
     let answer = pair.connection.accept(&offer).expect("answer");
+    assert!(pair.connection.is_listened_to());
     pair.caller.accept(&answer.sdp);
     pair.check_voice().await;
 }

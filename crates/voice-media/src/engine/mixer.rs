@@ -143,10 +143,11 @@ impl Mixer {
                 now,
                 waits_for_it: leader == Some(slot),
             };
-            if let Some(voice) = &mut source.voice
-                && voice.tick(tick, &source.ring, wanted, source.gain, &mut self.pcm) == Played::Concealed
-            {
-                counters.concealed += 1;
+            let Some(voice) = &mut source.voice else { continue };
+            match voice.tick(tick, &source.ring, wanted, source.gain, &mut self.pcm) {
+                Played::Frame => counters.decoded += 1,
+                Played::Concealed => counters.concealed += 1,
+                Played::Nothing => {}
             }
         }
     }

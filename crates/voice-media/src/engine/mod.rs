@@ -197,10 +197,11 @@ impl Engine {
             return;
         };
         self.batch.clear();
+        let heard = self.sinks.iter().any(|sink| sink.hears.contains(slot));
         let Some(from) = self.sources.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        let arrival = from.take(now, packet, &mut self.batch, &mut self.counters);
+        let arrival = from.take(now, packet, heard, &mut self.batch, &mut self.counters);
         self.decide(now);
         let Some(arrival) = arrival else {
             return;

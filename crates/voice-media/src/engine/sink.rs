@@ -128,6 +128,7 @@ impl Sink {
             Except::Nobody => true,
             Except::Source(except) => except != id,
             Except::Group(except) => !groups.contains(&except),
+            Except::Everybody => false,
         }
     }
 

@@ -103,11 +103,13 @@ impl Source {
         }
     }
 
-    /// Takes a packet; `batch` gets the frames that it completes. `None` where there is nothing to hand on.
+    /// Takes a packet; `batch` gets the frames that it completes. `None` where there is nothing to hand on. One that is not
+    /// `heard` by any sink is not decoded.
     pub(super) fn take(
         &mut self,
         now: Instant,
         packet: &InPacket<'_>,
+        heard: bool,
         batch: &mut Batch,
         counters: &mut Counters,
     ) -> Option<Arrival> {
@@ -124,9 +126,14 @@ impl Source {
             Place::Next { position, lost } => {
                 self.last_received = Some(packet.received);
                 let patience = self.patience(packet);
-                self.hear(now, &opus, packet.level);
+                let evidence = self.evidence(&opus, packet.level, heard, counters);
+                self.hear(now, evidence);
                 let gap = self.advance(position, lost);
                 counters.lost += u64::from(gap.lost);
+                if !heard && !self.framer.needs_no_decoder(&opus) {
+                    self.framer.restart();
+                    return None;
+                }
                 self.complete(packet, &opus, patience, batch, counters)
             }
             Place::Late { position } => self.take_late(packet, &opus, position / FRAME, batch, counters),
@@ -216,9 +223,8 @@ impl Source {
     }
 
     /// Judges whether the packet is speech. A new talk spurt is a chance to forward again what had to be transcoded.
-    fn hear(&mut self, now: Instant, opus: &Packet<'_>, level: Option<u8>) {
+    fn hear(&mut self, now: Instant, evidence: Evidence) {
         let was_active = self.speech.refresh(now);
-        let evidence = self.evidence(opus, level);
         self.ended_by_silence = evidence == Evidence::EndOfSpurt;
         self.speech.observe(now, evidence);
         if !was_active && self.speech.is_active() {
@@ -226,7 +232,7 @@ impl Source {
         }
     }
 
-    fn evidence(&mut self, opus: &Packet<'_>, level: Option<u8>) -> Evidence {
+    fn evidence(&mut self, opus: &Packet<'_>, level: Option<u8>, heard: bool, counters: &mut Counters) -> Evidence {
         if opus.is_silence() {
             return Evidence::EndOfSpurt;
         }
@@ -239,8 +245,12 @@ impl Source {
         if let Some(level) = level {
             return Evidence::Level(level);
         }
+        if !heard {
+            return Evidence::Nothing;
+        }
         // CELT has no voice activity bit, and that of SILK takes a new noise for speech at first: so the packet is measured,
         // and the bit only says what is none. Where libopus fails (no memory), silence is the answer that does no harm.
+        counters.decoded += 1;
         let level = Probe::of(&mut self.probe).and_then(|probe| probe.level(opus.bytes()));
         let level = level.unwrap_or(SILENT_LEVEL);
         match opus.vad() {

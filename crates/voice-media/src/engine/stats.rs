@@ -6,6 +6,8 @@
 pub struct Stats {
     /// Packets that came in, keep-alives left out.
     pub received: u64,
+    /// Packets decoded: to be mixed, or to find out how loud they are.
+    pub decoded: u64,
     /// Packets handed to sinks as they came (split and merged ones included), counted for each sink.
     pub forwarded: u64,
     /// Mixed packets handed to sinks, counted for each sink.

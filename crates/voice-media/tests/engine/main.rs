@@ -13,3 +13,4 @@ mod priority;
 mod quality;
 mod room;
 mod switch;
+mod unheard;

@@ -11,8 +11,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::types::{
-    Account, Channel, ChannelChange, ChannelKind, DavePolicy, Frames, Guild, Message, NewBot, NewChannel, NewGuild,
-    NewPerson, Overwrite, Play, Playback, Recording, RecordingStarted, Say, SetPriority, State, VoiceFlags,
+    Account, Channel, ChannelChange, ChannelKind, DavePolicy, Frames, Guild, Looks, Message, NewBot, NewChannel,
+    NewGuild, NewPerson, Overwrite, Play, Playback, Recording, RecordingStarted, Say, SetPriority, State, VoiceFlags,
     VoiceMember,
 };
 
@@ -75,6 +75,11 @@ impl ControlClient {
     pub async fn create_person(&self, name: &str) -> Result<Account, ControlError> {
         let person = NewPerson { name: name.to_owned() };
         self.call(Method::POST, "people", &person).await
+    }
+
+    /// Changes a person's nickname and picture.
+    pub async fn change_looks(&self, who: &str, looks: &Looks) -> Result<Account, ControlError> {
+        self.call(Method::PATCH, &format!("people/{who}"), looks).await
     }
 
     /// Adds a bot that may log in with `token`.

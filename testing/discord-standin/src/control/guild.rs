@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{self, Answer, Here, Refusal, done},
-    types::{Account, AccountKind, Channel, ChannelChange, Guild, NewBot, NewChannel, NewGuild, NewPerson},
+    types::{Account, AccountKind, Channel, ChannelChange, Guild, Looks, NewBot, NewChannel, NewGuild, NewPerson},
     view,
 };
 use crate::{
@@ -46,6 +46,25 @@ pub(super) async fn create_guild(
 
 pub(super) async fn create_person(Here(server): Here, Json(person): Json<NewPerson>) -> Answer<Account> {
     create(&server, &person.name, None)
+}
+
+/// As on Discord, whoever watches members is told, and everybody else sees it with the next voice state.
+pub(super) async fn change_looks(
+    Here(server): Here,
+    Path(who): Path<String>,
+    Json(looks): Json<Looks>,
+) -> Answer<Account> {
+    let user = answer::person(&server, &who)?;
+    let mut world = server.world.lock();
+    let Some(account) = world.guild.accounts.get_mut(&user) else {
+        return Err(Refusal::NotFound(format!("there is no {who}")));
+    };
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    account.nick = looks.nick.map_or_else(|| account.nick.clone(), some);
+    account.avatar = looks.avatar.map_or_else(|| account.avatar.clone(), some);
+    let answer = view::account(account);
+    world.broadcast_member(user);
+    Ok(Json(answer))
 }
 
 pub(super) async fn create_bot(Here(server): Here, Json(bot): Json<NewBot>) -> Answer<Account> {

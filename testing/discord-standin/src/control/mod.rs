@@ -34,7 +34,10 @@ pub(crate) fn router(discord: Arc<Discord>) -> Router {
         .route("/guilds", post(guild::create_guild))
         .route("/people", post(guild::create_person))
         .route("/bots", post(guild::create_bot))
-        .route("/people/{who}", axum::routing::delete(guild::remove))
+        .route(
+            "/people/{who}",
+            axum::routing::delete(guild::remove).patch(guild::change_looks),
+        )
         .route("/people/{who}/join", post(people::join))
         .route("/people/{who}/leave", post(people::leave))
         .route("/people/{who}/voice_state", post(people::set_voice))

@@ -75,6 +75,9 @@ pub struct Channel {
     pub user_limit: u32,
     /// Ids of the users whose voice is here.
     pub members: Vec<String>,
+    /// Its status, if it has one.
+    #[serde(default)]
+    pub status: Option<String>,
     /// Whether voice is encrypted end to end.
     pub dave: DavePolicy,
     /// The encryption of its call; `None` while nobody is there.
@@ -249,6 +252,17 @@ pub struct NewGuild {
 pub struct NewPerson {
     /// Unique name.
     pub name: String,
+}
+
+/// Changes what a person looks like; what is absent stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Looks {
+    /// His nickname in the guild; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nick: Option<String>,
+    /// The hash that names his picture, in hexadecimal digits; empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar: Option<String>,
 }
 
 /// Asks for another bot.

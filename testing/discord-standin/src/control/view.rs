@@ -127,6 +127,7 @@ pub(super) fn channel(server: &Server, guild: &Guild, channel: &guild::Channel) 
         kind: channel.kind,
         user_limit: channel.user_limit,
         members,
+        status: channel.status.clone(),
         dave: guild.dave_policy(channel.id),
         call: server.voice.call(channel.id),
         overwrites: overwrites(channel),

@@ -18,7 +18,7 @@ const EPOCH: &str = "2026-01-01T00:00:00.000000+00:00";
 /// A user object.
 pub(crate) fn user(account: &Account) -> Value {
     json!({
-        "id": account.id, "username": account.name, "discriminator": "0", "global_name": null, "avatar": null,
+        "id": account.id, "username": account.name, "discriminator": "0", "global_name": null, "avatar": account.avatar,
         "bot": account.kind == AccountKind::Bot, "system": false, "banner": null, "accent_color": null,
         "avatar_decoration_data": null, "public_flags": 0, "flags": 0,
     })
@@ -186,7 +186,10 @@ impl Guild {
 }
 
 fn voice_details(channel: &Channel) -> Value {
-    json!({"bitrate": 64_000, "user_limit": channel.user_limit, "rtc_region": null, "video_quality_mode": 1})
+    json!({
+        "bitrate": 64_000, "user_limit": channel.user_limit, "rtc_region": null, "video_quality_mode": 1,
+        "status": channel.status,
+    })
 }
 
 fn overwrite(overwrite: &Overwrite) -> Value {

@@ -67,6 +67,8 @@ pub(crate) struct Account {
     pub(crate) kind: AccountKind,
     /// Nickname in the guild.
     pub(crate) nick: Option<String>,
+    /// The hash that names his picture.
+    pub(crate) avatar: Option<String>,
     /// A bot that was kicked still exists, outside the guild.
     pub(crate) in_guild: bool,
     /// Roles beside `@everyone`.
@@ -80,6 +82,8 @@ pub(crate) struct Channel {
     pub(crate) name: String,
     pub(crate) kind: ChannelKind,
     pub(crate) user_limit: u32,
+    /// What a voice channel says of what goes on in it.
+    pub(crate) status: Option<String>,
     pub(crate) overwrites: Vec<Overwrite>,
     /// Set by a test; otherwise its kind decides.
     pub(crate) dave: Option<DavePolicy>,
@@ -163,6 +167,7 @@ impl Guild {
             name: name.to_owned(),
             kind,
             nick: None,
+            avatar: None,
             in_guild: true,
             roles: self.first_roles(kind),
         };
@@ -182,6 +187,7 @@ impl Guild {
             name: name.to_owned(),
             kind,
             user_limit,
+            status: None,
             overwrites: Vec::new(),
             dave: None,
         };

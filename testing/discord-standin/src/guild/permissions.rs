@@ -10,6 +10,7 @@ pub(crate) struct Permissions(pub(crate) u64);
 
 impl Permissions {
     pub(crate) const ADMINISTRATOR: Self = Self(1 << 3);
+    pub(crate) const MANAGE_CHANNELS: Self = Self(1 << 4);
     pub(crate) const VIEW_CHANNEL: Self = Self(1 << 10);
     pub(crate) const SEND_MESSAGES: Self = Self(1 << 11);
     pub(crate) const READ_MESSAGE_HISTORY: Self = Self(1 << 16);
@@ -21,6 +22,7 @@ impl Permissions {
     pub(crate) const MANAGE_ROLES: Self = Self(1 << 28);
     pub(crate) const USE_APPLICATION_COMMANDS: Self = Self(1 << 31);
     pub(crate) const REQUEST_TO_SPEAK: Self = Self(1 << 32);
+    pub(crate) const SET_VOICE_CHANNEL_STATUS: Self = Self(1 << 48);
     pub(crate) const ALL: Self = Self((1 << 53) - 1);
 
     /// What `@everyone` of a new guild may do.

@@ -11,13 +11,17 @@ use serde_json::{Value, json};
 
 use super::answer::{Bot, Here, Refusal, body, check_channel, ok};
 use crate::{
+    control::types::ChannelKind,
     guild::{Guild, Message, json as object, permissions::Permissions},
+    interactions::form::FormErrors,
     snowflake::Snowflake,
 };
 
 /// Discord's limit of a message's text, in characters.
 pub(super) const LONGEST_MESSAGE: usize = 2_000;
 const MOST_MESSAGES: usize = 100;
+/// Discord's limit of a voice channel's status, in characters.
+const LONGEST_STATUS: usize = 500;
 
 pub(super) async fn channel(Bot(bot): Bot, Here(server): Here, Path(id): Path<String>) -> Result<Response, Refusal> {
     let world = server.world.lock();
@@ -29,6 +33,54 @@ pub(super) async fn channel(Bot(bot): Bot, Here(server): Here, Path(id): Path<St
 pub(super) async fn typing(Bot(bot): Bot, Here(server): Here, Path(id): Path<String>) -> Result<Response, Refusal> {
     let world = server.world.lock();
     check_channel(&world.guild, bot, &id, Permissions::SEND_MESSAGES)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Deserialize)]
+struct StatusChange {
+    status: Option<String>,
+}
+
+/// Whoever is not in the voice channel has to be able to manage it.
+pub(super) async fn set_status(
+    Bot(bot): Bot,
+    Here(server): Here,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Result<Response, Refusal> {
+    let change: StatusChange = body(&bytes)?;
+    let mut world = server.world.lock();
+    let id = check_channel(&world.guild, bot, &id, Permissions::SET_VOICE_CHANNEL_STATUS)?;
+    let is_voice = |kind: ChannelKind| kind == ChannelKind::Voice;
+    if !world
+        .guild
+        .channels
+        .get(&id)
+        .is_some_and(|channel| is_voice(channel.kind))
+    {
+        return Err(Refusal::InvalidForm(FormErrors::one(
+            &[],
+            "CHANNEL_TYPE_INVALID",
+            "Invalid channel type.",
+        )));
+    }
+    let is_there = world.guild.voice.get(&bot).is_some_and(|state| state.channel == id);
+    if !is_there && !world.guild.permissions(bot, id).contains(Permissions::MANAGE_CHANNELS) {
+        return Err(Refusal::MissingPermissions);
+    }
+    let status = change.status.filter(|status| !status.is_empty());
+    if status
+        .as_ref()
+        .is_some_and(|status| status.chars().count() > LONGEST_STATUS)
+    {
+        let text = format!("Must be {LONGEST_STATUS} or fewer in length.");
+        return Err(Refusal::InvalidForm(FormErrors::one(
+            &["status"],
+            "BASE_TYPE_MAX_LENGTH",
+            text,
+        )));
+    }
+    world.set_status(id, status);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -7,6 +7,7 @@ mod guard;
 mod guild;
 mod interactions;
 pub(crate) mod limits;
+mod pictures;
 mod roles;
 mod users;
 mod voice_states;
@@ -67,6 +68,7 @@ pub(crate) fn router(discord: Arc<Discord>) -> Router {
         )
         .route("/channels/{channel}", get(channels::channel))
         .route("/channels/{channel}/typing", post(channels::typing))
+        .route("/channels/{channel}/voice-status", put(channels::set_status))
         .route(
             "/channels/{channel}/permissions/{target}",
             put(roles::set_overwrite).delete(roles::clear_overwrite),
@@ -94,6 +96,7 @@ pub(crate) fn router(discord: Arc<Discord>) -> Router {
         .route("/gateway/", get(gateway::upgrade))
         .fallback(unknown)
         .layer(guard)
+        .route("/avatars/{user}/{file}", get(pictures::avatar))
         .with_state(discord)
 }
 

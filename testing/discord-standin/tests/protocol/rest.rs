@@ -1,10 +1,13 @@
 //! REST: what a bot asks before and beside voice.
 
-use discord_standin::{Info, types::Overwrite};
+use discord_standin::{
+    Info,
+    types::{Looks, Overwrite},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::client::{rest, standin};
+use crate::client::{log_in, rest, standin};
 
 async fn ask(
     info: &Info,
@@ -149,5 +152,83 @@ async fn a_member_is_moved_muted_and_disconnected_only_with_permission() {
     let out = Some(json!({"channel_id": null}));
     ask(&info, Method::PATCH, &member, token, out).await;
     assert!(control.state().await.unwrap().voice_of("alice").is_none());
+    standin.shutdown().await;
+}
+
+/// Looks are told to whoever watches members, and to everybody else with the next voice state.
+#[tokio::test]
+async fn people_have_nicknames_and_pictures() {
+    let standin = standin().await;
+    let (info, control) = (standin.info().clone(), standin.control());
+    let alice = control.create_person("alice").await.unwrap().id;
+    let looks = Looks {
+        nick: Some("Ada".to_owned()),
+        avatar: Some("0123456789abcdef0123456789abcdef".to_owned()),
+    };
+    control.change_looks(&alice, &looks).await.unwrap();
+    let path = format!("/guilds/{}/members/{alice}", info.guild_id);
+    let (_, _, member) = ask(&info, Method::GET, &path, Some(&info.token), None).await;
+    assert_eq!(member["nick"], "Ada");
+    assert_eq!(member["user"]["avatar"], "0123456789abcdef0123456789abcdef");
+    let picture = async |name: &str| {
+        let address = format!("{}/avatars/{alice}/{name}", info.api_base);
+        let response = reqwest::get(address).await.unwrap();
+        (response.status().as_u16(), response.bytes().await.unwrap())
+    };
+    let (status, bytes) = picture("0123456789abcdef0123456789abcdef.png?size=256").await;
+    assert_eq!((status, bytes.get(1..4)), (200, Some(&b"PNG"[..])));
+    assert_eq!(picture("0000000000000000000000000000000f.png").await.0, 404);
+
+    let none = Looks {
+        nick: Some(String::new()),
+        avatar: None,
+    };
+    control.change_looks(&alice, &none).await.unwrap();
+    let (_, _, member) = ask(&info, Method::GET, &path, Some(&info.token), None).await;
+    assert_eq!(member["nick"], Value::Null);
+    assert_eq!(picture("0123456789abcdef0123456789abcdef.png").await.0, 200);
+    standin.shutdown().await;
+}
+
+/// A voice channel's status is set by whoever is in it and may; it is gone when all have left.
+#[tokio::test]
+async fn a_voice_channel_has_a_status_while_somebody_is_there() {
+    let standin = standin().await;
+    let (info, control) = (standin.info().clone(), standin.control());
+    let mut bot = log_in(&info, &info.token).await;
+    let channel = info.voice_channel_id.clone();
+    let path = format!("/channels/{channel}/voice-status");
+    let set = async |status: &str| {
+        let body = Some(json!({ "status": status }));
+        let (code, _, answer) = rest(&info, Method::PUT, &path, Some(&info.token), body).await;
+        (code, answer["code"].clone())
+    };
+    assert_eq!(set("hello").await, (403, json!(50_013)), "it may not");
+    let allowed = |names: &[&str]| Overwrite {
+        allow: names.iter().map(|name| (*name).to_owned()).collect(),
+        deny: vec![],
+    };
+    let status_only = allowed(&["SET_VOICE_CHANNEL_STATUS"]);
+    control.set_overwrite(&channel, "bridge", &status_only).await.unwrap();
+    assert_eq!(set("hello").await, (403, json!(50_013)), "it is not there");
+    let manages = allowed(&["SET_VOICE_CHANNEL_STATUS", "MANAGE_CHANNELS"]);
+    control.set_overwrite(&channel, "bridge", &manages).await.unwrap();
+    control.create_person("alice").await.unwrap();
+    control.join("alice", &channel).await.unwrap();
+    assert_eq!(set(&"x".repeat(501)).await, (400, json!(50_035)));
+    assert_eq!(set("hello").await.0, 204);
+    assert_eq!(bot.socket.event("VOICE_CHANNEL_STATUS_UPDATE").await["status"], "hello");
+    let status = async || {
+        let state = control.state().await.unwrap();
+        let known = state.channels.into_iter().find(|known| known.id == channel);
+        known.unwrap().status
+    };
+    assert_eq!(status().await.as_deref(), Some("hello"));
+    control.leave("alice").await.unwrap();
+    assert_eq!(
+        bot.socket.event("VOICE_CHANNEL_STATUS_UPDATE").await["status"],
+        Value::Null
+    );
+    assert_eq!(status().await, None);
     standin.shutdown().await;
 }

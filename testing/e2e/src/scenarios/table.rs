@@ -4,10 +4,10 @@ use super::bench::Bench;
 use super::call_kind::CallKind;
 use super::{
     both_sides, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page, discord_bridge_killed,
-    element_call, element_call_pair, forged, gateway_drops, homeserver_restart, late_start, page_to_page, plain_peer,
-    rejections, rtc_and_voip, rtc_churn, rtc_kill, rtc_matrix_2_0, rtc_page_to_page, rtc_sfu_restart, rtc_speech,
-    rtc_two_foci, standin_page, two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves,
-    voip_renegotiate, voip_speech, voip_three,
+    element_call, element_call_pair, forged, gateway_drops, homeserver_restart, late_start, mute_deaf, mute_to_discord,
+    page_to_page, plain_peer, rejections, rtc_and_voip, rtc_churn, rtc_kill, rtc_matrix_2_0, rtc_page_to_page,
+    rtc_sfu_restart, rtc_speech, rtc_two_foci, standin_page, state_storm, two_rooms, udp_cut, unbridged_mid_call,
+    voice_bridge_killed, voice_server_moves, voip_renegotiate, voip_speech, voip_three,
 };
 use crate::clients::Library;
 use anyhow::Result;
@@ -201,6 +201,24 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         area: "signalling",
         about: "a room's link is removed while people talk: voice stops at once, and the room is told (S8)",
         run: |bench| Box::pin(unbridged_mid_call::run(bench)),
+    },
+    Scenario {
+        name: "mute-deaf",
+        area: "signalling",
+        about: "a room shows who is in its voice channel, muted, deaf or suppressed, by state events or notices; left-overs are swept (S12)",
+        run: |bench| Box::pin(mute_deaf::run(bench)),
+    },
+    Scenario {
+        name: "state-storm",
+        area: "signalling",
+        about: "60 people join, mute, unmute and leave within 10 s at a homeserver with limits: the last state wins (S12)",
+        run: |bench| Box::pin(state_storm::run(bench)),
+    },
+    Scenario {
+        name: "mute-to-discord",
+        area: "voip",
+        about: "a muted participant sends nothing to Discord, and what nobody hears is neither decoded nor mixed (S12)",
+        run: |bench| Box::pin(mute_to_discord::run(bench)),
     },
     Scenario {
         name: "control-room",

@@ -115,6 +115,20 @@ impl Person {
             .map(drop)
     }
 
+    /// What a user's profile shows.
+    pub async fn profile(&self, user_id: &str) -> Result<Value> {
+        self.call(Method::GET, &format!("profile/{}", escaped(user_id)), None)
+            .await
+    }
+
+    /// Gets a file of the homeserver's own by its `mxc://` address.
+    pub async fn download(&self, address: &str) -> Result<Vec<u8>> {
+        let place = address.strip_prefix("mxc://").unwrap_or_default();
+        let url = format!("{}/_matrix/client/v1/media/download/{place}", self.homeserver);
+        let response = self.client.get(url).bearer_auth(&self.access_token).send().await?;
+        Ok(response.error_for_status()?.bytes().await?.to_vec())
+    }
+
     /// Sets a state event.
     pub async fn set_state(&self, room: &str, kind: &str, key: &str, content: Value) -> Result<()> {
         let path = format!("rooms/{}/state/{}/{}", escaped(room), escaped(kind), escaped(key));

@@ -3,6 +3,7 @@
 
 mod bridge;
 mod gate;
+mod limiter;
 mod livekit;
 mod matrix;
 mod ports;
@@ -14,6 +15,7 @@ mod synapse;
 
 pub use bridge::{Bridge, Metrics};
 pub use gate::Gate;
+pub use limiter::Limiter;
 pub use livekit::{Focus, LiveKit, MISSING as LIVEKIT_MISSING};
 pub use matrix::Person;
 pub use process::{Process, wait_for};
@@ -39,6 +41,9 @@ const OPERATOR: &str = "operator";
 const LINK: &str = "m.bridge";
 /// The state event by which people take part in a call of MatrixRTC.
 pub const CALL_MEMBER: &str = "org.matrix.msc3401.call.member";
+
+/// The state event by which a room shows somebody in its voice channel.
+pub const VOICE_MEMBER: &str = "vdp.member";
 
 /// Which Discord the stack uses.
 #[derive(Debug, Clone)]
@@ -104,6 +109,10 @@ impl Stack {
                 let settings = toml::toml! { announce = true }.into_iter().chain([
                     ("token".to_owned(), toml::Value::from(standin.info.token.clone())),
                     ("api_base".to_owned(), toml::Value::from(standin.info.api_base.clone())),
+                    (
+                        "picture_base".to_owned(),
+                        toml::Value::from(standin.info.api_base.clone()),
+                    ),
                 ]);
                 (Some(standin), settings.collect())
             }
@@ -122,7 +131,10 @@ impl Stack {
         let matrixrtc = toml::toml! { private_foci = true };
         let voice = [("webrtc", webrtc), ("matrixrtc", matrixrtc)];
         let voice = configuration(&ports, &ports.voice, VOICE_BOT, DISCORD_BOT, voice);
-        let discord = configuration(&ports, &ports.discord, DISCORD_BOT, VOICE_BOT, [("discord", discord)]);
+        // Clients of other libraries log in as bots, and are there to listen.
+        let people = toml::toml! { bots_listen = true };
+        let discord = [("discord", discord), ("people", people)];
+        let discord = configuration(&ports, &ports.discord, DISCORD_BOT, VOICE_BOT, discord);
         let voice_bridge = Bridge::configure("voice-bridge", &folder.join("voice-bridge"), &ports.voice, &voice)?;
         let mut discord_bridge = Bridge::configure(
             "discord-bridge",
@@ -285,7 +297,7 @@ fn room_for_calls(name: &str) -> Value {
     json!({
         "name": name,
         "preset": "private_chat",
-        "power_level_content_override": { "events": { "m.call.invite": 0, CALL_MEMBER: 0, LINK: 0 } },
+        "power_level_content_override": { "events": { "m.call.invite": 0, CALL_MEMBER: 0, LINK: 0, VOICE_MEMBER: 0 } },
     })
 }
 

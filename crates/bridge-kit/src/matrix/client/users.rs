@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ruma::api::client::account::{register, whoami};
 use ruma::api::client::appservice::request_ping;
+use ruma::api::client::media::create_content;
 use ruma::api::client::profile::{ProfileFieldValue, set_profile_field};
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedMxcUri, OwnedUserId, UserId};
 
 use super::MatrixClient;
 use crate::matrix::{Fault, MatrixError};
@@ -48,14 +49,31 @@ impl MatrixClient {
         self.request(request).await.map(drop)
     }
 
-    /// Makes sure that a ghost exists under that name, and returns a client that acts as it.
-    ///
-    /// `id` is what follows the configured prefix in the ghost's localpart.
-    pub async fn ensure_ghost(&self, id: &str, display_name: &str) -> Result<Self, MatrixError> {
+    /// Sets the picture that people see: an `mxc://` address, as [`upload`](Self::upload) gives it.
+    pub async fn set_avatar(&self, address: &str) -> Result<(), MatrixError> {
+        let avatar = ProfileFieldValue::AvatarUrl(OwnedMxcUri::from(address));
+        let request = set_profile_field::v3::Request::new(self.user().to_owned(), avatar);
+        self.request(request).await.map(drop)
+    }
+
+    /// Puts a file where everybody can get it, and returns its `mxc://` address.
+    pub async fn upload(&self, file: Vec<u8>, content_type: &str) -> Result<String, MatrixError> {
+        let mut request = create_content::v3::Request::new(file);
+        request.content_type = Some(content_type.to_owned());
+        Ok(self.request(request).await?.content_uri.to_string())
+    }
+
+    /// The user id of a ghost. `id` is what follows the configured prefix in its localpart.
+    pub fn ghost_id(&self, id: &str) -> Result<OwnedUserId, MatrixError> {
         let localpart = format!("{}{id}", self.ghost_prefix());
-        let user = UserId::parse_with_server_name(localpart, self.server_name())
-            .map_err(|error| MatrixError::Request(error.to_string()))?;
-        let ghost = self.as_user(&user);
+        UserId::parse_with_server_name(localpart, self.server_name())
+            .map_err(|error| MatrixError::Request(error.to_string()))
+    }
+
+    /// Makes sure that a ghost exists under that name, and returns a client that acts as it; see
+    /// [`ghost_id`](Self::ghost_id).
+    pub async fn ensure_ghost(&self, id: &str, display_name: &str) -> Result<Self, MatrixError> {
+        let ghost = self.as_user(&self.ghost_id(id)?);
         ghost.ensure_registered().await?;
         ghost.set_display_name(display_name).await?;
         Ok(ghost)

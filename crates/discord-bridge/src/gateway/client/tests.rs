@@ -65,6 +65,7 @@ async fn the_gateway_that_was_found_is_used_though_nobody_tells_of_it_again() {
     let discord = Discord {
         token: Secret::new("token"),
         api: Some(ApiBase::new(&Url::parse(&format!("http://{}", api.local_addr().unwrap())).unwrap()).unwrap()),
+        pictures: Url::parse("http://127.0.0.1:1").unwrap(),
         announce: false,
         max_channels: 1,
         ignore_users: vec![],

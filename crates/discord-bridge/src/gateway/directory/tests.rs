@@ -157,6 +157,47 @@ fn the_bot_is_where_its_voice_state_says() {
     assert_eq!(directory.bot_place(GuildId(id(2))), BotPlace::Unknown);
 }
 
+/// S12: what rooms show of people, with the newest that is known of them.
+#[test]
+fn people_are_described_as_they_are() {
+    let (directory, cache) = directory();
+    let mut member = member(11, false);
+    member["nick"] = json!("Ada");
+    member["user"]["avatar"] = json!("0123456789abcdef0123456789abcdef");
+    let mut state = voice_state(11, 20);
+    state["guild_id"] = json!(GUILD.to_string());
+    state["self_mute"] = json!(true);
+    state["deaf"] = json!(true);
+    state["suppress"] = json!(true);
+    state["member"] = member;
+    cache.update(&mut serde_json::from_value::<serenity::all::VoiceStateUpdateEvent>(state).unwrap());
+    let crowd = |channel| directory.crowd(None, ChannelId(id(channel)));
+    let people = crowd(20).unwrap();
+    assert_eq!(people.len(), 2, "{people:?}");
+    let expected = Person {
+        id: UserId(id(11)),
+        name: "Ada".to_owned(),
+        avatar: Some("avatars/11/0123456789abcdef0123456789abcdef".to_owned()),
+        bot: false,
+        self_mute: true,
+        self_deaf: false,
+        server_mute: false,
+        server_deaf: true,
+        suppressed: true,
+    };
+    assert!(people.contains(&expected), "{people:?}");
+    assert!(!expected.hears());
+    assert!(
+        people
+            .iter()
+            .any(|person| person.bot && person.name == "user 12" && person.hears())
+    );
+    assert_eq!(crowd(21), Some(vec![]), "nobody is in a text channel");
+    assert_eq!(crowd(77), Some(vec![]));
+    directory.close();
+    assert_eq!(crowd(20), None, "nobody can say");
+}
+
 #[test]
 fn bots_are_known_as_such() {
     let (directory, _) = directory();

@@ -342,9 +342,9 @@ impl Conference {
         };
         match self.means.calls.join_beside(beside, speaker.user.as_str(), MEMBER) {
             Ok(member) => {
+                member.set_muted(speaker.muted);
                 voices.insert(&place.track, member.attach_at_sfu());
                 member.set_phase("heard");
-                member.set_muted(speaker.muted);
                 self.heard.insert(place, member);
             }
             Err(error) => tracing::warn!(%error, "a member of a call over an SFU is not heard"),

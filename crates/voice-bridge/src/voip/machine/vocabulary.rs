@@ -177,7 +177,7 @@ pub enum Action {
     AddCandidates(Vec<IceCandidate>),
     /// Send an event to the room.
     Send(CallEvent),
-    /// The caller's microphone was muted or unmuted; for indicators only.
+    /// The caller's microphone was muted or unmuted.
     Muted(bool),
     /// Tell the room what went wrong.
     Notify(Trouble),

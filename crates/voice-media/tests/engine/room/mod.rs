@@ -109,7 +109,7 @@ impl Room {
             self.engine.handle_packet(now, source, &input);
             if untouched {
                 let after = self.engine.stats();
-                let work = |stats: Stats| (stats.mixes, stats.mixing, stats.mixed, stats.encoded, stats.transcoded);
+                let work = |of: Stats| (of.mixes, of.mixing, of.mixed, of.decoded, of.encoded, of.transcoded);
                 assert_eq!(
                     work(before),
                     work(after),
