@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::Parts;
-use crate::{DecodeError, Field, Found, MAX_NESTING, Place, SEALED_MARK};
+use crate::marks::read_level;
+use crate::{DecodeError, Field, Found, MAX_NESTING, Place, SEALED_MARK, Speakers};
 
 /// Reads the one map of a datagram.
 ///
@@ -81,13 +82,24 @@ impl<'de> Visitor<'de> for PacketVisitor<'_> {
                 parts = parts.and_then(|parts| parts.with(field, value));
             } else {
                 *self.place = Place::Unknown;
-                map.next_value::<IgnoredAny>()?;
+                let value = map.next_value()?;
+                parts = parts.map(|parts| parts.with_mark(&key, value));
             }
         }
     }
 }
 
 impl<'a> Parts<'a> {
+    /// Takes an extension key, the last one where it is there more than once; what makes no sense counts as absent.
+    fn with_mark(mut self, key: &Value<'_>, value: Value<'_>) -> Self {
+        match key {
+            Value::String("s") => self.marks.speakers = value.unsigned().and_then(Speakers::from_bits),
+            Value::String("v") => self.marks.level = value.unsigned().and_then(read_level),
+            _ => {}
+        }
+        self
+    }
+
     fn with(mut self, field: Field, value: Value<'a>) -> Result<Self, DecodeError> {
         let duplicate = match field {
             Field::Room => self.room.replace(value.into_room()?).is_some(),
@@ -122,6 +134,13 @@ impl<'a> Value<'a> {
         [Field::Room, Field::Voice, Field::Index]
             .into_iter()
             .find(|field| field.key() == key)
+    }
+
+    const fn unsigned(self) -> Option<u64> {
+        match self {
+            Self::Unsigned(value) => Some(value),
+            _ => None,
+        }
     }
 
     fn found(self) -> Found {

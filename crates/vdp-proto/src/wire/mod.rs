@@ -6,9 +6,10 @@
 
 mod any;
 mod common;
+mod marked;
 mod write;
 
-use crate::DecodeError;
+use crate::{DecodeError, Marks};
 
 pub(crate) use write::{encoded_len, write};
 
@@ -18,11 +19,13 @@ pub(crate) struct Parts<'a> {
     pub(crate) room: Option<&'a str>,
     pub(crate) voice: Option<&'a [u8]>,
     pub(crate) index: Option<u64>,
+    /// The extension keys, as far as they make sense.
+    pub(crate) marks: Marks,
 }
 
 /// Reads the one map of a datagram.
 pub(crate) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
-    match common::read(datagram) {
+    match common::read(datagram).or_else(|| marked::read(datagram)) {
         Some(parts) => Ok(parts),
         None => any::read(datagram),
     }

@@ -1,19 +1,27 @@
-//! Writes packets: the keys in the order `r`, `d`, `i`, each length and integer in its shortest form.
+//! Writes packets: the keys in the order `r`, `d`, `i`, then `s` and `v` where they are wanted, each length and integer in its shortest form.
 
-use crate::Packet;
+use crate::marks::written_level;
+use crate::{Marks, Packet};
 
 /// Writes a packet within its limits and gives back its length; `None` if `buffer` is too small.
 #[inline]
-pub(crate) fn write(packet: &Packet<'_>, buffer: &mut [u8]) -> Option<usize> {
+pub(crate) fn write(packet: &Packet<'_>, marks: Marks, buffer: &mut [u8]) -> Option<usize> {
     let available = buffer.len();
-    let rest = write_room(buffer, packet.room.as_bytes())?;
+    let map = 0x83 + u8::from(marks.speakers.is_some()) + u8::from(marks.level.is_some());
+    let rest = write_room(buffer, map, packet.room.as_bytes())?;
     let rest = write_voice(rest, packet.voice)?;
-    let rest = write_index(rest, packet.index)?;
+    let mut rest = write_unsigned(rest, b'i', packet.index)?;
+    if let Some(speakers) = marks.speakers {
+        rest = write_unsigned(rest, b's', speakers.bits())?;
+    }
+    if let Some(level) = marks.level {
+        rest = write_unsigned(rest, b'v', written_level(level).into())?;
+    }
     Some(available - rest.len())
 }
 
 /// Bytes that [`write`] writes.
-pub(crate) const fn encoded_len(packet: &Packet<'_>) -> usize {
+pub(crate) const fn encoded_len(packet: &Packet<'_>, marks: Marks) -> usize {
     const MAP_AND_KEYS: usize = 1 + 3 * 2;
     let room = match packet.room.len() {
         length @ 0..=31 => 1 + length,
@@ -24,23 +32,31 @@ pub(crate) const fn encoded_len(packet: &Packet<'_>) -> usize {
         length @ 0..=0xff => 2 + length,
         length => 3 + length,
     };
-    let index = match packet.index {
+    let speakers = match marks.speakers {
+        Some(speakers) => 2 + unsigned_len(speakers.bits()),
+        None => 0,
+    };
+    let level = if marks.level.is_some() { 3 } else { 0 };
+    MAP_AND_KEYS + room + voice + unsigned_len(packet.index) + speakers + level
+}
+
+const fn unsigned_len(value: u64) -> usize {
+    match value {
         0..=0x7f => 1,
         0x80..=0xff => 2,
         0x100..=0xffff => 3,
         0x1_0000..=0xffff_ffff => 5,
         _ => 9,
-    };
-    MAP_AND_KEYS + room + voice + index
+    }
 }
 
 /// The head of the map with it.
-fn write_room<'b>(buffer: &'b mut [u8], room: &[u8]) -> Option<&'b mut [u8]> {
+fn write_room<'b>(buffer: &'b mut [u8], map: u8, room: &[u8]) -> Option<&'b mut [u8]> {
     // No room id is longer than that.
     let length = u8::try_from(room.len()).ok()?;
     let rest = match length {
-        0..=31 => put(buffer, [0x83, 0xa1, b'r', 0xa0 | length]),
-        _ => put(buffer, [0x83, 0xa1, b'r', 0xd9, length]),
+        0..=31 => put(buffer, [map, 0xa1, b'r', 0xa0 | length]),
+        _ => put(buffer, [map, 0xa1, b'r', 0xd9, length]),
     };
     copy(rest?, room)
 }
@@ -55,18 +71,18 @@ fn write_voice<'b>(buffer: &'b mut [u8], voice: &[u8]) -> Option<&'b mut [u8]> {
     copy(rest, voice)
 }
 
-fn write_index(buffer: &mut [u8], index: u64) -> Option<&mut [u8]> {
-    if let Ok(index) = u8::try_from(index) {
-        match index {
-            0..=0x7f => put(buffer, [0xa1, b'i', index]),
-            _ => put(buffer, [0xa1, b'i', 0xcc, index]),
+fn write_unsigned(buffer: &mut [u8], key: u8, value: u64) -> Option<&mut [u8]> {
+    if let Ok(value) = u8::try_from(value) {
+        match value {
+            0..=0x7f => put(buffer, [0xa1, key, value]),
+            _ => put(buffer, [0xa1, key, 0xcc, value]),
         }
-    } else if let Ok(index) = u16::try_from(index) {
-        put(put(buffer, [0xa1, b'i', 0xcd])?, index.to_be_bytes())
-    } else if let Ok(index) = u32::try_from(index) {
-        put(put(buffer, [0xa1, b'i', 0xce])?, index.to_be_bytes())
+    } else if let Ok(value) = u16::try_from(value) {
+        put(put(buffer, [0xa1, key, 0xcd])?, value.to_be_bytes())
+    } else if let Ok(value) = u32::try_from(value) {
+        put(put(buffer, [0xa1, key, 0xce])?, value.to_be_bytes())
     } else {
-        put(put(buffer, [0xa1, b'i', 0xcf])?, index.to_be_bytes())
+        put(put(buffer, [0xa1, key, 0xcf])?, value.to_be_bytes())
     }
 }
 
