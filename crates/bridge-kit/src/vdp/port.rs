@@ -250,12 +250,12 @@ impl Listener {
                 None => self.drops.add(Reason::UnknownChannel, &from, now),
             };
         }
-        let packet = match Packet::decode(datagram) {
-            Ok(packet) => packet,
+        let (packet, marks) = match Packet::decode_with_marks(datagram) {
+            Ok(read) => read,
             Err(error) => return self.drops.add(error.into(), &error, now),
         };
         match self.find(from, packet.room) {
-            Ok(ear) => ear.hear(&packet, now, &self.drops),
+            Ok(ear) => ear.hear(&packet, marks, now, &self.drops),
             Err(reason) => self.drops.add(reason, &from, now),
         }
     }

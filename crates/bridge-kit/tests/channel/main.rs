@@ -4,6 +4,7 @@
 
 mod control;
 mod people;
+mod speaking;
 mod person;
 mod relay;
 mod restart;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bridge_kit::channel::{
-    AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Entered, PersonId, Refusal,
+    AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Entered, Person as Member, PersonId, Refusal,
     RejectReason, Session, SessionEvent, Settings, Side,
 };
 use bridge_kit::config::{Secret, Vdp};
@@ -43,7 +44,7 @@ struct Handler {
     refuse: Mutex<Option<Refusal>>,
     media: Mutex<Option<RoomMedia>>,
     /// Who is in the voice channel.
-    people: watch::Sender<Vec<PersonId>>,
+    people: watch::Sender<Vec<Member>>,
     /// `opened`, or why it was closed.
     calls: Mutex<Vec<String>>,
     panics: bool,

@@ -198,6 +198,7 @@ impl Voice for RoomVoice {
             sequence: speech.sequence,
             media_time: Some(speech.media_time),
             level: None,
+            marks: None,
             received: speech.received,
         });
     }

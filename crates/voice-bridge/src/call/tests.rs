@@ -34,6 +34,7 @@ fn talk(source: &MediaSource, mark: u8) {
             sequence: number,
             media_time: Some(number * 960),
             level: Some(10),
+            marks: None,
             received: Instant::now(),
         });
     }

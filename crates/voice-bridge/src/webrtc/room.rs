@@ -26,6 +26,7 @@ impl<'a> From<HeardPacket<'a>> for InPacket<'a> {
             sequence: packet.sequence,
             media_time: Some(packet.media_time),
             level: packet.level,
+            marks: None,
             received: packet.received,
         }
     }
