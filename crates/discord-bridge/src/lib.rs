@@ -5,6 +5,7 @@
 //! - `voice`: voice channels (songbird), behind a driver type of our own
 //! - `links`, `table`, `admission`, `refusals`, `standing`: which room has which voice channel, whether the bot may join
 //!   it, and whether it may stay; pure
+//! - `speaker_ids`, `introduction`: who is marked how in packets, and what the other bridge is told of him; pure
 //! - `bridge`: joins and leaves as the signalling asks for it; `stage`: how the bot comes to speak on one
 //! - `doctor`: what is wrong with a set-up
 //! - `service`: the program around all this
@@ -16,11 +17,13 @@ pub mod config;
 mod doctor;
 mod gateway;
 mod instruments;
+mod introduction;
 mod links;
 #[cfg(test)]
 mod live;
 mod refusals;
 mod service;
+mod speaker_ids;
 mod stage;
 mod standing;
 mod table;

@@ -30,6 +30,7 @@ use crate::refusals;
 use crate::voice::driver::{Driver, Session};
 use crate::voice::event::JoinError;
 use crate::voice::line::{self, LineWatch};
+use crate::voice::listener::Admitted;
 
 const STANDIN: &str = "DISCORD_STANDIN_INFO";
 
@@ -154,7 +155,7 @@ impl Bench {
 
     async fn try_to_join(&self) -> Result<(Session, LineWatch), JoinError> {
         let (state, line) = line::line();
-        let admit = Arc::new(|_| true);
+        let admit = Arc::new(|_| Some(Admitted::default()));
         let session = self.driver.join(self.at, &self.room, admit, state).await?;
         Ok((session, line))
     }

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use super::machine::{Action, Event, Input, Machine, PathState, SignalLoss, Voice};
-use super::message::{Access, Side};
+use super::message::{Access, Attribute, Side};
 use super::metrics::{self, Counted};
 use super::signal::{Signal, SignalEvent};
 use super::transports::Transports;
@@ -22,6 +22,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) enum Command {
     Mute(bool),
+    Describe(Attribute),
     Restart,
     Renew(Access),
     Leave,
@@ -99,6 +100,7 @@ impl SessionTask {
     fn on_wakeup(&mut self, wakeup: Wakeup) {
         let input = match wakeup {
             Wakeup::Command(Command::Mute(muted)) => Input::Mute(muted),
+            Wakeup::Command(Command::Describe(attribute)) => Input::Describe(attribute),
             Wakeup::Command(Command::Restart) => Input::Restart,
             Wakeup::Command(Command::Renew(access)) => Input::Renew(access),
             Wakeup::Command(Command::Leave) => Input::Leave,

@@ -1,5 +1,6 @@
 //! Calls from the invite to the last trace: a fake homeserver and channel, real WebRTC and media on loopback.
 
+mod speaking;
 mod taking_over;
 
 use std::sync::Arc;

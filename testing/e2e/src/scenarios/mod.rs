@@ -37,6 +37,7 @@ mod rtc_speech;
 mod rtc_two_foci;
 mod signalling;
 mod silent_call;
+mod speaking;
 mod standin_page;
 mod stretches;
 mod table;

@@ -255,6 +255,31 @@ fn b1_the_servers_offer_is_answered_under_its_number() {
 }
 
 #[test]
+fn s11_what_others_are_shown_of_us_is_said_again_after_a_resume_and_a_new_join() {
+    let attribute = |value: &str| Attribute {
+        name: "vdp.speaking",
+        value: value.into(),
+    };
+    let set = |value| ToServer::SetAttribute(attribute(value));
+    let mut bench = Bench::running();
+    bench.input(Input::Describe(attribute("1")));
+    assert_eq!(bench.sent(), [set("1")]);
+    bench.lose();
+    bench.input(Input::Describe(attribute("2")));
+    assert_eq!(bench.sent(), [], "there is no way for it");
+    bench.input(Input::Opened);
+    bench.message(FromServer::Resumed);
+    assert!(bench.sent().contains(&set("2")));
+    bench.message(FromServer::Leave(LeaveAction::Reconnect));
+    bench.expire(Timer::Retry);
+    bench.input(Input::Opened);
+    bench.message(welcome("PA_anew"));
+    assert!(bench.sent().contains(&set("2")));
+    bench.message(FromServer::AttributeRefused);
+    assert_eq!(bench.take(), [Action::Count(Oddity::AttributeRefused)]);
+}
+
+#[test]
 fn b1_mute_is_shown_as_soon_as_the_track_is_known_and_after_a_resume() {
     let mute = |muted| ToServer::Mute {
         sid: "TR_me".into(),
