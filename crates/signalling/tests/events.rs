@@ -417,7 +417,10 @@ fn the_people_of_a_voice_channel_are_at_most_256_and_have_readable_ids() {
         (json!([{ "id": "1", "speaker": "0" }]), "people[0].speaker"),
         (json!([{ "id": "1", "name": 1 }]), "people[0].name"),
         (json!([{ "id": "1", "avatar": "http://a.example" }]), "people[0].avatar"),
-        (json!([{ "id": "1", "avatar": format!("https://{}", "a".repeat(249)) }]), "people[0].avatar"),
+        (
+            json!([{ "id": "1", "avatar": format!("https://{}", "a".repeat(249)) }]),
+            "people[0].avatar",
+        ),
     ] {
         let error = people(wrong).expect_err(path);
         assert!(error.to_string().contains(&format!("`{path}`")), "{error}");
@@ -449,7 +452,11 @@ fn s11_extension_keys_that_are_not_known_are_left_out() {
     };
     assert!(offer.to_json().get("extensions").is_none(), "none is no list");
     let listed = read(offer.kind(), &with(offer, "extensions", json!(["t", "v", "later"])));
-    let Ok(Event { body: Body::Offer(Offer { end, .. }), .. }) = listed else {
+    let Ok(Event {
+        body: Body::Offer(Offer { end, .. }),
+        ..
+    }) = listed
+    else {
         panic!("an offer")
     };
     let level = Extensions {

@@ -28,7 +28,11 @@ pub struct Speakers(u64);
 impl Speakers {
     /// Takes bits; none where one stands for no id.
     pub const fn from_bits(bits: u64) -> Option<Self> {
-        if bits >> MAX_SPEAKERS == 0 { Some(Self(bits)) } else { None }
+        if bits >> MAX_SPEAKERS == 0 {
+            Some(Self(bits))
+        } else {
+            None
+        }
     }
 
     /// The bits, as they stand in the packet.
@@ -54,7 +58,10 @@ mod tests {
     #[test]
     fn there_are_63_ids() {
         let all = (1 << MAX_SPEAKERS) - 1;
-        assert_eq!(Speakers::from_bits(all).map(Speakers::bits), Some(0x7fff_ffff_ffff_ffff));
+        assert_eq!(
+            Speakers::from_bits(all).map(Speakers::bits),
+            Some(0x7fff_ffff_ffff_ffff)
+        );
         assert_eq!(Speakers::from_bits(1 << MAX_SPEAKERS), None);
     }
 

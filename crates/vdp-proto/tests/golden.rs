@@ -98,7 +98,11 @@ fn for_each_marked(name: &str, check: impl Fn(&str, &[u8], Packet<'_>, Marks)) {
 fn s11_vectors_with_extension_keys_are_written_exactly_so_and_read() {
     for_each_marked("marked", |what, datagram, packet, marks| {
         assert_eq!(Packet::decode_with_marks(datagram), Ok((packet, marks)), "{what}");
-        assert_eq!(Packet::decode(datagram), Ok(packet), "{what}, for whoever knows no such key");
+        assert_eq!(
+            Packet::decode(datagram),
+            Ok(packet),
+            "{what}, for whoever knows no such key"
+        );
         let mut buffer = [0; MAX_DATAGRAM];
         let length = packet.encode_with(marks, &mut buffer).unwrap();
         assert_eq!(&buffer[..length], datagram, "{what}");

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use signalling::{
-    Action, Body, ChannelRecord, CloseReason, Ending, Event, Header, Input, MAX_PEOPLE, Machine, Notice, Person,
-    Phase, Side,
+    Action, Body, ChannelRecord, CloseReason, Ending, Event, Header, Input, MAX_PEOPLE, Machine, Notice, Person, Phase,
+    Side,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;

@@ -4,10 +4,10 @@
 
 mod control;
 mod people;
-mod speaking;
 mod person;
 mod relay;
 mod restart;
+mod speaking;
 mod strays;
 
 use std::num::NonZeroUsize;
@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bridge_kit::channel::{
-    AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Entered, Person as Member, PersonId, Refusal,
-    RejectReason, Session, SessionEvent, Settings, Side,
+    AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Entered, Person as Member, PersonId,
+    Refusal, RejectReason, Session, SessionEvent, Settings, Side,
 };
 use bridge_kit::config::{Secret, Vdp};
 use bridge_kit::media::{MediaPool, RoomMedia};

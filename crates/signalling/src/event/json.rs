@@ -151,7 +151,11 @@ fn read_end(fields: &Fields<'_>, header: &Header) -> Result<End, Problem> {
     Ok(End {
         address: fields.address()?,
         share: header.format.is_sealed().then(|| fields.share()).transpose()?,
-        extensions: Extensions::of(&fields.codes("extensions", MAX_EXTENSIONS, str::to_owned)?.unwrap_or_default()),
+        extensions: Extensions::of(
+            &fields
+                .codes("extensions", MAX_EXTENSIONS, str::to_owned)?
+                .unwrap_or_default(),
+        ),
     })
 }
 

@@ -56,7 +56,10 @@ mod tests {
         );
         assert_eq!(
             serde_json::from_str::<Value>(&attribute(&[dora])).expect("JSON"),
-            example(include_str!("../../../../docs/matrixrtc.md"), "## Who speaks on Discord")
+            example(
+                include_str!("../../../../docs/matrixrtc.md"),
+                "## Who speaks on Discord"
+            )
         );
         assert_eq!(attribute(&[]), "[]");
     }

@@ -39,7 +39,10 @@ fn s11_one_alone_is_marked_to_his_last_packet_and_silence_is_nobody() {
         assert!(heard.len() > 18, "{} packets", heard.len());
         for packet in heard {
             let expected = if packet.opus == SILENCE { 0 } else { OF_ALICE };
-            assert_eq!(packet.marks, expected, "{packet:?}, ended by its source: {source_ends_it}");
+            assert_eq!(
+                packet.marks, expected,
+                "{packet:?}, ended by its source: {source_ends_it}"
+            );
         }
     }
 }
@@ -58,9 +61,15 @@ fn s11_in_a_mix_all_are_marked_who_speak() {
     let heard = room.of_sink(2);
     assert!(marks(heard, 20, 380).iter().all(|&marks| marks == OF_ALICE));
     let both = marks(heard, 440, 880);
-    assert!(both.len() > 18 && both.iter().all(|&marks| marks == OF_ALICE | OF_BOB), "{both:?}");
+    assert!(
+        both.len() > 18 && both.iter().all(|&marks| marks == OF_ALICE | OF_BOB),
+        "{both:?}"
+    );
     let of_bob = marks(heard, 920, 1_380);
-    assert!(of_bob.len() > 18 && of_bob.iter().all(|&marks| marks == OF_BOB), "{of_bob:?}");
+    assert!(
+        of_bob.len() > 18 && of_bob.iter().all(|&marks| marks == OF_BOB),
+        "{of_bob:?}"
+    );
     assert_eq!(heard.last().map(|heard| heard.marks), Some(0));
 }
 
@@ -97,5 +106,9 @@ fn s11_a_listener_is_told_of_those_whom_he_hears() {
     packets.extend(Speaker::new(1, 0).send(&bob, &encode_celt(&bob)));
     room.run(packets);
     assert!(marks(room.of_sink(3), 20, 380).iter().all(|&marks| marks == OF_BOB));
-    assert!(marks(room.of_sink(2), 60, 380).iter().all(|&marks| marks == OF_ALICE | OF_BOB));
+    assert!(
+        marks(room.of_sink(2), 60, 380)
+            .iter()
+            .all(|&marks| marks == OF_ALICE | OF_BOB)
+    );
 }

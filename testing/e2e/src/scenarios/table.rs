@@ -6,8 +6,8 @@ use super::{
     both_sides, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page, discord_bridge_killed,
     element_call, element_call_pair, forged, gateway_drops, homeserver_restart, late_start, page_to_page, plain_peer,
     rejections, rtc_and_voip, rtc_churn, rtc_kill, rtc_matrix_2_0, rtc_page_to_page, rtc_sfu_restart, rtc_speech,
-    rtc_two_foci, speaking, standin_page, two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves,
-    voip_renegotiate, voip_speech, voip_three,
+    rtc_two_foci, speaking, standin_page, two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed,
+    voice_server_moves, voip_renegotiate, voip_speech, voip_three,
 };
 use crate::clients::Library;
 use anyhow::Result;

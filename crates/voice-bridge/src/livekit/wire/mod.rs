@@ -8,8 +8,8 @@ use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 
 use super::message::{
-    Attribute, Description, FromServer, LeaveAction, LeaveReason, Loudness, Person, Publication, Side, Standing, ToServer, Track,
-    Welcome,
+    Attribute, Description, FromServer, LeaveAction, LeaveReason, Loudness, Person, Publication, Side, Standing,
+    ToServer, Track, Welcome,
 };
 
 /// Pings where the server names no interval, and how long it may take to answer.

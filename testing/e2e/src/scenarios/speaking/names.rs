@@ -59,16 +59,18 @@ impl People {
     /// Dora and Erik, in the voice channel of the room.
     pub(super) async fn join(stack: &Stack, room: &BridgedRoom, call: &str) -> Result<Self> {
         let guild = stack.standin()?.control.of_guild(&room.guild_id);
-        let people = [
-            ("dora", Voice::Dora, OF_DORA),
-            ("erik", Voice::Erik, OF_ERIK),
-        ];
+        let people = [("dora", Voice::Dora, OF_DORA), ("erik", Voice::Erik, OF_ERIK)];
         let mut joined = Vec::new();
         for (name, voice, length) in people {
             let name = format!("{name} ({call})");
             let id = guild.create_person(&name).await?.id;
             guild.join(&id, &room.channel_id).await?;
-            joined.push(Person { id, name, voice, length });
+            joined.push(Person {
+                id,
+                name,
+                voice,
+                length,
+            });
         }
         let [dora, erik] = joined.try_into().ok().context("two people")?;
         Ok(Self {
@@ -188,7 +190,12 @@ pub(super) async fn checks(bench: &mut Bench, call: &str, page: &mut Browser, pe
         if told == expected {
             format!("{} changes, none more", told.len())
         } else {
-            format!("{} changes, {} expected: {}", told.len(), expected.len(), sequence(&changes))
+            format!(
+                "{} changes, {} expected: {}",
+                told.len(),
+                expected.len(),
+                sequence(&changes)
+            )
         },
     );
     let lags = |begins: bool| {
@@ -196,7 +203,11 @@ pub(super) async fn checks(bench: &mut Bench, call: &str, page: &mut Browser, pe
         Lags::new(pairs.map(|(edge, change)| change.at - edge.at).collect())
     };
     for (begins, what, limit) in [
-        (true, "from the first frame on Discord to the name on the page", NAMED_WITHIN_MS),
+        (
+            true,
+            "from the first frame on Discord to the name on the page",
+            NAMED_WITHIN_MS,
+        ),
         (false, "from the last frame to its end", ENDED_WITHIN_MS),
     ] {
         let lags = lags(begins);
@@ -209,7 +220,10 @@ pub(super) async fn checks(bench: &mut Bench, call: &str, page: &mut Browser, pe
 /// LiveKit's own ring of the bridge follows the levels of its packets.
 pub(super) async fn ring_checks(bench: &mut Bench, page: &mut Browser, people: &People) -> Result<()> {
     people.begin(bench, &people.erik).await?;
-    for (state, speaks) in [("lit while somebody talks on Discord", true), ("dark when he has finished", false)] {
+    for (state, speaks) in [
+        ("lit while somebody talks on Discord", true),
+        ("dark when he has finished", false),
+    ] {
         if !speaks {
             people.spoken(&people.erik).await?;
         }
@@ -222,7 +236,11 @@ pub(super) async fn ring_checks(bench: &mut Bench, page: &mut Browser, people: &
         let figure = seen.as_ref().map_or_else(ToString::to_string, |_| {
             format!("after {:.1} s", started.elapsed().as_secs_f64())
         });
-        bench.check(&format!("MatrixRTC: the bridge's own ring is {state}"), seen.is_ok(), figure);
+        bench.check(
+            &format!("MatrixRTC: the bridge's own ring is {state}"),
+            seen.is_ok(),
+            figure,
+        );
     }
     Ok(())
 }

@@ -70,7 +70,10 @@ pub(super) async fn checks(bench: &mut Bench, call: &str, alice: &mut Browser, p
 
     let check = SpeechCheck::run(&said.between(from, to), &heard);
     let transport = check.delay().map_or(f64::NAN, |delay| delay.median_ms);
-    note(&format!("{call}: what her voice takes to Discord"), format!("{transport:.0} ms"));
+    note(
+        &format!("{call}: what her voice takes to Discord"),
+        format!("{transport:.0} ms"),
+    );
     let sentences: Vec<Span> = sounds(&said, SENTENCE_GAP_MS)
         .into_iter()
         .filter(|sentence| sentence.from > from && sentence.to < to)
@@ -80,7 +83,10 @@ pub(super) async fn checks(bench: &mut Bench, call: &str, alice: &mut Browser, p
         let during = |ring: &&Span| ring.to > sentence.from && ring.from < sentence.to + half_a_pause;
         lit.iter().filter(during).copied().collect::<Vec<_>>()
     };
-    let seen: Vec<_> = sentences.iter().map(|sentence| (*sentence, rings_of(sentence))).collect();
+    let seen: Vec<_> = sentences
+        .iter()
+        .map(|sentence| (*sentence, rings_of(sentence)))
+        .collect();
     let once = seen.iter().filter(|(_, rings)| rings.len() == 1).count();
     bench.check(
         &format!("{call}: the bridge's ring on Discord is lit once for each sentence"),
@@ -88,7 +94,9 @@ pub(super) async fn checks(bench: &mut Bench, call: &str, alice: &mut Browser, p
         format!("{once} of {} sentences", seen.len()),
     );
     let lags = |lag: fn(&Span, &Span) -> f64| {
-        let alone = seen.iter().filter_map(|(sentence, rings)| Some((sentence, rings.first()?)));
+        let alone = seen
+            .iter()
+            .filter_map(|(sentence, rings)| Some((sentence, rings.first()?)));
         Lags::new(alone.map(|(sentence, ring)| lag(sentence, ring) - transport).collect())
     };
     let starts = lags(|sentence, ring| ring.from - sentence.from);
