@@ -240,6 +240,8 @@ pub struct Access {
     pub token: String,
     /// How far the bridge goes for whoever named the server.
     pub reach: Reach,
+    /// Whether the token lets us set attributes of ours.
+    pub attributes: bool,
 }
 
 impl fmt::Debug for Access {

@@ -13,6 +13,7 @@ use super::metrics::{self, Counted};
 use super::signal::{Signal, SignalEvent};
 use super::transports::Transports;
 use super::voice::{Audience, Hall};
+use super::wire;
 use crate::webrtc::{ConnectionEvent, SpokenPacket, WebRtc};
 
 /// How long the words of a goodbye may take to leave.
@@ -166,6 +167,10 @@ impl SessionTask {
                 metrics::odd(oddity);
                 None
             }
+            Action::Note(attribute) => {
+                self.transports.as_mut()?.note(wire::note(attribute));
+                None
+            }
             Action::Offer { restart } => Some(self.offer(restart)),
             Action::Accept(offer) => Some(match self.transports.as_mut()?.accept(&offer) {
                 Ok(answer) => Input::Answered(answer),
@@ -203,7 +208,7 @@ impl SessionTask {
     }
 
     async fn prepare(&mut self) -> Option<Input> {
-        match Transports::open(&self.webrtc, self.hall.clone()).await {
+        match Transports::open(&self.webrtc, self.hall.clone(), self.machine.notes()).await {
             Ok(transports) => {
                 self.transports = Some(transports);
                 None

@@ -40,6 +40,8 @@ const RECONNECTS = 60;
 export class Connection extends EventTarget {
     #room;
     #closing = false;
+    /** What others said of who speaks, by their names on the SFU, where they could not set an attribute. */
+    #told = new Map();
 
     constructor({ raw }) {
         super();
@@ -62,6 +64,12 @@ export class Connection extends EventTarget {
         for (const event of SPEAKING_CHANGES) {
             this.#room.on(event, () => this.dispatchEvent(new Event("speaking")));
         }
+        this.#room.on(RoomEvent.DataReceived, (payload, from, _kind, topic) => {
+            if (topic === SPEAKING && from) {
+                this.#told.set(from.identity, speakersInText(new TextDecoder().decode(payload)));
+                this.dispatchEvent(new Event("speaking"));
+            }
+        });
         this.#room.on(RoomEvent.Disconnected, () => !this.#closing && this.dispatchEvent(new Event("closed")));
     }
 
@@ -95,7 +103,10 @@ export class Connection extends EventTarget {
     /** Who speaks on Discord, as those there tell. */
     get speakers() {
         const others = [...this.#room.remoteParticipants.values()];
-        return others.flatMap(({ attributes }) => speakersInText(attributes[SPEAKING]));
+        return others.flatMap(({ attributes, identity }) => {
+            const attribute = attributes[SPEAKING];
+            return attribute ? speakersInText(attribute) : (this.#told.get(identity) ?? []);
+        });
     }
 
     /** Somebody by his name on the SFU: what is heard of him, and what is shown. */

@@ -92,6 +92,11 @@ impl Machine {
         self.state.deadline()
     }
 
+    /// Whether words beside our voice are needed.
+    pub fn notes(&self) -> bool {
+        self.voice.is_some() && !self.access.attributes
+    }
+
     /// Whether the session is over.
     pub fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)
@@ -182,7 +187,11 @@ impl Machine {
 
     fn send_attribute(&mut self) {
         if let Some(attribute) = self.attribute.clone() {
-            self.send(ToServer::SetAttribute(attribute));
+            self.actions.push(if self.access.attributes {
+                Action::Send(ToServer::SetAttribute(attribute))
+            } else {
+                Action::Note(attribute)
+            });
         }
     }
 

@@ -142,6 +142,8 @@ pub enum Action {
     Close,
     /// Send a message.
     Send(ToServer),
+    /// Tell those who are in the room, beside our voice: the token does not let us set the attribute. The last one counts.
+    Note(Attribute),
     /// Make new peer connections, in the place of those there are.
     Prepare,
     /// Drop the peer connections.

@@ -21,6 +21,7 @@ fn access(token: &str) -> Access {
         url: "ws://sfu.example".into(),
         token: token.into(),
         reach: Reach::Anywhere,
+        attributes: true,
     }
 }
 
@@ -277,6 +278,35 @@ fn s11_what_others_are_shown_of_us_is_said_again_after_a_resume_and_a_new_join()
     assert!(bench.sent().contains(&set("2")));
     bench.message(FromServer::AttributeRefused);
     assert_eq!(bench.take(), [Action::Count(Oddity::AttributeRefused)]);
+}
+
+#[test]
+fn s11_where_the_token_lets_us_set_no_attribute_people_are_told_beside_our_voice() {
+    let attribute = Attribute {
+        name: "vdp.speaking",
+        value: "1".into(),
+    };
+    let noted = |bench: &mut Bench| bench.take().contains(&Action::Note(attribute.clone()));
+    let mut bench = Bench::running();
+    assert!(!bench.machine.notes());
+    let poor = Access {
+        attributes: false,
+        ..access("second")
+    };
+    bench.input(Input::Renew(poor));
+    assert!(bench.machine.notes());
+    bench.input(Input::Describe(attribute.clone()));
+    assert!(noted(&mut bench));
+    bench.message(FromServer::Leave(LeaveAction::Reconnect));
+    bench.expire(Timer::Retry);
+    bench.input(Input::Opened);
+    bench.take();
+    bench.message(welcome("PA_anew"));
+    assert!(noted(&mut bench));
+    assert!(
+        !Bench::with(None).machine.notes(),
+        "who only listens has nothing to say"
+    );
 }
 
 #[test]

@@ -205,6 +205,21 @@ fn set_attribute(Attribute { name, value }: Attribute) -> proto::UpdateParticipa
     }
 }
 
+/// The same for those who are in the room, where the server does not take it: a packet of data, the name as its topic.
+pub fn note(Attribute { name, value }: Attribute) -> Vec<u8> {
+    let packet = proto::UserPacket {
+        payload: value.into_bytes(),
+        topic: Some(name.to_owned()),
+        ..Default::default()
+    };
+    let value = Some(proto::data_packet::Value::User(packet));
+    proto::DataPacket {
+        value,
+        ..Default::default()
+    }
+    .encode_to_vec()
+}
+
 /// The tracks are named twice because older servers read the one list and newer ones the other.
 fn subscription(wanted: Vec<(String, Vec<String>)>) -> proto::UpdateSubscription {
     let tracks = wanted.iter().flat_map(|(_, tracks)| tracks.clone());

@@ -27,6 +27,22 @@ fn s11_an_attribute_is_set_and_nothing_else_of_us_changes() {
 }
 
 #[test]
+fn s11_a_note_is_a_packet_of_data_with_a_topic() {
+    let attribute = Attribute {
+        name: "vdp.speaking",
+        value: "[]".into(),
+    };
+    let packet = proto::DataPacket::decode(&*note(attribute)).expect("a packet");
+    let Some(proto::data_packet::Value::User(user)) = packet.value else {
+        panic!("{packet:?}");
+    };
+    assert_eq!(
+        (user.topic.as_deref(), &*user.payload),
+        (Some("vdp.speaking"), &b"[]"[..])
+    );
+}
+
+#[test]
 fn s11_a_refused_attribute_is_known_as_such() {
     use proto::request_response::{Reason, Request};
 

@@ -262,5 +262,6 @@ fn access(grant: Grant) -> Access {
         url: grant.url.into(),
         token: grant.jwt.expose().to_owned(),
         reach: grant.reach,
+        attributes: grant.attributes,
     }
 }

@@ -16,31 +16,48 @@ use std::time::Duration;
 /// How long a call may take to be connected.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(30);
 
+/// One call and what is looked at in it.
+#[derive(Clone, Copy)]
+struct Part {
+    /// What the checks call it.
+    call: &'static str,
+    kind: CallKind<'static>,
+    /// Whether the rings are looked at, too.
+    rings: bool,
+}
+
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
-    call(bench, CallKind::Voip).await?;
+    let part = |call, kind, rings| Part { call, kind, rings };
+    talk(bench, part("VoIP v1", CallKind::Voip, true)).await?;
     if LiveKit::installed().is_none() {
         note("skipped, all of it by MatrixRTC", LIVEKIT_MISSING);
         return Ok(());
     }
-    call(bench, CallKind::Rtc).await
+    talk(bench, part("MatrixRTC", CallKind::Rtc, true)).await?;
+    let stack = bench.stack().await?;
+    stack.focus()?.let_set_attributes(false);
+    let outcome = talk(bench, part("MatrixRTC without attributes", CallKind::Rtc, false)).await;
+    stack.focus()?.let_set_attributes(true);
+    outcome
 }
 
 /// One person calls and talks, two others talk on Discord.
-async fn call(bench: &mut Bench, kind: CallKind<'_>) -> Result<()> {
+async fn talk(bench: &mut Bench, Part { call, kind, rings }: Part) -> Result<()> {
     let stack = bench.stack().await?;
-    let name = if kind.is_rtc() { "MatrixRTC" } else { "VoIP v1" };
-    let room = bench.room(&format!("speaking by {name}")).await?;
+    let room = bench.room(&format!("speaking by {call}")).await?;
     let page = bench.page(&room, &["alice"]).await?;
-    let people = names::People::join(&stack, &room, name).await?;
+    let people = names::People::join(&stack, &room, call).await?;
     let before = Footprint::of(&stack).await?;
     let mut alice = ring::browser(bench, &page, kind).await?;
     alice.call().await?;
     alice.wait_for(CallState::Connected, CONNECTED_WITHIN).await?;
 
-    ring::checks(bench, name, &mut alice, &people).await?;
+    if rings {
+        ring::checks(bench, call, &mut alice, &people).await?;
+    }
     alice.set_muted(true).await?;
-    names::checks(bench, name, &mut alice, &people).await?;
-    if kind.is_rtc() {
+    names::checks(bench, call, &mut alice, &people).await?;
+    if rings && kind.is_rtc() {
         names::ring_checks(bench, &mut alice, &people).await?;
     }
 
