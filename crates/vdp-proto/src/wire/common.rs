@@ -22,7 +22,7 @@ pub(super) type Values<'a> = (&'a [u8], &'a [u8], u64);
 /// Reads what our own bridges write: so no key has to be looked up.
 fn read_in_our_order(datagram: &[u8]) -> Option<Values<'_>> {
     let mut rest = Rest(datagram);
-    rest.expect([0x83])?;
+    rest.expect([0x83, 0xa1, b'r'])?;
     let values = rest.values()?;
     rest.0.is_empty().then_some(values)
 }
@@ -51,9 +51,8 @@ fn read_in_any_order(datagram: &[u8]) -> Option<Values<'_>> {
 pub(super) struct Rest<'a>(pub(super) &'a [u8]);
 
 impl<'a> Rest<'a> {
-    /// The three keys with their values, in the order in which our bridges write them.
+    /// The value of `r`, then the other two keys with theirs, as our bridges write them.
     pub(super) fn values(&mut self) -> Option<Values<'a>> {
-        self.expect([0xa1, b'r'])?;
         let room = self.string()?;
         self.expect([0xa1, b'd'])?;
         let voice = self.binary()?;

@@ -17,6 +17,7 @@ pub(super) fn read(datagram: &[u8]) -> Option<Parts<'_>> {
         _ => return None,
     };
     let mut rest = Rest(rest);
+    rest.expect([0xa1, b'r'])?;
     let (room, voice, index) = rest.values()?;
     let mut marks = Marks::NONE;
     if both || rest.0.starts_with(b"\xa1s") {
