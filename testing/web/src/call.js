@@ -48,7 +48,7 @@ export class Caller extends EventTarget {
         }
         const caller = new Caller(client, room, invitee);
         await synchronise(client, room, (text) => caller.#emit("note", text));
-        client.on(ClientEvent.ToDeviceEvent, (event) => caller.#hearWhoSpeaks(event));
+        client.on(ClientEvent.ReceivedToDeviceMessage, ({ message }) => caller.#hearWhoSpeaks(message));
         if (answer) {
             client.on(CallEventHandlerEvent.Incoming, (call) => caller.#answer(call));
         }
@@ -93,10 +93,10 @@ export class Caller extends EventTarget {
     }
 
     /** Anybody can send us such an event: only what a member of the room says of this call counts. */
-    #hearWhoSpeaks(event) {
-        const { room_id: room, call_id: call, speakers } = event.getContent();
-        const ours = event.getType() === SPEAKING && room === this.#roomId && call === this.#call?.callId;
-        if (ours && this.#client.getRoom(room)?.getMember(event.getSender())?.membership === "join") {
+    #hearWhoSpeaks({ type, sender, content }) {
+        const { room_id: room, call_id: call, speakers } = content;
+        const ours = type === SPEAKING && room === this.#roomId && call === this.#call?.callId;
+        if (ours && this.#client.getRoom(room)?.getMember(sender)?.membership === "join") {
             this.#emit("speaking", speakersIn(speakers));
         }
     }
