@@ -36,7 +36,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     talk(bench, part("MatrixRTC", CallKind::Rtc, true)).await?;
     let stack = bench.stack().await?;
     stack.focus()?.let_set_attributes(false);
-    let outcome = talk(bench, part("MatrixRTC without attributes", CallKind::Rtc, false)).await;
+    let outcome = talk(bench, part("MatrixRTC by data", CallKind::Rtc, false)).await;
     stack.focus()?.let_set_attributes(true);
     outcome
 }

@@ -12,7 +12,7 @@ use discord_standin::types::RingStretch;
 use std::time::Duration;
 
 /// How long she talks.
-const TALK: Duration = Duration::from_secs(30);
+const TALK: Duration = Duration::from_secs(45);
 /// How long a new connection may take until both ends play what arrives.
 const SETTLED: Duration = Duration::from_millis(1500);
 /// Speech of so much is cut into sentences.
@@ -21,8 +21,8 @@ const SPEECH: Duration = Duration::from_mins(1);
 const SENTENCE_GAP_MS: f64 = 270.0;
 /// How long she pauses after each sentence.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Sounds below this RMS, −45 dBFS, are none.
-const SOUND: f32 = 0.0056;
+/// Sounds below this RMS, −55 dBFS, are none: nor does the bridge take them for speech.
+const SOUND: f32 = 0.0018;
 /// How exactly it is known when a sound begins and ends.
 const WINDOW: usize = 480;
 
