@@ -54,7 +54,7 @@ async function start() {
     const session = await server.session(name);
     user = session.user_id;
     view.showRoom(config.room_name ?? config.room_id, user);
-    if (way === "element-call" && config.rtc_missing) {
+    if (way !== "voip" && config.rtc_missing) {
         tell(config.rtc_missing);
         return;
     }

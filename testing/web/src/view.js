@@ -51,14 +51,17 @@ export function showWays(current, name, missing) {
         if (way === current) link.setAttribute("aria-current", "page");
     }
     if (missing) {
-        text("way-rtc", "Needs LiveKit, which is not on this machine");
+        for (const note of document.querySelectorAll("[data-needs-livekit]")) {
+            note.textContent = "Needs LiveKit, which is not on this machine";
+        }
         text("missing", missing);
     }
     const framed = current === "element-call";
+    const cannot = current !== "voip" && Boolean(missing);
     document.querySelector("main").dataset.way = current;
-    byId("call-card").hidden = framed;
-    byId("stage-card").hidden = !framed || Boolean(missing);
-    byId("missing-card").hidden = !framed || !missing;
+    byId("call-card").hidden = framed || cannot;
+    byId("stage-card").hidden = !framed || cannot;
+    byId("missing-card").hidden = !cannot;
 }
 
 /** The page of somebody who calls in this way. */
