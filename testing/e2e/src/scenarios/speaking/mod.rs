@@ -56,7 +56,7 @@ async fn talk(bench: &mut Bench, Part { call, kind, rings }: Part) -> Result<()>
         ring::checks(bench, call, &mut alice, &people).await?;
     }
     alice.set_muted(true).await?;
-    names::checks(bench, call, &mut alice, &people).await?;
+    names::checks(bench, call, &mut alice, &people, if rings { 2 } else { 1 }).await?;
     if rings && kind.is_rtc() {
         names::ring_checks(bench, &mut alice, &people).await?;
     }

@@ -18,8 +18,6 @@ const OF_ERIK: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_secs(2);
 /// Between turns.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How often the turns are taken.
-const ROUNDS: usize = 2;
 /// How often Dora talks until she is named for the first time.
 const TRIES: usize = 4;
 
@@ -166,8 +164,14 @@ impl Edge {
     }
 }
 
-/// They talk one after the other, then both at once: the page names who speaks, and nobody else.
-pub(super) async fn checks(bench: &mut Bench, call: &str, page: &mut Browser, people: &People) -> Result<()> {
+/// They talk one after the other, then both at once, so many times: the page names who speaks, and nobody else.
+pub(super) async fn checks(
+    bench: &mut Bench,
+    call: &str,
+    page: &mut Browser,
+    people: &People,
+    rounds: usize,
+) -> Result<()> {
     // The bridge may still be entering the voice channel, or agreeing on keys there.
     for _ in 0..TRIES {
         people.turn(bench, &people.dora).await?;
@@ -178,7 +182,7 @@ pub(super) async fn checks(bench: &mut Bench, call: &str, page: &mut Browser, pe
     let before = page.state().await?.speaker_changes.len();
 
     let mut edges = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         edges.extend(people.turn(bench, &people.dora).await?);
         edges.extend(people.turn(bench, &people.erik).await?);
         edges.extend(people.both(bench).await?);
