@@ -24,27 +24,29 @@ impl<'a> Packet<'a> {
 
     /// Bytes of the encoded packet.
     pub const fn encoded_len(&self) -> usize {
-        self.encoded_len_with(Marks::NONE)
+        wire::encoded_len(self)
     }
 
     /// Bytes of the encoded packet with these extension keys.
     pub const fn encoded_len_with(&self, marks: Marks) -> usize {
-        wire::encoded_len(self, marks)
+        wire::encoded_len(self) + wire::marks_len(marks)
     }
 
     /// Writes the packet to the start of `buffer` and gives back its length in bytes.
     #[inline]
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        self.encode_with(Marks::NONE, buffer)
+        self.check()?;
+        let available = buffer.len();
+        let datagram = buffer.get_mut(..MAX_DATAGRAM.min(available)).unwrap_or_default();
+        wire::write(self, datagram).ok_or_else(|| self.does_not_fit(Marks::NONE, available))
     }
 
     /// The same with extension keys, for a peer that has agreed on them.
-    #[inline]
     pub fn encode_with(&self, marks: Marks, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         self.check()?;
         let available = buffer.len();
         let datagram = buffer.get_mut(..MAX_DATAGRAM.min(available)).unwrap_or_default();
-        wire::write(self, marks, datagram).ok_or_else(|| self.does_not_fit(marks, available))
+        wire::write_with(self, marks, datagram).ok_or_else(|| self.does_not_fit(marks, available))
     }
 
     #[cold]
@@ -76,27 +78,28 @@ impl<'a> Packet<'a> {
     /// Keys may come in any order, unknown ones are skipped, integers may have any width. Of several faults, one in
     /// the structure is reported first, then the first wrong key or type, then what is missing or breaks a limit.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
-        Self::decode_with_marks(datagram).map(|(packet, _)| packet)
+        if datagram.len() > MAX_DATAGRAM {
+            return Err(DecodeError::TooLarge { length: datagram.len() });
+        }
+        Self::of(wire::read(datagram)?)
     }
 
     /// The same with the extension keys, which count only where both ends have agreed on them.
-    #[inline]
     pub fn decode_with_marks(datagram: &'a [u8]) -> Result<(Self, Marks), DecodeError> {
         if datagram.len() > MAX_DATAGRAM {
             return Err(DecodeError::TooLarge { length: datagram.len() });
         }
-        let Parts {
-            room,
-            voice,
-            index,
-            marks,
-        } = wire::read(datagram)?;
-        let packet = Self {
+        let (parts, marks) = wire::read_with_marks(datagram)?;
+        Ok((Self::of(parts)?, marks))
+    }
+
+    #[inline]
+    fn of(Parts { room, voice, index }: Parts<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
             room: checked_room(room.ok_or(DecodeError::Missing { field: Field::Room })?)?,
             voice: checked_voice(voice.ok_or(DecodeError::Missing { field: Field::Voice })?)?,
             index: checked_index(index.ok_or(DecodeError::Missing { field: Field::Index })?)?,
-        };
-        Ok((packet, marks))
+        })
     }
 }
 

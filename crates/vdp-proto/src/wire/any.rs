@@ -8,14 +8,14 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::Parts;
 use crate::marks::read_level;
-use crate::{DecodeError, Field, Found, MAX_NESTING, Place, SEALED_MARK, Speakers};
+use crate::{DecodeError, Field, Found, MAX_NESTING, Marks, Place, SEALED_MARK, Speakers};
 
 /// Reads the one map of a datagram.
 ///
 /// Kept out of line, where it does not take registers from the common case.
 #[cold]
 #[inline(never)]
-pub(super) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
+pub(super) fn read(datagram: &[u8]) -> Result<(Parts<'_>, Marks), DecodeError> {
     if datagram.first() == Some(&SEALED_MARK) {
         return Err(DecodeError::Sealed);
     }
@@ -27,11 +27,11 @@ pub(super) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
         let value = Value::deserialize(&mut deserializer).map_err(|error| structural(&error, place))?;
         return Err(DecodeError::NotAMap { found: value.found() });
     }
-    let parts = deserializer
+    let (parts, marks) = deserializer
         .deserialize_map(PacketVisitor { place: &mut place })
         .map_err(|error| structural(&error, place))?;
     expect_end(&mut deserializer)?;
-    parts
+    Ok((parts?, marks))
 }
 
 fn begins_map(datagram: &[u8]) -> bool {
@@ -63,18 +63,18 @@ struct PacketVisitor<'p> {
 }
 
 impl<'de> Visitor<'de> for PacketVisitor<'_> {
-    type Value = Result<Parts<'de>, DecodeError>;
+    type Value = (Result<Parts<'de>, DecodeError>, Marks);
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the map of a packet")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut parts = Ok(Parts::default());
+        let (mut parts, mut marks) = (Ok(Parts::default()), Marks::NONE);
         loop {
             *self.place = Place::Key;
             let Some(key) = map.next_key::<Value<'de>>()? else {
-                return Ok(parts);
+                return Ok((parts, marks));
             };
             if let Some(field) = key.as_field() {
                 *self.place = Place::Field(field);
@@ -83,23 +83,24 @@ impl<'de> Visitor<'de> for PacketVisitor<'_> {
             } else {
                 *self.place = Place::Unknown;
                 let value = map.next_value()?;
-                parts = parts.map(|parts| parts.with_mark(&key, value));
+                marks.note(&key, value);
             }
         }
     }
 }
 
-impl<'a> Parts<'a> {
+impl Marks {
     /// Takes an extension key, the last one where it is there more than once; what makes no sense counts as absent.
-    fn with_mark(mut self, key: &Value<'_>, value: Value<'_>) -> Self {
+    fn note(&mut self, key: &Value<'_>, value: Value<'_>) {
         match key {
-            Value::String("s") => self.marks.speakers = value.unsigned().and_then(Speakers::from_bits),
-            Value::String("v") => self.marks.level = value.unsigned().and_then(read_level),
+            Value::String("s") => self.speakers = value.unsigned().and_then(Speakers::from_bits),
+            Value::String("v") => self.level = value.unsigned().and_then(read_level),
             _ => {}
         }
-        self
     }
+}
 
+impl<'a> Parts<'a> {
     fn with(mut self, field: Field, value: Value<'a>) -> Result<Self, DecodeError> {
         let duplicate = match field {
             Field::Room => self.room.replace(value.into_room()?).is_some(),

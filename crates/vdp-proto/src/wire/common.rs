@@ -2,7 +2,6 @@
 //! forms that encoders choose. What is of another kind, or wrong, it leaves to [`super::any`].
 
 use super::Parts;
-use crate::Marks;
 
 /// Reads a datagram; `None` if it is of another kind.
 pub(super) fn read(datagram: &[u8]) -> Option<Parts<'_>> {
@@ -12,7 +11,6 @@ pub(super) fn read(datagram: &[u8]) -> Option<Parts<'_>> {
         room: Some(std::str::from_utf8(room).ok()?),
         voice: Some(voice),
         index: Some(index),
-        marks: Marks::NONE,
     })
 }
 
@@ -52,6 +50,7 @@ pub(super) struct Rest<'a>(pub(super) &'a [u8]);
 
 impl<'a> Rest<'a> {
     /// The value of `r`, then the other two keys with theirs, as our bridges write them.
+    #[inline]
     pub(super) fn values(&mut self) -> Option<Values<'a>> {
         let room = self.string()?;
         self.expect([0xa1, b'd'])?;

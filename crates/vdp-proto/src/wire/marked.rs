@@ -6,10 +6,7 @@ use crate::marks::read_level;
 use crate::{Marks, Speakers};
 
 /// Reads a datagram; `None` if it is of another kind, or something is wrong with it.
-///
-/// Kept out of line, where it does not take registers from packets without extension keys.
-#[inline(never)]
-pub(super) fn read(datagram: &[u8]) -> Option<Parts<'_>> {
+pub(super) fn read(datagram: &[u8]) -> Option<(Parts<'_>, Marks)> {
     let (head, rest) = datagram.split_first()?;
     let both = match head {
         0x84 => false,
@@ -29,10 +26,10 @@ pub(super) fn read(datagram: &[u8]) -> Option<Parts<'_>> {
         marks.level = Some(read_level(rest.unsigned()?)?);
     }
     rest.0.is_empty().then_some(())?;
-    Some(Parts {
+    let parts = Parts {
         room: Some(std::str::from_utf8(room).ok()?),
         voice: Some(voice),
         index: Some(index),
-        marks,
-    })
+    };
+    Some((parts, marks))
 }

@@ -11,7 +11,7 @@ mod write;
 
 use crate::{DecodeError, Marks};
 
-pub(crate) use write::{encoded_len, write};
+pub(crate) use write::{encoded_len, marks_len, write, write_with};
 
 /// The values of the known keys, each of the right type but not yet within its limits.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,16 +19,37 @@ pub(crate) struct Parts<'a> {
     pub(crate) room: Option<&'a str>,
     pub(crate) voice: Option<&'a [u8]>,
     pub(crate) index: Option<u64>,
-    /// The extension keys, as far as they make sense.
-    pub(crate) marks: Marks,
 }
 
 /// Reads the one map of a datagram.
 pub(crate) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
-    match common::read(datagram).or_else(|| marked::read(datagram)) {
+    match common::read(datagram) {
         Some(parts) => Ok(parts),
+        None => read_base(datagram),
+    }
+}
+
+/// The same with the extension keys, as far as they make sense.
+pub(crate) fn read_with_marks(datagram: &[u8]) -> Result<(Parts<'_>, Marks), DecodeError> {
+    match common::read(datagram) {
+        Some(parts) => Ok((parts, Marks::NONE)),
+        None => read_others(datagram),
+    }
+}
+
+/// Reads what is no base packet alone. Both are kept out of line, where they do not take registers from the common case.
+#[inline(never)]
+fn read_others(datagram: &[u8]) -> Result<(Parts<'_>, Marks), DecodeError> {
+    match marked::read(datagram) {
+        Some(read) => Ok(read),
         None => any::read(datagram),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn read_base(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
+    read_others(datagram).map(|(parts, _)| parts)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::{any, common, marked, read};
+use super::{any, common, marked, read, read_with_marks};
 use crate::{MAX_DATAGRAM, MAX_INDEX, Marks, Packet, Speakers};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -119,10 +119,12 @@ fn map() -> impl Strategy<Value = Vec<u8>> {
 /// The hand-written reader says the same as the general one, or nothing.
 fn assert_agree(datagram: &[u8]) -> Result<(), TestCaseError> {
     let general = any::read(datagram);
-    for parts in [common::read(datagram), marked::read(datagram)].into_iter().flatten() {
+    let base = common::read(datagram).map(|parts| (parts, Marks::NONE));
+    for parts in [base, marked::read(datagram)].into_iter().flatten() {
         prop_assert_eq!(Ok(&parts), general.as_ref());
     }
-    prop_assert_eq!(read(datagram), general);
+    prop_assert_eq!(&read_with_marks(datagram), &general);
+    prop_assert_eq!(read(datagram), general.map(|(parts, _)| parts));
     Ok(())
 }
 
@@ -200,7 +202,7 @@ fn the_three_keys_are_read_by_hand_in_any_order() {
     for [first, second, third] in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let datagram = [b"\x83", entries[first], entries[second], entries[third]].concat();
         let parts = common::read(&datagram).unwrap();
-        assert_eq!(Ok(parts), any::read(&datagram));
+        assert_eq!(Ok((parts, Marks::NONE)), any::read(&datagram));
     }
 }
 

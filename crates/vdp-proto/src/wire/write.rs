@@ -5,23 +5,43 @@ use crate::{Marks, Packet};
 
 /// Writes a packet within its limits and gives back its length; `None` if `buffer` is too small.
 #[inline]
-pub(crate) fn write(packet: &Packet<'_>, marks: Marks, buffer: &mut [u8]) -> Option<usize> {
+pub(crate) fn write(packet: &Packet<'_>, buffer: &mut [u8]) -> Option<usize> {
     let available = buffer.len();
-    let map = 0x83 + u8::from(marks.speakers.is_some()) + u8::from(marks.level.is_some());
-    let rest = write_room(buffer, map, packet.room.as_bytes())?;
+    let rest = write_room(buffer, packet.room.as_bytes())?;
     let rest = write_voice(rest, packet.voice)?;
-    let mut rest = write_unsigned(rest, b'i', packet.index)?;
+    let rest = write_unsigned(rest, b'i', packet.index)?;
+    Some(available - rest.len())
+}
+
+/// The same with extension keys behind.
+pub(crate) fn write_with(packet: &Packet<'_>, marks: Marks, buffer: &mut [u8]) -> Option<usize> {
+    let available = buffer.len();
+    let length = write(packet, buffer)?;
+    let (base, mut rest) = buffer.split_at_mut_checked(length)?;
+    let head = base.first_mut()?;
     if let Some(speakers) = marks.speakers {
+        *head += 1;
         rest = write_unsigned(rest, b's', speakers.bits())?;
     }
     if let Some(level) = marks.level {
+        *head += 1;
         rest = write_unsigned(rest, b'v', written_level(level).into())?;
     }
     Some(available - rest.len())
 }
 
+/// Bytes that [`write_with`] writes behind a packet.
+pub(crate) const fn marks_len(marks: Marks) -> usize {
+    let speakers = match marks.speakers {
+        Some(speakers) => 2 + unsigned_len(speakers.bits()),
+        None => 0,
+    };
+    let level = if marks.level.is_some() { 3 } else { 0 };
+    speakers + level
+}
+
 /// Bytes that [`write`] writes.
-pub(crate) const fn encoded_len(packet: &Packet<'_>, marks: Marks) -> usize {
+pub(crate) const fn encoded_len(packet: &Packet<'_>) -> usize {
     const MAP_AND_KEYS: usize = 1 + 3 * 2;
     let room = match packet.room.len() {
         length @ 0..=31 => 1 + length,
@@ -32,12 +52,7 @@ pub(crate) const fn encoded_len(packet: &Packet<'_>, marks: Marks) -> usize {
         length @ 0..=0xff => 2 + length,
         length => 3 + length,
     };
-    let speakers = match marks.speakers {
-        Some(speakers) => 2 + unsigned_len(speakers.bits()),
-        None => 0,
-    };
-    let level = if marks.level.is_some() { 3 } else { 0 };
-    MAP_AND_KEYS + room + voice + unsigned_len(packet.index) + speakers + level
+    MAP_AND_KEYS + room + voice + unsigned_len(packet.index)
 }
 
 const fn unsigned_len(value: u64) -> usize {
@@ -51,12 +66,12 @@ const fn unsigned_len(value: u64) -> usize {
 }
 
 /// The head of the map with it.
-fn write_room<'b>(buffer: &'b mut [u8], map: u8, room: &[u8]) -> Option<&'b mut [u8]> {
+fn write_room<'b>(buffer: &'b mut [u8], room: &[u8]) -> Option<&'b mut [u8]> {
     // No room id is longer than that.
     let length = u8::try_from(room.len()).ok()?;
     let rest = match length {
-        0..=31 => put(buffer, [map, 0xa1, b'r', 0xa0 | length]),
-        _ => put(buffer, [map, 0xa1, b'r', 0xd9, length]),
+        0..=31 => put(buffer, [0x83, 0xa1, b'r', 0xa0 | length]),
+        _ => put(buffer, [0x83, 0xa1, b'r', 0xd9, length]),
     };
     copy(rest?, room)
 }
@@ -71,6 +86,7 @@ fn write_voice<'b>(buffer: &'b mut [u8], voice: &[u8]) -> Option<&'b mut [u8]> {
     copy(rest, voice)
 }
 
+#[inline]
 fn write_unsigned(buffer: &mut [u8], key: u8, value: u64) -> Option<&mut [u8]> {
     if let Ok(value) = u8::try_from(value) {
         match value {
