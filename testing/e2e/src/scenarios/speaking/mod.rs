@@ -1,5 +1,6 @@
 //! Who speaks is seen on the other side: on Discord by the bridge's ring, in Matrix by name, in calls of both kinds (S11).
 
+mod courier;
 mod names;
 mod ring;
 
@@ -10,6 +11,7 @@ use crate::browser::{Browser, CallState};
 use crate::page::PageServer;
 use crate::stack::{LIVEKIT_MISSING, LiveKit};
 use anyhow::Result;
+use courier::Courier;
 use std::fmt;
 use std::time::Duration;
 
@@ -56,7 +58,12 @@ async fn talk(bench: &mut Bench, Part { call, kind, rings }: Part) -> Result<()>
         ring::checks(bench, call, &mut alice, &people).await?;
     }
     alice.set_muted(true).await?;
-    names::checks(bench, call, &mut alice, &people, if rings { 2 } else { 1 }).await?;
+    let courier = match kind {
+        CallKind::Voip => Some(Courier::new(&stack).await?),
+        _ => None,
+    };
+    let rounds = if rings { 2 } else { 1 };
+    names::checks(bench, call, &mut alice, &people, (rounds, courier)).await?;
     if rings && kind.is_rtc() {
         names::ring_checks(bench, &mut alice, &people).await?;
     }

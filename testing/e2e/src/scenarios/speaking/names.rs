@@ -1,9 +1,10 @@
 //! Names of those who speak on Discord, as a page in Matrix is told them.
 
 use super::Lags;
+use super::courier::Courier;
 use crate::audio::{Voice, wall_clock_ms};
 use crate::browser::{Browser, PageState, Recordings, SpeakerChange};
-use crate::scenarios::bench::Bench;
+use crate::scenarios::bench::{Bench, note};
 use crate::stack::{BridgedRoom, Stack, wait_for};
 use anyhow::{Context as _, Result};
 use discord_standin::ControlClient;
@@ -21,8 +22,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How often Dora talks until she is named for the first time.
 const TRIES: usize = 4;
 
-/// From the first frame on Discord to the name on the page, and from the last to its end: all that lies between included, the
-/// homeserver and the SFU too.
+/// From the first frame on Discord to the name on the page, beyond what a homeserver takes to bring the event where that is how it
+/// comes; and from the last to its end, with all that lies between.
 const NAMED_WITHIN_MS: f64 = 100.0;
 const ENDED_WITHIN_MS: f64 = 300.0;
 /// A frame.
@@ -123,6 +124,17 @@ impl People {
         Ok((wall_clock_ms(started_at_ns), finished - FRAME_MS))
     }
 
+    /// One after the other, then both, so many times.
+    async fn rounds(&self, bench: &Bench, rounds: usize) -> Result<Vec<Edge>> {
+        let mut edges = Vec::new();
+        for _ in 0..rounds {
+            edges.extend(self.turn(bench, &self.dora).await?);
+            edges.extend(self.turn(bench, &self.erik).await?);
+            edges.extend(self.both(bench).await?);
+        }
+        Ok(edges)
+    }
+
     /// One talks alone.
     async fn turn(&self, bench: &Bench, person: &Person) -> Result<Vec<Edge>> {
         self.begin(bench, person).await?;
@@ -170,7 +182,7 @@ pub(super) async fn checks(
     call: &str,
     page: &mut Browser,
     people: &People,
-    rounds: usize,
+    (rounds, mut courier): (usize, Option<Courier>),
 ) -> Result<()> {
     // The bridge may still be entering the voice channel, or agreeing on keys there.
     for _ in 0..TRIES {
@@ -181,12 +193,13 @@ pub(super) async fn checks(
     }
     let before = page.state().await?.speaker_changes.len();
 
-    let mut edges = Vec::new();
-    for _ in 0..rounds {
-        edges.extend(people.turn(bench, &people.dora).await?);
-        edges.extend(people.turn(bench, &people.erik).await?);
-        edges.extend(people.both(bench).await?);
-    }
+    let edges = match &mut courier {
+        None => people.rounds(bench, rounds).await?,
+        Some(courier) => tokio::select! {
+            edges = people.rounds(bench, rounds) => edges?,
+            failed = courier.run() => return failed,
+        },
+    };
     let changes = page.state().await?.speaker_changes.split_off(before);
     let expected: Vec<_> = edges.iter().map(|edge| &edge.names).collect();
     let told: Vec<_> = changes.iter().map(|change| &change.names).collect();
@@ -208,11 +221,12 @@ pub(super) async fn checks(
         let pairs = edges.iter().zip(&changes).filter(|(edge, _)| edge.begins == begins);
         Lags::new(pairs.map(|(edge, change)| change.at - edge.at).collect())
     };
+    let named_within = NAMED_WITHIN_MS + courier.map_or(0.0, |courier| transport(call, courier));
     for (begins, what, limit) in [
         (
             true,
             "from the first frame on Discord to the name on the page",
-            NAMED_WITHIN_MS,
+            named_within,
         ),
         (false, "from the last frame to its end", ENDED_WITHIN_MS),
     ] {
@@ -221,6 +235,16 @@ pub(super) async fn checks(
         bench.check(&format!("{call}: {what}"), lags.are_within(limit), figure);
     }
     Ok(())
+}
+
+/// What the homeserver took to bring events to a device meanwhile, at the longest.
+fn transport(call: &str, courier: Courier) -> f64 {
+    let taken = courier.taken();
+    note(
+        &format!("{call}: what the homeserver takes to bring an event to a device"),
+        &taken,
+    );
+    taken.longest()
 }
 
 /// LiveKit's own ring of the bridge follows the levels of its packets.
