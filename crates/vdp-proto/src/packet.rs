@@ -43,10 +43,13 @@ impl<'a> Packet<'a> {
 
     /// The same with extension keys, for a peer that has agreed on them.
     pub fn encode_with(&self, marks: Marks, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        self.check()?;
+        let length = self.encode(buffer)?;
+        if marks == Marks::NONE {
+            return Ok(length);
+        }
         let available = buffer.len();
         let datagram = buffer.get_mut(..MAX_DATAGRAM.min(available)).unwrap_or_default();
-        wire::write_with(self, marks, datagram).ok_or_else(|| self.does_not_fit(marks, available))
+        wire::add_marks(marks, datagram, length).ok_or_else(|| self.does_not_fit(marks, available))
     }
 
     #[cold]
@@ -86,10 +89,11 @@ impl<'a> Packet<'a> {
 
     /// The same with the extension keys, which count only where both ends have agreed on them.
     pub fn decode_with_marks(datagram: &'a [u8]) -> Result<(Self, Marks), DecodeError> {
-        if datagram.len() > MAX_DATAGRAM {
-            return Err(DecodeError::TooLarge { length: datagram.len() });
+        // A map of three has no room for more than the three keys.
+        if wire::is_map_of_three(datagram) || datagram.len() > MAX_DATAGRAM {
+            return Ok((Self::decode(datagram)?, Marks::NONE));
         }
-        let (parts, marks) = wire::read_with_marks(datagram)?;
+        let (parts, marks) = wire::read_marked(datagram)?;
         Ok((Self::of(parts)?, marks))
     }
 

@@ -11,7 +11,7 @@ mod write;
 
 use crate::{DecodeError, Marks};
 
-pub(crate) use write::{encoded_len, marks_len, write, write_with};
+pub(crate) use write::{add_marks, encoded_len, marks_len, write};
 
 /// The values of the known keys, each of the right type but not yet within its limits.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,17 +29,16 @@ pub(crate) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
     }
 }
 
-/// The same with the extension keys, as far as they make sense.
-pub(crate) fn read_with_marks(datagram: &[u8]) -> Result<(Parts<'_>, Marks), DecodeError> {
-    match common::read(datagram) {
-        Some(parts) => Ok((parts, Marks::NONE)),
-        None => read_others(datagram),
-    }
+/// Whether a datagram begins as those that have no extension keys.
+pub(crate) fn is_map_of_three(datagram: &[u8]) -> bool {
+    datagram.first() == Some(&0x83)
 }
 
-/// Reads what is no base packet alone. Both are kept out of line, where they do not take registers from the common case.
+/// Reads a datagram that may have extension keys, and those as far as they make sense.
+///
+/// Kept out of line like the next, where they do not take registers from the common case.
 #[inline(never)]
-fn read_others(datagram: &[u8]) -> Result<(Parts<'_>, Marks), DecodeError> {
+pub(crate) fn read_marked(datagram: &[u8]) -> Result<(Parts<'_>, Marks), DecodeError> {
     match marked::read(datagram) {
         Some(read) => Ok(read),
         None => any::read(datagram),
@@ -49,7 +48,7 @@ fn read_others(datagram: &[u8]) -> Result<(Parts<'_>, Marks), DecodeError> {
 #[cold]
 #[inline(never)]
 fn read_base(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
-    read_others(datagram).map(|(parts, _)| parts)
+    read_marked(datagram).map(|(parts, _)| parts)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::{any, common, marked, read, read_with_marks};
+use super::{any, common, marked, read, read_marked};
 use crate::{MAX_DATAGRAM, MAX_INDEX, Marks, Packet, Speakers};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -123,7 +123,7 @@ fn assert_agree(datagram: &[u8]) -> Result<(), TestCaseError> {
     for parts in [base, marked::read(datagram)].into_iter().flatten() {
         prop_assert_eq!(Ok(&parts), general.as_ref());
     }
-    prop_assert_eq!(&read_with_marks(datagram), &general);
+    prop_assert_eq!(&read_marked(datagram), &general);
     prop_assert_eq!(read(datagram), general.map(|(parts, _)| parts));
     Ok(())
 }

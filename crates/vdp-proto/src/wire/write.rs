@@ -13,10 +13,9 @@ pub(crate) fn write(packet: &Packet<'_>, buffer: &mut [u8]) -> Option<usize> {
     Some(available - rest.len())
 }
 
-/// The same with extension keys behind.
-pub(crate) fn write_with(packet: &Packet<'_>, marks: Marks, buffer: &mut [u8]) -> Option<usize> {
+/// Adds extension keys to a packet of this length and gives back the length with them; `None` if `buffer` is too small.
+pub(crate) fn add_marks(marks: Marks, buffer: &mut [u8], length: usize) -> Option<usize> {
     let available = buffer.len();
-    let length = write(packet, buffer)?;
     let (base, mut rest) = buffer.split_at_mut_checked(length)?;
     let head = base.first_mut()?;
     if let Some(speakers) = marks.speakers {
@@ -30,7 +29,7 @@ pub(crate) fn write_with(packet: &Packet<'_>, marks: Marks, buffer: &mut [u8]) -
     Some(available - rest.len())
 }
 
-/// Bytes that [`write_with`] writes behind a packet.
+/// Bytes that [`add_marks`] adds.
 pub(crate) const fn marks_len(marks: Marks) -> usize {
     let speakers = match marks.speakers {
         Some(speakers) => 2 + unsigned_len(speakers.bits()),
