@@ -16,6 +16,7 @@ mod notify;
 mod program;
 pub mod supervise;
 pub mod telemetry;
+pub mod udp;
 pub mod vdp;
 
 pub use self::instruments::INSTRUMENTS;

@@ -75,6 +75,7 @@ async fn s9_a_speaker_is_heard_on_the_other_side_byte_by_byte_and_not_by_himself
                 sequence,
                 media_time: None,
                 level: Some(20),
+                marks: None,
                 received,
             });
         }

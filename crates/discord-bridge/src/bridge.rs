@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bridge_kit::channel::{AnswerHandler, Entered, PersonId};
+use bridge_kit::channel::{AnswerHandler, Entered, Person};
 use bridge_kit::matrix::{LinkChange, Links, MatrixClient, OwnedRoomId, RoomEvent, RoomId};
 use bridge_kit::media::{MediaPool, RoomMedia};
 use bridge_kit::supervise::{self, Task};
@@ -16,19 +16,21 @@ use crate::admission::JoinBudget;
 use crate::announcement;
 use crate::config::{Discord, People};
 use crate::gateway::api::{self, SharedHttp};
-use crate::gateway::facts::{ChannelId, GuildId, Person, Place, UserId, VoiceChannel};
+use crate::gateway::facts::{self, ChannelId, GuildId, Place, UserId, VoiceChannel};
 use crate::gateway::{Connection, Directory, GatewayEvent};
 use crate::instruments;
+use crate::introduction;
 use crate::links::Target;
 use crate::presence::status::Status;
 use crate::refusals::{no_longer_bridged, not_bridged, unjoined, unreadable};
+use crate::speaker_ids::SpeakerIds;
 use crate::stage;
 use crate::standing::{self, Ending};
 use crate::table::Table;
 use crate::voice::driver::{Driver, Session};
 use crate::voice::event::Loss;
 use crate::voice::line::{self, LineWatch};
-use crate::voice::listener::Admit;
+use crate::voice::listener::{Admit, Admitted};
 
 /// Rooms remembered as once bridged, so that they are told "no longer" and not "not".
 const MAX_REMEMBERED: usize = 4096;
@@ -84,10 +86,14 @@ pub(crate) struct Bridge {
     returning: Mutex<HashMap<OwnedRoomId, Instant>>,
 }
 
+/// Given to whoever is there, and to whoever speaks before it is known that he is.
+type SharedIds = Arc<Mutex<SpeakerIds>>;
+
 /// A voice channel that was joined for a room.
 struct Joined {
     session: Session,
-    people: watch::Sender<Vec<PersonId>>,
+    people: watch::Sender<Vec<Person>>,
+    ids: SharedIds,
     _watch: Task<()>,
 }
 
@@ -110,14 +116,15 @@ impl Bridge {
         let claim = self.claim(room, &place)?;
         let media = self.parts.pool.room(room.as_str());
         let (state, line) = line::line();
+        let ids = SharedIds::default();
         let session = self
             .parts
             .driver
-            .join(claim.at, &media, self.admit(claim.at.guild), state)
+            .join(claim.at, &media, self.admit(claim.at.guild, &ids), state)
             .await
             .map_err(|error| unjoined(&error))?;
         session.set_heard(self.anybody_listens(claim.at));
-        let people = watch::Sender::new(self.people(claim.at).unwrap_or_default());
+        let people = watch::Sender::new(self.people(claim.at, &ids).unwrap_or_default());
         let channel = Entered {
             people: people.subscribe(),
             media: media.clone(),
@@ -125,6 +132,7 @@ impl Bridge {
         let joined = Joined {
             session,
             people,
+            ids,
             _watch: self.watch(room, &media, line),
         };
         // A claim that was lost while joining is a link that was removed; the session is dropped, which leaves the channel.
@@ -189,8 +197,8 @@ impl Bridge {
         Ok(claim)
     }
 
-    /// Who is heard: not ourselves, no known bridge, nobody on the ignore list, and bots as configured.
-    fn admit(&self, guild: GuildId) -> Admit {
+    /// Who is heard, and by which id: not ourselves, no known bridge, nobody on the ignore list, and bots as configured.
+    fn admit(&self, guild: GuildId, ids: &SharedIds) -> Admit {
         let Discord {
             ignore_users,
             known_bridges,
@@ -199,8 +207,13 @@ impl Bridge {
         } = &self.parts.discord;
         let mut never: HashSet<UserId> = ignore_users.iter().chain(known_bridges).copied().map(UserId).collect();
         never.extend(self.parts.directory.bot());
-        let (directory, bridge_bots) = (self.parts.directory.clone(), *bridge_bots);
-        Arc::new(move |user| !never.contains(&user) && (bridge_bots || !directory.is_bot(guild, user)))
+        let (directory, bridge_bots, ids) = (self.parts.directory.clone(), *bridge_bots, Arc::clone(ids));
+        Arc::new(move |user| {
+            let heard = !never.contains(&user) && (bridge_bots || !directory.is_bot(guild, user));
+            heard.then(|| Admitted {
+                speaker: lock(&ids).of(user, Instant::now()),
+            })
+        })
     }
 
     /// Reports what a call cannot overcome by itself: a line to the voice server that the driver could not bring back, and a
@@ -268,20 +281,23 @@ impl Bridge {
     }
 
     /// Who is in a voice channel, as the other bridge is told; none while nobody can say.
-    fn people(&self, at: VoiceChannel) -> Option<Vec<PersonId>> {
-        let people = self.parts.directory.people(at)?;
-        Some(
-            people
-                .iter()
-                .filter_map(|user| PersonId::new(user.to_string()))
-                .collect(),
-        )
+    fn people(&self, at: VoiceChannel, ids: &SharedIds) -> Option<Vec<Person>> {
+        let directory = &self.parts.directory;
+        let people = directory.people(at)?;
+        let (mut ids, now) = (lock(ids), Instant::now());
+        ids.meet(&people, now);
+        let introduced = people.into_iter().filter_map(|user| {
+            let speaker = ids.of(user, now);
+            // Whoever cannot be shown as a speaker is not worth the bytes of a name.
+            introduction::of(user, speaker.map(|speaker| (speaker, directory.face(at.guild, user))))
+        });
+        Some(introduced.collect())
     }
 
     /// Whether anybody in a voice channel hears what is said there; so it is taken while nobody can say.
     fn anybody_listens(&self, at: VoiceChannel) -> bool {
         let crowd = self.parts.directory.crowd(Some(at.guild), at.channel);
-        let counts = |person: &Person| person.hears() && (!person.bot || self.parts.people.bots_listen);
+        let counts = |person: &facts::Person| person.hears() && (!person.bot || self.parts.people.bots_listen);
         crowd.is_none_or(|crowd| crowd.iter().any(counts))
     }
 
@@ -289,10 +305,9 @@ impl Bridge {
     fn count_people(&self, guild: GuildId) {
         let table = lock(&self.table);
         for seat in table.seats().filter(|seat| seat.at.guild == guild) {
-            if let Some(joined) = seat.session {
-                joined.session.set_heard(self.anybody_listens(seat.at));
-            }
-            if let (Some(joined), Some(people)) = (seat.session, self.people(seat.at)) {
+            let Some(joined) = seat.session else { continue };
+            joined.session.set_heard(self.anybody_listens(seat.at));
+            if let Some(people) = self.people(seat.at, &joined.ids) {
                 joined.people.send_if_modified(|told| {
                     let changed = *told != people;
                     *told = people;

@@ -5,6 +5,7 @@
 //! - `voice`: voice channels (songbird), behind a driver type of our own
 //! - `links`, `table`, `admission`, `refusals`, `standing`: which room has which voice channel, whether the bot may join
 //!   it, and whether it may stay; pure
+//! - `speaker_ids`, `introduction`: who is marked how in packets, and what the other bridge is told of him; pure
 //! - `bridge`: joins and leaves as the signalling asks for it; `stage`: how the bot comes to speak on one
 //! - `presence`: shows rooms who is in their voice channels
 //! - `doctor`: what is wrong with a set-up
@@ -17,12 +18,14 @@ pub mod config;
 mod doctor;
 mod gateway;
 mod instruments;
+mod introduction;
 mod links;
 #[cfg(test)]
 mod live;
 mod presence;
 mod refusals;
 mod service;
+mod speaker_ids;
 mod stage;
 mod standing;
 mod table;

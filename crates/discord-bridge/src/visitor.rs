@@ -18,6 +18,7 @@ use crate::gateway::{Connection, Directory, GatewayEvent, client};
 use crate::voice::driver::{Driver, Session};
 use crate::voice::event::JoinError;
 use crate::voice::line::{self, LineWatch};
+use crate::voice::listener::Admitted;
 
 /// Gateway events that wait for whoever wants them.
 const EVENTS: usize = 64;
@@ -94,7 +95,10 @@ impl Visitor {
 
     pub(crate) async fn enter(&self, at: VoiceChannel, media: &RoomMedia) -> Result<(Session, LineWatch), JoinError> {
         let (state, line) = line::line();
-        let session = self.driver.join(at, media, Arc::new(|_| true), state).await?;
+        let session = self
+            .driver
+            .join(at, media, Arc::new(|_| Some(Admitted::default())), state)
+            .await?;
         Ok((session, line))
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::code::{BrokenReason, CloseReason, Format};
-use crate::event::{Channel, ChannelRecord, End, Event, KeyShare, PersonId, Refusal};
+use crate::event::{Channel, ChannelRecord, End, Event, Extensions, KeyShare, Person, Refusal};
 
 /// One side of one room's channel.
 ///
@@ -120,6 +120,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// What the keys are made of, where the format is sealed.
     pub seal: Option<Seal>,
+    /// Which further keys packets may have: those that both sides can do.
+    pub extensions: Extensions,
 }
 
 /// What the keys of a sealed epoch are made of, beside this side's own secret.
@@ -146,7 +148,7 @@ pub enum Notice {
         by: Side,
     },
     /// Asking side: who is in the voice channel now.
-    People(Vec<PersonId>),
+    People(Vec<Person>),
 }
 
 /// How the negotiation or the channel ended.

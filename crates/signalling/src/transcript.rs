@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::code::Format;
-use crate::event::{Accept, Body, Channel, End, Event, Header, Offer, Request};
+use crate::event::{Accept, Body, Channel, End, Event, Extensions, Header, Offer, Request};
 use crate::machine::{Connection, Seal};
 
 /// What all requests of a transaction have in common.
@@ -54,12 +54,14 @@ impl Agreed<'_> {
             format: header.format.clone(),
             peer: peer.address,
             seal,
+            extensions: self.offered.extensions.and(self.accepted.extensions),
         })
     }
 
     /// The SHA-256 of the canonical JSON of request, offer and accept, one after the other.
     ///
-    /// The request counts without its `after_epoch`, since either side may know another one as the last.
+    /// The request counts without its `after_epoch`, since either side may know another one as the last; offer and accept
+    /// without their `extensions`, of which sides that do not know them take no notice.
     fn transcript(self) -> [u8; 32] {
         let Self {
             header,
@@ -82,8 +84,18 @@ impl Agreed<'_> {
             header: header.clone(),
             body,
         };
-        let offer = answer(Body::Offer(Offer { channel, end: offered }));
-        let accept = answer(Body::Accept(Accept { channel, end: accepted }));
+        let bare = |end| End {
+            extensions: Extensions::NONE,
+            ..end
+        };
+        let offer = answer(Body::Offer(Offer {
+            channel,
+            end: bare(offered),
+        }));
+        let accept = answer(Body::Accept(Accept {
+            channel,
+            end: bare(accepted),
+        }));
         let mut hash = Sha256::new();
         for event in [request, offer, accept] {
             let mut text = String::new();
@@ -136,6 +148,7 @@ mod tests {
         End {
             address: address.parse().expect("an address"),
             share: Some(KeyShare([share; 32])),
+            extensions: Extensions::NONE,
         }
     }
 
@@ -218,6 +231,7 @@ mod tests {
         let end = |address: &str, content| End {
             address: address.parse().expect("an address"),
             share: share(content),
+            extensions: Extensions::ALL,
         };
         let agreed = Agreed {
             header: &header(format.clone()),
@@ -231,6 +245,34 @@ mod tests {
         };
         let expected: [u8; 32] = Sha256::digest(contents.concat()).into();
         assert_eq!(agreed.transcript(), expected);
+    }
+
+    /// A side that does not know extension keys makes the same keys of what it read.
+    #[test]
+    fn s11_extension_keys_are_those_of_both_and_no_part_of_the_transcript() {
+        let (bare, both) = (Extensions::NONE, Extensions::ALL);
+        let formats = [Format::SealedOpusChaCha];
+        let connection = |offered, accepted| {
+            let end = |address, share, extensions| End {
+                extensions,
+                ..end(address, share)
+            };
+            let agreed = Agreed {
+                header: &header(Format::SealedOpusChaCha),
+                asked: &asked(&formats),
+                channel: Channel {
+                    id: ChannelId(7),
+                    epoch: 1,
+                },
+                offered: end("192.0.2.1:1", 1, offered),
+                accepted: end("192.0.2.2:2", 2, accepted),
+            };
+            agreed.to_asker().expect("a connection")
+        };
+        assert_eq!(connection(both, both).extensions, both);
+        assert_eq!(connection(both, bare).extensions, bare);
+        assert_eq!(connection(bare, both).extensions, bare);
+        assert_eq!(connection(both, both).seal, connection(both, bare).seal);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalling::{
-    Accept, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, End, Event, EventError,
-    Format, Header, KeyShare, MAX_PEOPLE, Mark, Member, Offer, PersonId, Problem, Refusal, RejectReason, Request,
-    TransactionId, names,
+    Accept, Avatar, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, End, Event,
+    EventError, Extensions, Format, Header, KeyShare, MAX_NAME, MAX_PEOPLE, Mark, Member, Offer, Person, PersonId,
+    Problem, Refusal, RejectReason, Request, SpeakerId, TransactionId, names,
 };
 
 const CHANNEL: Channel = Channel {
@@ -29,11 +29,15 @@ fn address() -> SocketAddr {
 
 /// An end in the plain form, which has no share.
 fn bare(address: SocketAddr) -> End {
-    End { address, share: None }
+    End {
+        address,
+        share: None,
+        extensions: Extensions::NONE,
+    }
 }
 
-fn person(id: &str) -> PersonId {
-    PersonId::new(id).expect("an id")
+fn person(id: &str) -> Person {
+    Person::new(PersonId::new(id).expect("an id"))
 }
 
 fn one_of_each() -> Vec<Event> {
@@ -66,7 +70,14 @@ fn one_of_each() -> Vec<Event> {
             reason: CloseReason::Timeout,
             text: String::new(),
         }),
-        Body::People(vec![person("80351110224678912"), person("!")]),
+        Body::People(vec![
+            Person {
+                speaker: SpeakerId::new(62),
+                avatar: Avatar::new("https://cdn.example.org/a.webp"),
+                ..person("80351110224678912").named("Döra")
+            },
+            person("!"),
+        ]),
         Body::People(Vec::new()),
     ];
     bodies.map(|body| Event { header: header(), body }).to_vec()
@@ -332,6 +343,7 @@ fn sealed() -> [Event; 2] {
     let end = End {
         address: address(),
         share: Some(KeyShare([0xfb; 32])),
+        extensions: Extensions::ALL,
     };
     let header = Header {
         format: Format::SealedOpusChaCha,
@@ -400,6 +412,15 @@ fn the_people_of_a_voice_channel_are_at_most_256_and_have_readable_ids() {
         (json!([{ "id": "" }]), "people[0].id"),
         (json!([{ "id": "a b" }]), "people[0].id"),
         (json!([{ "id": "1".repeat(65) }]), "people[0].id"),
+        (json!([{ "id": "1", "speaker": 63 }]), "people[0].speaker"),
+        (json!([{ "id": "1", "speaker": -1 }]), "people[0].speaker"),
+        (json!([{ "id": "1", "speaker": "0" }]), "people[0].speaker"),
+        (json!([{ "id": "1", "name": 1 }]), "people[0].name"),
+        (json!([{ "id": "1", "avatar": "http://a.example" }]), "people[0].avatar"),
+        (
+            json!([{ "id": "1", "avatar": format!("https://{}", "a".repeat(249)) }]),
+            "people[0].avatar",
+        ),
     ] {
         let error = people(wrong).expect_err(path);
         assert!(error.to_string().contains(&format!("`{path}`")), "{error}");
@@ -428,5 +449,49 @@ fn a_member_is_read_with_what_is_left_out() {
         wrong[field] = value;
         let error = Member::from_json(&wrong).expect_err("an error");
         assert!(error.to_string().contains(path), "{error}");
+    }
+}
+
+#[test]
+fn s11_names_are_cut_and_lose_what_cannot_be_shown() {
+    let long = person("1").named(&"ö".repeat(100));
+    assert_eq!(long.name.map(|name| name.len()), Some(MAX_NAME));
+    assert_eq!(person("1").named("a\u{7}b\n").name.as_deref(), Some("ab"));
+    assert_eq!(person("1").named("\n").name, None);
+}
+
+#[test]
+fn s11_what_an_old_reader_knows_of_people_is_as_it_was() {
+    let content = Event {
+        header: header(),
+        body: Body::People(vec![person("1")]),
+    }
+    .to_json();
+    assert_eq!(content["people"], json!([{ "id": "1" }]));
+}
+
+#[test]
+fn s11_extension_keys_that_are_not_known_are_left_out() {
+    let [_, offer, ..] = &one_of_each()[..] else {
+        panic!("an offer")
+    };
+    assert!(offer.to_json().get("extensions").is_none(), "none is no list");
+    let listed = read(offer.kind(), &with(offer, "extensions", json!(["t", "v", "later"])));
+    let Ok(Event {
+        body: Body::Offer(Offer { end, .. }),
+        ..
+    }) = listed
+    else {
+        panic!("an offer")
+    };
+    let level = Extensions {
+        level: true,
+        speakers: false,
+    };
+    assert_eq!(end.extensions, level);
+    assert_eq!(end.extensions.and(Extensions::ALL), level);
+    assert_eq!(end.extensions.and(Extensions::NONE), Extensions::NONE);
+    for wrong in [json!("s"), json!([]), json!(vec!["s"; 17]), json!([""])] {
+        assert!(read(offer.kind(), &with(offer, "extensions", wrong)).is_err());
     }
 }

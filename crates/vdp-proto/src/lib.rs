@@ -18,6 +18,7 @@
 mod error;
 mod limits;
 mod liveness;
+mod marks;
 mod packet;
 pub mod sealed;
 mod seen;
@@ -28,9 +29,11 @@ mod wire;
 
 pub use error::{DecodeError, EncodeError, Field, Found, Place};
 pub use limits::{
-    BROKEN_AFTER, KEEP_ALIVE, MAX_DATAGRAM, MAX_INDEX, MAX_NESTING, MAX_ROOM_ID, MAX_VOICE_SAMPLES, SEALED_MARK,
+    BROKEN_AFTER, KEEP_ALIVE, MAX_DATAGRAM, MAX_INDEX, MAX_LEVEL, MAX_NESTING, MAX_ROOM_ID, MAX_SPEAKERS,
+    MAX_VOICE_SAMPLES, SEALED_MARK,
 };
 pub use liveness::{Liveness, Timer};
+pub use marks::{Marks, Speakers};
 pub use packet::Packet;
 pub use seen::WINDOW;
 pub use table::{ChannelTable, Refusal, Route, Taken};

@@ -16,6 +16,12 @@ pub const MAX_INDEX: u64 = i64::MAX as u64;
 /// Longest voice in samples at 48 kHz: 120 ms, the longest packet Opus has (RFC 6716, section 3.2.5).
 pub const MAX_VOICE_SAMPLES: u32 = 5_760;
 
+/// Ids of speakers in `s`: one for each bit of an integer that fits signed and unsigned ones of 64 bits.
+pub const MAX_SPEAKERS: u32 = 63;
+
+/// The level of silence in `v`, −dBov, which is the highest (RFC 6464).
+pub const MAX_LEVEL: u8 = 127;
+
 /// How deep the value of an unknown key may nest arrays, maps and extension types, the packet's own map included.
 pub const MAX_NESTING: usize = 16;
 

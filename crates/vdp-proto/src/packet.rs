@@ -2,7 +2,7 @@
 
 use crate::voice::{self, VoiceFault};
 use crate::wire::{self, Parts};
-use crate::{DecodeError, EncodeError, Field, MAX_DATAGRAM, MAX_INDEX, MAX_ROOM_ID};
+use crate::{DecodeError, EncodeError, Field, MAX_DATAGRAM, MAX_INDEX, MAX_ROOM_ID, Marks};
 
 /// A base packet, `{"r": room id, "d": voice, "i": index}`, borrowing what it holds (requirement S1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,19 +27,35 @@ impl<'a> Packet<'a> {
         wire::encoded_len(self)
     }
 
+    /// Bytes of the encoded packet with these extension keys.
+    pub const fn encoded_len_with(&self, marks: Marks) -> usize {
+        wire::encoded_len(self) + wire::marks_len(marks)
+    }
+
     /// Writes the packet to the start of `buffer` and gives back its length in bytes.
     #[inline]
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         self.check()?;
         let available = buffer.len();
         let datagram = buffer.get_mut(..MAX_DATAGRAM.min(available)).unwrap_or_default();
-        wire::write(self, datagram).ok_or_else(|| self.does_not_fit(available))
+        wire::write(self, datagram).ok_or_else(|| self.does_not_fit(Marks::NONE, available))
+    }
+
+    /// The same with extension keys, for a peer that has agreed on them.
+    pub fn encode_with(&self, marks: Marks, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        let length = self.encode(buffer)?;
+        if marks == Marks::NONE {
+            return Ok(length);
+        }
+        let available = buffer.len();
+        let datagram = buffer.get_mut(..MAX_DATAGRAM.min(available)).unwrap_or_default();
+        wire::add_marks(marks, datagram, length).ok_or_else(|| self.does_not_fit(marks, available))
     }
 
     #[cold]
     #[inline(never)]
-    const fn does_not_fit(&self, available: usize) -> EncodeError {
-        match self.encoded_len() {
+    const fn does_not_fit(&self, marks: Marks, available: usize) -> EncodeError {
+        match self.encoded_len_with(marks) {
             length if length > MAX_DATAGRAM => EncodeError::TooLarge { length },
             needed => EncodeError::BufferTooSmall { needed, available },
         }
@@ -68,7 +84,21 @@ impl<'a> Packet<'a> {
         if datagram.len() > MAX_DATAGRAM {
             return Err(DecodeError::TooLarge { length: datagram.len() });
         }
-        let Parts { room, voice, index } = wire::read(datagram)?;
+        Self::of(wire::read(datagram)?)
+    }
+
+    /// The same with the extension keys, which count only where both ends have agreed on them.
+    pub fn decode_with_marks(datagram: &'a [u8]) -> Result<(Self, Marks), DecodeError> {
+        // A map of three has no room for more than the three keys.
+        if wire::is_map_of_three(datagram) || datagram.len() > MAX_DATAGRAM {
+            return Ok((Self::decode(datagram)?, Marks::NONE));
+        }
+        let (parts, marks) = wire::read_marked(datagram)?;
+        Ok((Self::of(parts)?, marks))
+    }
+
+    #[inline]
+    fn of(Parts { room, voice, index }: Parts<'a>) -> Result<Self, DecodeError> {
         Ok(Self {
             room: checked_room(room.ok_or(DecodeError::Missing { field: Field::Room })?)?,
             voice: checked_voice(voice.ok_or(DecodeError::Missing { field: Field::Voice })?)?,

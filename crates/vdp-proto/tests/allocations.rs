@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use vdp_proto::sealed::{Aead, Role, ShareSecret, channel_of};
-use vdp_proto::{ChannelTable, MAX_DATAGRAM, Packet, Route, Window};
+use vdp_proto::{ChannelTable, MAX_DATAGRAM, Marks, Packet, Route, Speakers, Window};
 
 fn allocations(work: impl FnOnce()) -> u64 {
     allocation_counter::measure(work).count_total
@@ -27,14 +27,19 @@ fn a_packet_is_encoded_decoded_judged_and_found_without_allocation() {
 
     let count = allocations(|| {
         for index in (0..10_000).chain([5, 9_990, 1_000_000]) {
+            let marks = Marks {
+                speakers: Speakers::from_bits(index).filter(|_| index % 3 > 0),
+                level: (index % 2 > 0).then_some(20),
+            };
             let length = Packet {
                 room: ROOM,
                 voice: &voice,
                 index,
             }
-            .encode(&mut datagram)
+            .encode_with(marks, &mut datagram)
             .unwrap();
-            let packet = Packet::decode(&datagram[..length]).unwrap();
+            let (packet, read) = Packet::decode_with_marks(&datagram[..length]).unwrap();
+            assert_eq!(read, marks);
             let _ = black_box(window.accept(packet.index));
             assert!(table.find(route, packet.room).is_ok());
         }

@@ -5,7 +5,7 @@ use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _};
 use sha2::{Digest as _, Sha256};
 use vdp_proto::sealed::{Aead, EpochKeys, Role, ShareSecret};
-use vdp_proto::{MAX_DATAGRAM, Packet};
+use vdp_proto::{MAX_DATAGRAM, Marks, Packet, Speakers};
 
 const SPECIFICATION: &str = include_str!("../../../docs/vdp.md");
 
@@ -16,7 +16,7 @@ fn table(name: &str) -> Vec<Vec<&'static str>> {
         .split_once(&marker)
         .unwrap_or_else(|| panic!("{marker} is in docs/vdp.md"));
     let rows = after.trim_start().lines().take_while(|line| line.starts_with('|'));
-    let cells = |row: &'static str| row.trim_matches('|').split(" | ").map(str::trim).collect();
+    let cells = |row: &'static str| row[1..row.len() - 1].split('|').map(str::trim).collect();
     rows.skip(2).map(cells).collect()
 }
 
@@ -68,6 +68,52 @@ fn accepted_vectors_are_read_but_not_written_so() {
         let mut buffer = [0; MAX_DATAGRAM];
         let length = packet.encode(&mut buffer).unwrap();
         assert_ne!(&buffer[..length], datagram, "{what}");
+    });
+}
+
+/// The same for a table with extension keys.
+fn for_each_marked(name: &str, check: impl Fn(&str, &[u8], Packet<'_>, Marks)) {
+    let rows = table(name);
+    assert!(rows.len() >= 5, "the table {name} has rows");
+    for row in rows {
+        let [what, datagram, room, voice, index, speakers, level] = row[..] else {
+            panic!("{row:?} has seven cells");
+        };
+        let voice = bytes(voice);
+        let packet = Packet {
+            room: room.trim_matches('`'),
+            voice: &voice,
+            index: index.parse().expect("an index"),
+        };
+        let number = |cell: &str| (!cell.is_empty()).then(|| cell.parse::<u64>().expect("a number"));
+        let marks = Marks {
+            speakers: number(speakers).map(|bits| Speakers::from_bits(bits).expect("ids")),
+            level: number(level).map(|level| u8::try_from(level).expect("a level")),
+        };
+        check(what, &bytes(datagram), packet, marks);
+    }
+}
+
+#[test]
+fn s11_vectors_with_extension_keys_are_written_exactly_so_and_read() {
+    for_each_marked("marked", |what, datagram, packet, marks| {
+        assert_eq!(Packet::decode_with_marks(datagram), Ok((packet, marks)), "{what}");
+        assert_eq!(
+            Packet::decode(datagram),
+            Ok(packet),
+            "{what}, for whoever knows no such key"
+        );
+        let mut buffer = [0; MAX_DATAGRAM];
+        let length = packet.encode_with(marks, &mut buffer).unwrap();
+        assert_eq!(&buffer[..length], datagram, "{what}");
+        assert_eq!(length, packet.encoded_len_with(marks), "{what}");
+    });
+}
+
+#[test]
+fn s11_extension_keys_that_make_no_sense_count_as_absent() {
+    for_each_marked("marked otherwise", |what, datagram, packet, marks| {
+        assert_eq!(Packet::decode_with_marks(datagram), Ok((packet, marks)), "{what}");
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use vdp_proto::{MAX_DATAGRAM, MAX_INDEX, Packet, Verdict, Window};
+use vdp_proto::{MAX_DATAGRAM, MAX_INDEX, MAX_LEVEL, MAX_SPEAKERS, Marks, Packet, Speakers, Verdict, Window};
 
 /// Opus packets of one frame, which last at most 60 ms, and keep-alives.
 fn voice() -> impl Strategy<Value = Vec<u8>> {
@@ -20,7 +20,32 @@ fn room() -> impl Strategy<Value = String> {
     "![a-zA-Zäß😀]{1,60}:[a-z.]{1,30}".prop_filter("at most 255 bytes", |room| room.len() <= 255)
 }
 
+/// Extension keys of every width.
+fn marks() -> impl Strategy<Value = Marks> {
+    let speakers = (any::<u64>(), 1..=MAX_SPEAKERS).prop_map(|(bits, most)| Speakers::from_bits(bits >> (64 - most)));
+    let level = prop::option::of(0..=MAX_LEVEL);
+    (any::<bool>(), speakers, level).prop_map(|(said, speakers, level)| Marks {
+        speakers: speakers.filter(|_| said),
+        level,
+    })
+}
+
 proptest! {
+    #[test]
+    fn s11_every_packet_comes_back_with_its_extension_keys(
+        room in room(),
+        voice in voice(),
+        index in 0..=MAX_INDEX,
+        marks in marks(),
+    ) {
+        let packet = Packet { room: &room, voice: &voice, index };
+        let mut datagram = [0; MAX_DATAGRAM];
+        let length = packet.encode_with(marks, &mut datagram).unwrap();
+        prop_assert_eq!(length, packet.encoded_len_with(marks));
+        prop_assert_eq!(Packet::decode_with_marks(&datagram[..length]), Ok((packet, marks)));
+        prop_assert_eq!(Packet::decode(&datagram[..length]), Ok(packet));
+    }
+
     #[test]
     fn s1_every_packet_comes_back_as_it_was(room in room(), voice in voice(), index in 0..=MAX_INDEX) {
         let packet = Packet { room: &room, voice: &voice, index };

@@ -2,7 +2,7 @@
 //!
 //! [`voip`] and [`matrixrtc`] bring people into a call, over [`webrtc`] and for the latter by way of [`livekit`], the
 //! client of a server that forwards voices. [`call`] joins the people of a room with each other and with the channel to
-//! the other bridge, [`rooms`] knows which rooms that is for.
+//! the other bridge, [`rooms`] knows which rooms that is for, and [`speaking`] tells them who speaks there.
 
 pub mod call;
 mod doctor;
@@ -15,6 +15,7 @@ pub mod reach;
 pub mod rooms;
 mod service;
 mod settings;
+pub mod speaking;
 #[cfg(test)]
 mod testing;
 pub mod voip;

@@ -33,6 +33,15 @@ pub trait Homeserver: Send + Sync + 'static {
     /// Sends an event as the bridge's bot, trying again for a while.
     fn send(&self, room: &RoomId, kind: &'static str, content: Value) -> BoxFuture<'static, Result<(), SendFailed>>;
 
+    /// Sends an event to one device of a user, trying again for a moment.
+    fn send_to_device(
+        &self,
+        user: &str,
+        device: &str,
+        kind: &'static str,
+        content: Value,
+    ) -> BoxFuture<'static, Result<(), SendFailed>>;
+
     /// Posts a notice for the room's people; a standing one only if it was not posted lately.
     fn notify(&self, room: &RoomId, notice: Notice) -> BoxFuture<'static, ()>;
 

@@ -35,11 +35,15 @@ pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     );
 }
 
+/// User, device, type and content.
+pub(crate) type Told = (String, String, &'static str, Value);
+
 /// A homeserver that remembers what it was given.
 #[derive(Default)]
 pub(crate) struct FakeHomeserver {
     sent: Mutex<VecDeque<(&'static str, Value)>>,
     notices: Mutex<Vec<Notice>>,
+    told: Mutex<VecDeque<Told>>,
     admission: Mutex<Option<Admission>>,
     pub(crate) refuses: Mutex<bool>,
     pub(crate) introduced: Mutex<bool>,
@@ -55,6 +59,17 @@ impl FakeHomeserver {
 
     pub(crate) fn notices(&self) -> Vec<Notice> {
         lock(&self.notices).clone()
+    }
+
+    /// What a device was told next, and which.
+    pub(crate) async fn told(&self) -> Told {
+        let mut told = None;
+        until("a device to be told", || {
+            told = lock(&self.told).pop_front();
+            told.is_some()
+        })
+        .await;
+        told.expect("an event")
     }
 
     /// The oldest event that was sent and not taken yet.
@@ -81,6 +96,19 @@ impl Homeserver for FakeHomeserver {
         if !refuses {
             lock(&self.sent).push_back((kind, content));
         }
+        Box::pin(async move { if refuses { Err(SendFailed) } else { Ok(()) } })
+    }
+
+    fn send_to_device(
+        &self,
+        user: &str,
+        device: &str,
+        kind: &'static str,
+        content: Value,
+    ) -> BoxFuture<'static, Result<(), SendFailed>> {
+        let refuses = *lock(&self.refuses);
+        let told = (user.to_owned(), device.to_owned(), kind, content);
+        lock(&self.told).push_back(told);
         Box::pin(async move { if refuses { Err(SendFailed) } else { Ok(()) } })
     }
 

@@ -120,6 +120,7 @@ mod tests {
             sequence,
             media_time,
             level: None,
+            marks: None,
             received: Instant::now(),
         }
     }

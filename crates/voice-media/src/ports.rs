@@ -37,6 +37,8 @@ pub struct SourceSpec {
     pub groups: Groups,
     /// Its sender sends nothing while nobody speaks, so each packet that comes is speech and needs no second opinion.
     pub gated: bool,
+    /// Bits that stand for it in [`OutPacket::marks`] while it speaks.
+    pub marks: u64,
 }
 
 impl SourceSpec {
@@ -46,6 +48,7 @@ impl SourceSpec {
             name: name.into(),
             groups: &[],
             gated: false,
+            marks: 0,
         }
     }
 
@@ -53,6 +56,13 @@ impl SourceSpec {
     #[must_use]
     pub fn groups(mut self, groups: Groups) -> Self {
         self.groups = groups;
+        self
+    }
+
+    /// The same source, for which these bits stand while it speaks.
+    #[must_use]
+    pub fn marks(mut self, bits: u64) -> Self {
+        self.marks = bits;
         self
     }
 
@@ -198,6 +208,8 @@ pub struct InPacket<'a> {
     pub media_time: Option<u64>,
     /// Level that the sender measured, −dBov (RFC 6464); `None` where the transport has none.
     pub level: Option<u8>,
+    /// Bits that stand for who speaks in it, in place of those of its source from here on; `None` where nobody says.
+    pub marks: Option<u64>,
     /// When the packet reached this machine.
     pub received: Instant,
 }
@@ -229,6 +241,8 @@ pub struct OutPacket<'a> {
     /// Its speaker is between words: nobody hears whether it is played, left out or made up for once more, so that whoever
     /// plays it by a clock of his own can follow the speaker's here.
     pub pause: bool,
+    /// Bits of those who speak, of all whom the sink hears: nobody's in silence.
+    pub marks: u64,
     /// Who is heard; `None` for a mix or for the silence after one.
     pub source: Option<SourceId>,
 }

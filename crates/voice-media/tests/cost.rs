@@ -96,6 +96,7 @@ impl Room {
             sequence,
             media_time: Some(sequence * u64::from(voice.samples)),
             level: voice.level,
+            marks: None,
             received: self.now,
         };
         self.engine.handle_packet(self.now, SourceId::new(speaker), &packet);

@@ -1,9 +1,10 @@
 // A Matrix user who can call: matrix-js-sdk does the work, this tells the page how far it is.
 
-import { CallEvent, CallFeedEvent, createNewMatrixCall } from "matrix-js-sdk";
+import { CallEvent, CallFeedEvent, ClientEvent, createNewMatrixCall } from "matrix-js-sdk";
 import { CallErrorCode, CallState } from "matrix-js-sdk/lib/webrtc/call.js";
 import { CallEventHandlerEvent } from "matrix-js-sdk/lib/webrtc/callEventHandler.js";
 import { openClient, synchronise } from "./client.js";
+import { SPEAKING, speakersIn } from "./speaking.js";
 
 /** The states of the SDK, in the fewer words of the page. */
 const STATES = {
@@ -21,7 +22,8 @@ const STATES = {
 const GOOD_ENDS = [CallErrorCode.UserHangup, CallErrorCode.Replaced, CallErrorCode.AnsweredElsewhere];
 
 /**
- * Emits "state" (of the call), "stream" ({kind, stream}: there is sound from "microphone" or "remote") and "note" (text).
+ * Emits "state" (of the call), "stream" ({kind, stream}: there is sound from "microphone" or "remote"), "speaking" (who speaks
+ * on Discord, [{id, name}]) and "note" (text).
  */
 export class Caller extends EventTarget {
     #client;
@@ -46,6 +48,7 @@ export class Caller extends EventTarget {
         }
         const caller = new Caller(client, room, invitee);
         await synchronise(client, room, (text) => caller.#emit("note", text));
+        client.on(ClientEvent.ReceivedToDeviceMessage, ({ message }) => caller.#hearWhoSpeaks(message));
         if (answer) {
             client.on(CallEventHandlerEvent.Incoming, (call) => caller.#answer(call));
         }
@@ -87,6 +90,15 @@ export class Caller extends EventTarget {
         call.on(CallEvent.Error, (error) => this.#fail(error));
         call.on(CallEvent.FeedsChanged, (feeds) => feeds.forEach((feed) => this.#listen(feed)));
         this.#move("calling");
+    }
+
+    /** Anybody can send us such an event: only what a member of the room says of this call counts. */
+    #hearWhoSpeaks({ type, sender, content }) {
+        const { room_id: room, call_id: call, speakers } = content;
+        const ours = type === SPEAKING && room === this.#roomId && call === this.#call?.callId;
+        if (ours && this.#client.getRoom(room)?.getMember(sender)?.membership === "join") {
+            this.#emit("speaking", speakersIn(speakers));
+        }
     }
 
     #fail(error) {

@@ -26,6 +26,8 @@ let caller;
 let user;
 let error;
 let muted = false;
+let speakers = [];
+const speakerChanges = [];
 let status;
 let statusProblem;
 let connectedAt;
@@ -52,7 +54,7 @@ async function start() {
     const session = await server.session(name);
     user = session.user_id;
     view.showRoom(config.room_name ?? config.room_id, user);
-    if (way === "element-call" && config.rtc_missing) {
+    if (way !== "voip" && config.rtc_missing) {
         tell(config.rtc_missing);
         return;
     }
@@ -64,6 +66,7 @@ async function start() {
     started.addEventListener("state", ({ detail }) => follow(detail));
     started.addEventListener("stream", ({ detail }) => listen(detail));
     started.addEventListener("silence", ({ detail }) => silence(detail));
+    started.addEventListener("speaking", ({ detail }) => showSpeakers(detail));
     started.addEventListener("note", ({ detail }) => tell(detail));
     caller = started;
     tell(`Signed in as ${session.display_name ?? user}`);
@@ -87,6 +90,16 @@ async function inElementCall(session, place) {
     return call;
 }
 
+/** Who speaks on Discord now. */
+function showSpeakers(now) {
+    const names = now.map(({ name }) => name);
+    if (names.join("\n") !== speakers.map(({ name }) => name).join("\n")) {
+        speakerChanges.push({ at: Date.now(), names });
+    }
+    speakers = now;
+    draw();
+}
+
 async function startSound() {
     await sound.start({ record: wants("record") });
     if (way !== "rtc") {
@@ -103,6 +116,7 @@ function follow(state) {
         secondsConnected = seconds();
         connectedAt = undefined;
         muted = false;
+        speakers = [];
         sound.forgetAll();
     }
     const reason = caller.endReason ? ` (${caller.endReason})` : "";
@@ -210,7 +224,8 @@ function draw() {
     view.showStage({ ready: caller !== undefined, call: state, error, hears: caller?.hears, discord });
     view.showLevels({ microphone: sound.level("microphone").now, remote: sound.levelOfOthers().now });
     view.showRoute(state, status, statusProblem);
-    view.showDiscord(status?.discord);
+    view.showDiscord(status?.discord, speakers);
+    view.showSpeakers(speakers);
     view.showMembers(caller?.members);
 }
 
@@ -240,6 +255,7 @@ window.page = {
         agreed: caller?.agreed,
         members: members(),
         tiles: caller?.tiles ?? [],
+        speakerChanges,
     }),
     setOnHold: (onHold) => caller.setOnHold(onHold),
     restartIce: () => caller.restartIce(),

@@ -51,14 +51,17 @@ export function showWays(current, name, missing) {
         if (way === current) link.setAttribute("aria-current", "page");
     }
     if (missing) {
-        text("way-rtc", "Needs LiveKit, which is not on this machine");
+        for (const note of document.querySelectorAll("[data-needs-livekit]")) {
+            note.textContent = "Needs LiveKit, which is not on this machine";
+        }
         text("missing", missing);
     }
     const framed = current === "element-call";
+    const cannot = current !== "voip" && Boolean(missing);
     document.querySelector("main").dataset.way = current;
-    byId("call-card").hidden = framed;
-    byId("stage-card").hidden = !framed || Boolean(missing);
-    byId("missing-card").hidden = !framed || !missing;
+    byId("call-card").hidden = framed || cannot;
+    byId("stage-card").hidden = !framed || cannot;
+    byId("missing-card").hidden = !cannot;
 }
 
 /** The page of somebody who calls in this way. */
@@ -160,17 +163,25 @@ function stop(name, state, flows, detail) {
     return element("li", { tone: TONES[state], className: flows ? "flows" : "", children });
 }
 
-/** Who is in the voice channel. */
-export function showDiscord(discord) {
+/** Who is in the voice channel; `speakers` is what the bridge tells, which comes sooner. */
+export function showDiscord(discord, speakers) {
     const people = discord?.people ?? [];
+    const told = new Set(speakers.map(({ name }) => name));
     text("discord-title", discord?.channel ? `On Discord · #${discord.channel}` : "On Discord");
     fill(
         byId("discord"),
         people.map(({ name, muted, bot, speaking }) => {
-            return face({ name, remark: muted ? "muted" : bot ? "bot" : undefined, speaking });
+            const remark = muted ? "muted" : bot ? "bot" : undefined;
+            return face({ name, remark, speaking: speaking || told.has(name) });
         }),
     );
     byId("discord-empty").hidden = people.length > 0;
+}
+
+/** Who speaks on Discord, by name. */
+export function showSpeakers(speakers) {
+    const names = new Intl.ListFormat("en-GB").format(speakers.map(({ name }) => name));
+    text("speakers", names ? `${names} ${speakers.length > 1 ? "speak" : "speaks"} on Discord` : "\u00a0");
 }
 
 /** Who is in the call, where that can be known. */

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ruma::{OwnedRoomId, RoomId};
 use signalling::{
-    BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, PersonId, Refusal, Side, TransactionId,
+    BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, Person, Refusal, Side, TransactionId,
 };
 use tokio::sync::{mpsc, oneshot};
 use vdp_proto::sealed::Role;
@@ -149,7 +149,7 @@ pub enum SessionEvent {
         text: String,
     },
     /// Who is in the voice channel now: all of them. Nobody, before this comes for the first time.
-    People(Vec<PersonId>),
+    People(Vec<Person>),
     /// There will be no channel. The last event.
     Rejected(Refusal),
     /// The channel is over. The last event.

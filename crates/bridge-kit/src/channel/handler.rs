@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use ruma::RoomId;
-use signalling::{Ending, PersonId, Refusal};
+use signalling::{Ending, Person, Refusal};
 use tokio::sync::watch;
 
 use crate::media::RoomMedia;
@@ -14,7 +14,7 @@ pub struct Entered {
     /// The room's voice, as it is in the voice channel.
     pub media: RoomMedia,
     /// Who is in it, without this bridge itself.
-    pub people: watch::Receiver<Vec<PersonId>>,
+    pub people: watch::Receiver<Vec<Person>>,
 }
 
 /// Decides which rooms get a channel, and joins their voice channels.

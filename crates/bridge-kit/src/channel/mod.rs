@@ -28,5 +28,7 @@ pub use asker::{AskError, Asker, Session, SessionEvent};
 pub use handler::{AnswerHandler, Entered};
 pub use port::{ControlPort, Incoming, PortError, StateEntry};
 pub use settings::Settings;
-pub use signalling::{BrokenReason, CloseReason, Ending, PersonId, Refusal, RejectReason, Side};
+pub use signalling::{
+    Avatar, BrokenReason, CloseReason, Ending, Person, PersonId, Refusal, RejectReason, Side, SpeakerId,
+};
 pub use status::ChannelStatus;

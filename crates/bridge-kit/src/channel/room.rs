@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use signalling::{
-    Action, Body, ChannelRecord, CloseReason, Ending, Event, Header, Input, MAX_PEOPLE, Machine, Notice, PersonId,
-    Phase, Side,
+    Action, Body, ChannelRecord, CloseReason, Ending, Event, Header, Input, MAX_PEOPLE, Machine, Notice, Person, Phase,
+    Side,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ pub(super) trait Program: Send {
     fn admit(&mut self);
 
     /// Answering side: who is in the voice channel that the program is in.
-    fn people(&mut self) -> Option<Vec<PersonId>> {
+    fn people(&mut self) -> Option<Vec<Person>> {
         None
     }
 
@@ -71,7 +71,7 @@ pub(super) struct Room<M, P> {
 struct Told {
     header: Header,
     /// None where it may not be what they are, so that they are told in any case.
-    people: Option<Vec<PersonId>>,
+    people: Option<Vec<Person>>,
 }
 
 /// What every room of a side works with.

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use ruma::OwnedRoomId;
-use signalling::{Ending, Input, Notice, PersonId, Refusal, RejectReason};
+use signalling::{Ending, Input, Notice, Person, Refusal, RejectReason};
 
 use super::handler::{AnswerHandler, Entered};
 use super::registry::Place;
@@ -112,7 +112,7 @@ impl<H: AnswerHandler> Program for Voice<H> {
         }
     }
 
-    fn people(&mut self) -> Option<Vec<PersonId>> {
+    fn people(&mut self) -> Option<Vec<Person>> {
         match &mut self.stage {
             Stage::In(channel) => Some(channel.people.borrow_and_update().clone()),
             Stage::Out | Stage::Entering { .. } | Stage::Leaving { .. } => None,

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use signalling::{BrokenReason, Connection, End, Format, Input, KeyShare};
+use signalling::{BrokenReason, Connection, End, Extensions, Format, Input, KeyShare};
 use tokio::sync::mpsc;
 use vdp_proto::sealed::{Aead, Share, ShareSecret};
 
@@ -102,6 +102,7 @@ impl Wire {
         let end = End {
             address: reservation.address(),
             share: secret.as_ref().map(|secret| KeyShare(secret.share().0)),
+            extensions: Extensions::ALL,
         };
         let reserved = Reserved {
             epoch,
@@ -129,7 +130,8 @@ impl Wire {
             Err(text) => return failed(&text),
         };
         let (events, incoming) = mpsc::channel(LINK_EVENTS);
-        match reserved.reservation.open(peer, media, events) {
+        let reservation = reserved.reservation.extended(connection.extensions);
+        match reservation.open(peer, media, events) {
             Ok(channel) => {
                 self.state.connected(connection.peer, channel);
                 self.open = Some((epoch, incoming));

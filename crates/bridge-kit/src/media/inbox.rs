@@ -58,6 +58,7 @@ struct Waiting {
     sequence: u64,
     media_time: Option<u64>,
     level: Option<u8>,
+    marks: Option<u64>,
     received: Instant,
 }
 
@@ -76,6 +77,7 @@ impl Batch {
             sequence: packet.sequence,
             media_time: packet.media_time,
             level: packet.level,
+            marks: packet.marks,
             received: packet.received,
         });
         true
@@ -94,6 +96,7 @@ impl Batch {
                 sequence: waiting.sequence,
                 media_time: waiting.media_time,
                 level: waiting.level,
+                marks: waiting.marks,
                 received: waiting.received,
             };
             (waiting.source, packet)

@@ -31,6 +31,7 @@ fn push(source: &MediaSource, sequence: u64, opus: &[u8], received: Instant) {
         sequence,
         media_time: None,
         level: Some(20),
+        marks: None,
         received,
     });
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Weak;
 
+use signalling::Extensions;
 use tokio::sync::mpsc;
+use vdp_proto::{Marks, Speakers};
 
 use super::ear::{LinkEvent, Receive, Received};
 use super::link::{Link, LinkStats, OpenError};
@@ -24,7 +26,8 @@ pub struct OpenChannel {
 
 impl Reservation {
     /// Exchanges the voice of a room with `peer` from now on: what arrives becomes a source of `media`, and what
-    /// everybody else in `media` says leaves. The peer never hears itself.
+    /// everybody else in `media` says leaves. The peer never hears itself. Who speaks crosses with it, where the two have agreed
+    /// on that ([`Reservation::extended`]).
     ///
     /// `events` should hold a handful; what finds no place is not waited for.
     pub fn open(
@@ -35,11 +38,14 @@ impl Reservation {
     ) -> Result<OpenChannel, OpenError> {
         let source = media.add_source(SourceSpec::new(FAR_SIDE).groups(&[FAR_SIDE]).gated());
         let spec = SinkSpec::new(FAR_SIDE).except(Except::Group(FAR_SIDE)).late_packets();
-        let link = self.connect(peer, Box::new(Incoming(source)), events)?;
+        let extensions = self.extensions();
+        let link = self.connect(peer, Box::new(Incoming { source, extensions }), events)?;
         let sink = media.add_sink(
             spec,
             Box::new(Outgoing {
                 mouth: link.mouth(),
+                extensions,
+                names: false,
                 numbering: Numbering::default(),
             }),
         );
@@ -54,16 +60,21 @@ impl OpenChannel {
     }
 }
 
-struct Incoming(MediaSource);
+struct Incoming {
+    source: MediaSource,
+    extensions: Extensions,
+}
 
 impl Receive for Incoming {
     /// Keep-alives are passed on too: they used a number, and what is missing from the numbers is loss.
     fn receive(&mut self, packet: Received<'_>) {
-        self.0.push(&InPacket {
+        let Marks { speakers, level } = packet.marks;
+        self.source.push(&InPacket {
             opus: packet.voice,
             sequence: packet.sequence,
             media_time: None,
-            level: None,
+            level: level.filter(|_| self.extensions.level),
+            marks: speakers.filter(|_| self.extensions.speakers).map(Speakers::bits),
             received: packet.at,
         });
     }
@@ -71,6 +82,9 @@ impl Receive for Incoming {
 
 struct Outgoing {
     mouth: Weak<Mouth>,
+    extensions: Extensions,
+    /// Whether any packet said who speaks in it; until then there is nothing to be taken back.
+    names: bool,
     numbering: Numbering,
 }
 
@@ -80,11 +94,22 @@ impl PacketSink for Outgoing {
             return;
         };
         if !packet.late {
-            if let Some(index) = mouth.send(packet.opus, packet.lost_before) {
+            let marks = self.marks(packet);
+            if let Some(index) = mouth.send(packet.opus, marks, packet.lost_before) {
                 self.numbering.sent(packet.sequence, packet.lost_before, index);
             }
         } else if let Some(index) = self.numbering.reserved(packet.sequence) {
             mouth.send_late(index, packet.opus);
+        }
+    }
+}
+
+impl Outgoing {
+    fn marks(&mut self, packet: &OutPacket<'_>) -> Marks {
+        self.names |= packet.marks != 0;
+        Marks {
+            speakers: Speakers::from_bits(packet.marks).filter(|_| self.extensions.speakers && self.names),
+            level: packet.level.filter(|_| self.extensions.level),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use metrics::Counter;
 use tokio::sync::mpsc;
-use vdp_proto::{Packet, Verdict, Window, WindowStats};
+use vdp_proto::{Marks, Packet, Verdict, Window, WindowStats};
 
 use super::drops::{DropCounts, Reason};
 use super::throttle::Throttle;
@@ -21,6 +21,8 @@ const FAILURE_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Received<'a> {
     /// One Opus packet, or nothing: a keep-alive.
     pub voice: &'a [u8],
+    /// Its extension keys, whether they were agreed on or not.
+    pub marks: Marks,
     /// Rises with the sender's index and, unlike it, never begins anew. What is skipped is lost; a packet that was
     /// overtaken on the way has a lower one than the packet before.
     pub sequence: u64,
@@ -97,7 +99,7 @@ impl Ear {
     }
 
     /// Takes a packet that is for this link.
-    pub(super) fn hear(&self, packet: &Packet<'_>, now: Instant, drops: &DropCounts) {
+    pub(super) fn hear(&self, packet: &Packet<'_>, marks: Marks, now: Instant, drops: &DropCounts) {
         let mut hearing = self.hearing();
         hearing.last = Some(now);
         match hearing.window.accept(packet.index) {
@@ -112,6 +114,7 @@ impl Ear {
         let sequence = hearing.window.order(packet.index);
         hearing.receiver.receive(Received {
             voice: packet.voice,
+            marks,
             sequence,
             at: now,
         });

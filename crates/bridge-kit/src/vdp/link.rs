@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use vdp_proto::{Liveness, Taken, Timer};
+use vdp_proto::{Liveness, Marks, Taken, Timer};
 
 use super::ear::{Ear, LinkEvent, Receive};
 use super::mouth::{Form, Mouth};
@@ -124,7 +124,7 @@ impl Link {
     ///
     /// Gives back the index of the packet; none where the peer's address gets no voice yet.
     pub fn send(&self, voice: &[u8], lost_before: u32) -> Option<u64> {
-        self.mouth.send(voice, lost_before)
+        self.mouth.send(voice, Marks::NONE, lost_before)
     }
 
     /// The sending half, for as long as the link lives.

@@ -36,3 +36,5 @@ pub use link::{Link, LinkStats, OpenError};
 pub use peer::{Peer, SealedPeer};
 pub use ports::{BindError, ReserveError};
 pub use reservation::Reservation;
+pub use signalling::Extensions;
+pub use vdp_proto::Marks;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge};
 use vdp_proto::sealed::Sealer;
-use vdp_proto::{EncodeError, Packet};
+use vdp_proto::{EncodeError, Marks, Packet};
 
 use super::ear::Ear;
 use super::outbox;
@@ -48,10 +48,18 @@ pub(super) enum Form {
 }
 
 impl Form {
-    fn write(&self, packet: &Packet<'_>, datagram: &mut [u8]) -> Result<usize, EncodeError> {
+    /// The voice matters more than its extension keys.
+    fn write(&self, packet: &Packet<'_>, marks: Marks, datagram: &mut [u8]) -> Result<usize, EncodeError> {
+        match self.write_with(packet, marks, datagram) {
+            Err(EncodeError::TooLarge { .. }) if marks != Marks::NONE => self.write_with(packet, Marks::NONE, datagram),
+            written => written,
+        }
+    }
+
+    fn write_with(&self, packet: &Packet<'_>, marks: Marks, datagram: &mut [u8]) -> Result<usize, EncodeError> {
         match self {
-            Self::Plain { .. } => packet.encode(datagram),
-            Self::Sealed { sealer, .. } => sealer.seal(packet, datagram),
+            Self::Plain { .. } => packet.encode_with(marks, datagram),
+            Self::Sealed { sealer, .. } => sealer.seal_with(packet, marks, datagram),
         }
     }
 
@@ -83,18 +91,19 @@ impl Mouth {
 
     /// See [`Link::send`](super::Link::send). Keep-alives and voice come from different threads; each takes its index
     /// in one step.
-    pub(super) fn send(self: &Arc<Self>, voice: &[u8], lost_before: u32) -> Option<u64> {
+    pub(super) fn send(self: &Arc<Self>, voice: &[u8], marks: Marks, lost_before: u32) -> Option<u64> {
         let to = self.destination(voice)?;
         let lost = u64::from(lost_before);
         let index = self.next_index.fetch_add(lost + 1, Ordering::Relaxed) + lost;
-        self.transmit(to, index, voice);
+        self.transmit(to, index, voice, marks);
         Some(index)
     }
 
     /// Sends voice that its source had lost, with the index that was skipped for it.
     pub(super) fn send_late(self: &Arc<Self>, index: u64, voice: &[u8]) {
         if let Some(to) = self.destination(voice) {
-            self.transmit(to, index, voice);
+            // Who speaks was said by a packet that is newer.
+            self.transmit(to, index, voice, Marks::NONE);
         }
     }
 
@@ -103,7 +112,7 @@ impl Mouth {
         if let Form::Sealed { path, .. } = &self.form {
             path.keep_alive_sent(Instant::now());
         }
-        self.send(&[], 0);
+        self.send(&[], Marks::NONE, 0);
     }
 
     /// Where to send this; none, and counted, where the peer's address has to prove itself first.
@@ -124,7 +133,7 @@ impl Mouth {
         }
     }
 
-    fn transmit(self: &Arc<Self>, to: SocketAddr, index: u64, voice: &[u8]) {
+    fn transmit(self: &Arc<Self>, to: SocketAddr, index: u64, voice: &[u8], marks: Marks) {
         let packet = Packet {
             room: self.reservation.room(),
             voice,
@@ -134,7 +143,7 @@ impl Mouth {
             return self.count_failure(&io::ErrorKind::AddrNotAvailable.into());
         };
         outbox::send(self, to, packet.is_keep_alive(), |datagram| {
-            self.form.write(&packet, datagram)
+            self.form.write(&packet, marks, datagram)
         });
     }
 
@@ -262,11 +271,11 @@ mod tests {
         let mouth = Arc::new(Mouth::new(near.reserve_sealed("!a:x").expect("a port"), form, ear));
         let counts = || [&mouth.voice_packets, &mouth.withheld].map(|count| count.load(Ordering::Relaxed));
 
-        assert_eq!(mouth.send(VOICE, 0), None);
+        assert_eq!(mouth.send(VOICE, Marks::NONE, 0), None);
         mouth.send_late(5, VOICE);
         assert_eq!(counts(), [0, 2]);
         path.heard(Instant::now(), far.address(), true, true);
-        assert_eq!(mouth.send(VOICE, 0), Some(0));
+        assert_eq!(mouth.send(VOICE, Marks::NONE, 0), Some(0));
         mouth.send_late(5, VOICE);
         assert_eq!(counts(), [2, 2]);
     }

@@ -21,13 +21,10 @@ use super::outbox;
 use super::queue;
 use super::sealed_ear::SealedEar;
 use crate::supervise::{self, Task};
+use crate::udp::{ARRIVALS_AND_ERRORS, watch_arrivals};
 
 /// Batches of datagrams read in a row before other tasks have their turn.
 const BUDGET: usize = 2;
-
-/// What a listener is woken for. Not that the socket may send, which the system would say after each packet that has left:
-/// it would wake the thread as often as it sends.
-const ARRIVALS_AND_ERRORS: Interest = Interest::READABLE.add(Interest::ERROR);
 
 thread_local! {
     /// What the listeners of this thread read with.
@@ -59,7 +56,6 @@ impl Port {
     /// Binds `address` and starts to listen within `runtime`.
     pub(super) fn bind(address: SocketAddr, runtime: &Handle, drops: Arc<DropCounts>) -> io::Result<Self> {
         let sender = UdpSocket::bind(address)?;
-        sender.set_nonblocking(true)?;
         icmp::enable(&sender)?;
         queue::lengthen(&sender)?;
         let local = sender.local_addr()?;
@@ -69,7 +65,7 @@ impl Port {
         let listener = Listener {
             number,
             is_ipv4: local.is_ipv4(),
-            socket: AsyncFd::register_with_interest(sender.try_clone()?, ARRIVALS_AND_ERRORS)?,
+            socket: watch_arrivals(sender.try_clone()?)?,
             rooms: Arc::clone(&rooms),
             drops,
         };
@@ -251,12 +247,12 @@ impl Listener {
                 None => self.drops.add(Reason::UnknownChannel, &from, now),
             };
         }
-        let packet = match Packet::decode(datagram) {
-            Ok(packet) => packet,
+        let (packet, marks) = match Packet::decode_with_marks(datagram) {
+            Ok(read) => read,
             Err(error) => return self.drops.add(error.into(), &error, now),
         };
         match self.find(from, packet.room) {
-            Ok(ear) => ear.hear(&packet, now, &self.drops),
+            Ok(ear) => ear.hear(&packet, marks, now, &self.drops),
             Err(reason) => self.drops.add(reason, &from, now),
         }
     }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use signalling::Extensions;
+
 use super::port::Port;
 use super::ports::{Ports, ReserveError};
 use crate::config::Vdp;
@@ -15,6 +17,7 @@ pub struct Reservation {
     room: Box<str>,
     /// Whether the port was taken for the room, as the plain form needs it.
     taken: bool,
+    extensions: Extensions,
 }
 
 impl Reservation {
@@ -24,6 +27,7 @@ impl Reservation {
             ports: Arc::clone(ports),
             room: room.into(),
             taken: true,
+            extensions: Extensions::NONE,
         })
     }
 
@@ -33,6 +37,7 @@ impl Reservation {
             ports: Arc::clone(ports),
             room: room.into(),
             taken: false,
+            extensions: Extensions::NONE,
         })
     }
 
@@ -44,6 +49,17 @@ impl Reservation {
     /// The room.
     pub fn room(&self) -> &str {
         &self.room
+    }
+
+    /// The same, for a peer that has agreed on these further keys of packets.
+    #[must_use]
+    pub const fn extended(mut self, extensions: Extensions) -> Self {
+        self.extensions = extensions;
+        self
+    }
+
+    pub(super) const fn extensions(&self) -> Extensions {
+        self.extensions
     }
 
     pub(super) fn port(&self) -> &Port {

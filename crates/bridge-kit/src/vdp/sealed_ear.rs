@@ -33,15 +33,15 @@ impl SealedEar {
     pub(super) fn hear(&self, datagram: &mut [u8], from: SocketAddr, now: Instant, drops: &DropCounts) {
         // Only the task of the port locks this, and nothing panics meanwhile.
         let mut opener = self.opener.lock().unwrap_or_else(PoisonError::into_inner);
-        let (packet, newest) = match opener.open(datagram) {
-            Ok(Opened { packet, newest }) => (packet, newest),
+        let (packet, marks, newest) = match opener.open(datagram) {
+            Ok(Opened { packet, marks, newest }) => (packet, marks, newest),
             Err(error) => return drops.add(error.into(), &error, now),
         };
         if packet.room != &*self.room {
             return drops.add(Reason::WrongRoom, &from, now);
         }
         self.path.heard(now, from, newest, packet.is_keep_alive());
-        self.ear.hear(&packet, now, drops);
+        self.ear.hear(&packet, marks, now, drops);
     }
 
     /// The half that hears, if the peer is at this address: ICMP says that something did not arrive there.

@@ -7,6 +7,7 @@ mod people;
 mod person;
 mod relay;
 mod restart;
+mod speaking;
 mod strays;
 
 use std::num::NonZeroUsize;
@@ -14,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bridge_kit::channel::{
-    AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Entered, PersonId, Refusal,
-    RejectReason, Session, SessionEvent, Settings, Side,
+    AnswerHandler, Answerer, AskError, Asker, BrokenReason, CloseReason, Ending, Entered, Person as Member, PersonId,
+    Refusal, RejectReason, Session, SessionEvent, Settings, Side,
 };
 use bridge_kit::config::{Secret, Vdp};
 use bridge_kit::media::{MediaPool, RoomMedia};
@@ -43,7 +44,7 @@ struct Handler {
     refuse: Mutex<Option<Refusal>>,
     media: Mutex<Option<RoomMedia>>,
     /// Who is in the voice channel.
-    people: watch::Sender<Vec<PersonId>>,
+    people: watch::Sender<Vec<Member>>,
     /// `opened`, or why it was closed.
     calls: Mutex<Vec<String>>,
     panics: bool,

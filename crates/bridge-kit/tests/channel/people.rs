@@ -2,8 +2,9 @@
 
 use super::*;
 
-fn people(ids: &[&str]) -> Vec<PersonId> {
-    ids.iter().map(|&id| PersonId::new(id).expect("an id")).collect()
+fn people(ids: &[&str]) -> Vec<Member> {
+    let ids = ids.iter().map(|&id| PersonId::new(id).expect("an id"));
+    ids.map(Member::new).collect()
 }
 
 fn told(ids: &[&str]) -> SessionEvent {
@@ -62,7 +63,8 @@ async fn after_the_voice_channel_was_lost_they_are_told_anew() {
 #[tokio::test]
 async fn of_a_crowd_the_first_256_are_told() {
     let world = World::new(Handler::default());
-    let crowd: Vec<PersonId> = (0..300).filter_map(|id| PersonId::new(format!("{id:03}"))).collect();
+    let ids = (0..300).filter_map(|id| PersonId::new(format!("{id:03}")));
+    let crowd: Vec<Member> = ids.map(Member::new).collect();
     world.handler.people.send_replace(crowd.clone());
     let mut session = world.open().await;
     assert_eq!(next(&mut session).await, SessionEvent::People(crowd[..256].to_vec()));

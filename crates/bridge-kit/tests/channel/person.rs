@@ -43,6 +43,7 @@ impl Person {
             sequence: self.said,
             media_time: None,
             level: Some(10),
+            marks: None,
             received: Instant::now(),
         });
         self.said += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bridge_kit::channel::Asker;
 use ruma::RoomId;
 use serde_json::{Value, json};
-use signalling::{Body, Channel, ChannelId, End, Event, Format, Header, Offer, TransactionId, names};
+use signalling::{Body, Channel, ChannelId, End, Event, Extensions, Format, Header, Offer, TransactionId, names};
 
 use crate::control::room;
 use crate::{Handler, World, bridged, endpoint, settings, until};
@@ -75,6 +75,7 @@ async fn an_offer_that_nobody_asked_for_is_closed() {
     let end = End {
         address: "127.0.0.1:9".parse().expect("an address"),
         share: None,
+        extensions: Extensions::NONE,
     };
     let offer = Event {
         header: Header {

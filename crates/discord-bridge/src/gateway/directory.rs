@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use super::bell::Bell;
 use super::facts::{
-    BotPlace, ChannelFacts, ChannelId, ChannelKind, Floor, GuildId, Permissions, Person, Place, UserId, VoiceChannel,
+    BotPlace, ChannelFacts, ChannelId, ChannelKind, Face, Floor, GuildId, Permissions, Person, Place, UserId,
+    VoiceChannel,
 };
 
 /// The guilds, channels and people that the bot knows of; empty while it has no connection.
@@ -142,18 +143,24 @@ impl Directory {
 
     /// Whether a user of a guild is a bot, as far as is known.
     pub(crate) fn is_bot(&self, guild: GuildId, user: UserId) -> bool {
-        let Some(Known { cache, .. }) = self.known() else {
-            return false;
-        };
-        let Some(guild) = cache.guild(guild) else {
-            return false;
-        };
+        self.member(guild, user, |member| member.user.bot).unwrap_or(false)
+    }
+
+    /// What people see of a user in a guild, as far as is known.
+    pub(crate) fn face(&self, guild: GuildId, user: UserId) -> Option<Face> {
+        self.member(guild, user, |member| Face {
+            name: member.display_name().to_owned(),
+            avatar: member.face(),
+        })
+    }
+
+    /// Reads what is known of a member; of those in voice more is known than of others.
+    fn member<T>(&self, guild: GuildId, user: UserId, read: impl FnOnce(&Member) -> T) -> Option<T> {
+        let known = self.known()?;
+        let guild = known.cache.guild(guild)?;
         let id = user.into();
-        let member = guild
-            .members
-            .get(&id)
-            .or_else(|| guild.voice_states.get(&id)?.member.as_ref());
-        member.is_some_and(|member| member.user.bot)
+        let of_voice = || guild.voice_states.get(&id)?.member.as_ref();
+        guild.members.get(&id).or_else(of_voice).map(read)
     }
 }
 

@@ -41,6 +41,15 @@ macro_rules! snowflakes {
 
 snowflakes!(GuildId ChannelId UserId);
 
+/// What people see of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Face {
+    /// What he is called in the guild.
+    pub(crate) name: String,
+    /// Where his picture is.
+    pub(crate) avatar: String,
+}
+
 /// Where a link leads, found on Discord.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct VoiceChannel {

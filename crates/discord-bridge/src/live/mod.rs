@@ -201,6 +201,7 @@ async fn say(source: &MediaSource, packets: &[Vec<u8>]) {
             sequence,
             media_time,
             level: None,
+            marks: None,
             received: Instant::now(),
         });
     }

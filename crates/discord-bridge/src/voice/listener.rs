@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use bridge_kit::channel::SpeakerId;
 use bridge_kit::media::{Except, InPacket, MediaSource, RoomMedia, SinkClock, SinkSpec, SourceSpec};
 use serenity::async_trait;
 use songbird::events::context_data::{DisconnectData, DisconnectReason, RtpData};
@@ -23,8 +24,15 @@ use super::line::Line;
 use super::metrics;
 use crate::gateway::facts::UserId;
 
-/// Says whether a user's voice goes to the room.
-pub(crate) type Admit = Arc<dyn Fn(UserId) -> bool + Send + Sync>;
+/// Says whether a user's voice goes to the room, and how.
+pub(crate) type Admit = Arc<dyn Fn(UserId) -> Option<Admitted> + Send + Sync>;
+
+/// Whose voice goes to the room.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Admitted {
+    /// What stands for him in packets.
+    pub(crate) speaker: Option<SpeakerId>,
+}
 
 /// The group of a room's sources that all speakers of Discord are in.
 const GROUP: &str = "discord";
@@ -150,7 +158,7 @@ impl Listener {
         let Some(user) = speaking.user_id.and_then(|user| NonZeroU64::new(user.0)) else {
             return;
         };
-        let admit = || (self.admit)(UserId(user)).then(|| self.voice(user));
+        let admit = || (self.admit)(UserId(user)).map(|admitted| self.voice(user, admitted));
         let speaking = incoming::Speaking {
             ssrc: speaking.ssrc,
             user,
@@ -160,11 +168,10 @@ impl Listener {
         self.counters.unknown(dropped.unwrap_or(0));
     }
 
-    fn voice(&self, user: NonZeroU64) -> RoomVoice {
-        RoomVoice(
-            self.media
-                .add_source(SourceSpec::new(format!("discord:{user}")).groups(&[GROUP]).gated()),
-        )
+    fn voice(&self, user: NonZeroU64, admitted: Admitted) -> RoomVoice {
+        let spec = SourceSpec::new(format!("discord:{user}")).groups(&[GROUP]).gated();
+        let marks = admitted.speaker.map_or(0, SpeakerId::bit);
+        RoomVoice(self.media.add_source(spec.marks(marks)))
     }
 
     fn gone(&self, disconnect: ClientDisconnect) {
@@ -205,6 +212,7 @@ impl Voice for RoomVoice {
             sequence: speech.sequence,
             media_time: Some(speech.media_time),
             level: None,
+            marks: None,
             received: speech.received,
         });
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::error::Problem;
-use super::{Channel, ChannelId, KeyShare, MAX_PEOPLE, MAX_ROOM_ID, PersonId, TransactionId, VERSION};
+use super::{
+    Avatar, Channel, ChannelId, KeyShare, MAX_PEOPLE, MAX_ROOM_ID, Person, PersonId, SpeakerId, TransactionId, VERSION,
+};
 
 /// The longest code of a format or a reason, in bytes.
 const MAX_CODE: usize = 64;
@@ -105,8 +107,8 @@ impl<'a> Fields<'a> {
         list.iter().enumerate().map(read).collect::<Read<Vec<T>>>().map(Some)
     }
 
-    /// People, each an object with an `id`.
-    pub(super) fn people(&self) -> Read<Vec<PersonId>> {
+    /// People, each an object with an `id`, and perhaps with more.
+    pub(super) fn people(&self) -> Read<Vec<Person>> {
         let list = self.present("people")?;
         let list = list.as_array().ok_or_else(|| self.wrong_type("people", "a list"))?;
         if list.len() > MAX_PEOPLE {
@@ -116,10 +118,26 @@ impl<'a> Fields<'a> {
             let path = format!("people[{at}]");
             let object = person.as_object().ok_or_else(|| self.wrong_type(&path, "an object"))?;
             let prefix = format!("{path}.");
-            let person = Self { object, prefix };
-            PersonId::new(person.string("id")?).ok_or_else(|| person.invalid("id", CODE))
+            Self { object, prefix }.person()
         };
         list.iter().enumerate().map(read).collect()
+    }
+
+    fn person(&self) -> Read<Person> {
+        let mut person = Person::new(self.person_id("id")?);
+        if self.object.contains_key("name") {
+            person = person.named(self.string("name")?);
+        }
+        if self.object.contains_key("speaker") {
+            let speaker = u8::try_from(self.number("speaker")?).ok().and_then(SpeakerId::new);
+            person.speaker = Some(speaker.ok_or_else(|| self.invalid("speaker", "a number from 0 to 62"))?);
+        }
+        if self.object.contains_key("avatar") {
+            const ADDRESS: &str = "an https address of at most 256 bytes";
+            let avatar = Avatar::new(self.string("avatar")?).ok_or_else(|| self.invalid("avatar", ADDRESS))?;
+            person.avatar = Some(avatar);
+        }
+        Ok(person)
     }
 
     /// A text for people: may be absent, and is cut where it is too long.
@@ -216,7 +234,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A person's id.
-    pub(super) fn person(&self, name: &str) -> Read<PersonId> {
+    pub(super) fn person_id(&self, name: &str) -> Read<PersonId> {
         PersonId::new(self.string(name)?).ok_or_else(|| self.invalid(name, CODE))
     }
 

@@ -7,12 +7,16 @@ use serde_json::{Map, Value};
 use super::error::{EventError, Problem};
 use super::fields::Fields;
 use super::{
-    Accept, Body, Broken, Channel, Close, End, Event, Header, Offer, PersonId, Refusal, Request, VERSION, names,
+    Accept, Body, Broken, Channel, Close, End, Event, Extensions, Header, Offer, Person, Refusal, Request, VERSION,
+    names,
 };
 use crate::code::{BrokenReason, CloseReason, Format, RejectReason};
 
 /// The most formats that a request may list.
 const MAX_FORMATS: usize = 16;
+
+/// The most extension keys that an offer or an accept may list.
+const MAX_EXTENSIONS: usize = 16;
 
 impl Event {
     /// Reads an event; none where the type is not one of this protocol's, so that later versions may add some.
@@ -52,6 +56,9 @@ impl Event {
                 content.put_address(end.address);
                 if let Some(share) = end.share {
                     content.put("share", share.to_string());
+                }
+                if end.extensions != Extensions::NONE {
+                    content.put("extensions", end.extensions.keys());
                 }
             }
             Body::Reject(Refusal {
@@ -144,6 +151,11 @@ fn read_end(fields: &Fields<'_>, header: &Header) -> Result<End, Problem> {
     Ok(End {
         address: fields.address()?,
         share: header.format.is_sealed().then(|| fields.share()).transpose()?,
+        extensions: Extensions::of(
+            &fields
+                .codes("extensions", MAX_EXTENSIONS, str::to_owned)?
+                .unwrap_or_default(),
+        ),
     })
 }
 
@@ -175,10 +187,19 @@ fn read_close(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
     }))
 }
 
-fn person(id: &PersonId) -> Value {
-    let mut person = Content::default();
-    person.put("id", id.as_str());
-    person.into()
+fn person(person: &Person) -> Value {
+    let mut content = Content::default();
+    content.put("id", person.id.as_str());
+    if let Some(speaker) = person.speaker {
+        content.put("speaker", speaker.number());
+    }
+    if let Some(name) = &person.name {
+        content.put("name", name.as_str());
+    }
+    if let Some(avatar) = &person.avatar {
+        content.put("avatar", avatar.as_str());
+    }
+    content.into()
 }
 
 /// A JSON object that is being written.

@@ -64,7 +64,7 @@ impl Member {
             }
             fields.version()?;
             Ok(Some(Self {
-                id: fields.person("id")?,
+                id: fields.person_id("id")?,
                 user_id: fields.string("user_id")?.to_owned(),
                 display_name: fields.label("display_name")?.unwrap_or_default(),
                 avatar: fields.label("avatar")?,

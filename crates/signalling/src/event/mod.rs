@@ -1,10 +1,12 @@
 //! The events that two bridges exchange in their control room.
 
 mod error;
+mod extensions;
 mod fields;
 mod json;
 mod member;
 pub mod names;
+mod person;
 mod share;
 mod state;
 
@@ -13,7 +15,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use error::{EventError, Problem};
+pub use extensions::Extensions;
 pub use member::Member;
+pub use person::{Avatar, MAX_AVATAR, MAX_NAME, Person, SpeakerId};
 pub use share::KeyShare;
 pub use state::{ChannelRecord, Mark};
 
@@ -64,7 +68,7 @@ pub enum Body {
     /// The answering side refuses.
     Reject(Refusal),
     /// The answering side tells who is in the voice channel.
-    People(Vec<PersonId>),
+    People(Vec<Person>),
     /// One side finds that an epoch does not work.
     Broken(Broken),
     /// One side is done with the channel.
@@ -105,6 +109,8 @@ pub struct End {
     pub address: SocketAddr,
     /// Its key share, new for every epoch, where the format is sealed.
     pub share: Option<KeyShare>,
+    /// Which further keys of packets it can do.
+    pub extensions: Extensions,
 }
 
 /// Why no channel is opened (requirement S8).

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::room::Room;
 use super::who::Who;
-use crate::{Answerer, Asker, ChannelRecord, Connection, End, KeyShare, Machine, Phase};
+use crate::{Answerer, Asker, ChannelRecord, Connection, End, Extensions, KeyShare, Machine, Phase};
 
 /// How often each thing may still go wrong, or be wanted by a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,6 +107,7 @@ impl Shell {
         End {
             address: SocketAddr::from(([127, 0, side, self.crashes], port)),
             share: Some(KeyShare(share)),
+            extensions: Extensions::ALL,
         }
     }
 }

@@ -6,8 +6,8 @@ use super::bridges::Bridges;
 use super::who::Who;
 use super::world::{ROOM, World};
 use crate::{
-    Accept, Action, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, End, Event, Format, Header,
-    Input, KeyShare, Machine, Offer, Refusal, RejectReason, Request, TransactionId,
+    Accept, Action, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, End, Event, Extensions, Format,
+    Header, Input, KeyShare, Machine, Offer, Refusal, RejectReason, Request, TransactionId,
 };
 
 /// One of each kind from a room that is not this one, under the transaction of the call, and one of each kind from this
@@ -67,6 +67,7 @@ fn bodies() -> [Body; 7] {
     let end = End {
         address: SocketAddr::from(([127, 0, 3, 1], 1)),
         share: Some(KeyShare([9; 32])),
+        extensions: Extensions::ALL,
     };
     let text = String::new;
     [

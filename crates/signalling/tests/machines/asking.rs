@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signalling::{
     Asker, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, Ending, Event, Format, Input, Machine,
-    Notice, Offer, PersonId, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
+    Notice, Offer, Person, PersonId, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
 };
 
 use crate::bench::{ANSWERER, ASKER, Bench, address, call, end, lost, transaction};
@@ -393,7 +393,7 @@ fn an_address_that_cannot_be_had_closes_the_channel() {
 #[test]
 fn it_tells_who_is_in_the_voice_channel_of_its_own_call_only() {
     let (mut asker, request) = open();
-    let people = vec![PersonId::new("80351110224678912").expect("an id")];
+    let people = vec![Person::new(PersonId::new("80351110224678912").expect("an id"))];
     let theirs = answer(&request, Body::People(people.clone()));
     assert_eq!(asker.receive(&theirs).notices, [Notice::People(people)]);
     let mut elsewhere = theirs.clone();

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use signalling::{
-    Action, Answerer, Asker, Body, BrokenReason, Call, Connection, End, Ending, Event, Format, Input, KeyShare,
-    Machine, Notice, Timing, TransactionId,
+    Action, Answerer, Asker, Body, BrokenReason, Call, Connection, End, Ending, Event, Extensions, Format, Input,
+    KeyShare, Machine, Notice, Timing, TransactionId,
 };
 
 /// The bridged room.
@@ -33,6 +33,7 @@ pub(crate) fn end(side: u8, epoch: u32) -> End {
     End {
         address: address(side, epoch),
         share: Some(KeyShare(share)),
+        extensions: Extensions::ALL,
     }
 }
 

@@ -21,7 +21,7 @@ pub use keys::{EpochKeys, Role, Share, ShareSecret};
 pub use path::{Heard, PROBE_INTERVAL, Path};
 use replay::Replay;
 
-use crate::{EncodeError, MAX_DATAGRAM, Packet, SEALED_MARK};
+use crate::{EncodeError, MAX_DATAGRAM, Marks, Packet, SEALED_MARK};
 
 /// The version of the sealed form that is spoken here.
 pub const SEALED_VERSION: u8 = 1;
@@ -67,7 +67,12 @@ impl Sealer {
 
     /// Writes the sealed packet to the start of `buffer` and gives back its length in bytes.
     pub fn seal(&self, packet: &Packet<'_>, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        let needed = packet.encoded_len() + OVERHEAD;
+        self.seal_with(packet, Marks::NONE, buffer)
+    }
+
+    /// The same with extension keys, for a peer that has agreed on them.
+    pub fn seal_with(&self, packet: &Packet<'_>, marks: Marks, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        let needed = packet.encoded_len_with(marks) + OVERHEAD;
         let available = buffer.len();
         if needed > MAX_DATAGRAM {
             return Err(EncodeError::TooLarge { length: needed });
@@ -76,7 +81,7 @@ impl Sealer {
         let target = buffer.get_mut(..needed).ok_or(too_small)?;
         let (header, rest) = target.split_first_chunk_mut().ok_or(too_small)?;
         let (body, tag) = rest.split_last_chunk_mut().ok_or(too_small)?;
-        packet.encode(body)?;
+        packet.encode_with(marks, body)?;
         let counter = self.counter.fetch_add(1, Ordering::Relaxed);
         *header = header_of(self.channel, counter);
         *tag = self
@@ -109,6 +114,8 @@ pub struct Opener {
 pub struct Opened<'a> {
     /// What was sealed.
     pub packet: Packet<'a>,
+    /// Its extension keys, which count only where both ends have agreed on them.
+    pub marks: Marks,
     /// Whether its counter is above all that were seen before: only such a packet says where the peer is now.
     pub newest: bool,
 }
@@ -148,8 +155,8 @@ impl Opener {
             .open(nonce(counter), header, body, *tag)
             .ok_or(OpenError::Forged)?;
         let newest = self.replay.note(counter);
-        let packet = Packet::decode(body).map_err(OpenError::Packet)?;
-        Ok(Opened { packet, newest })
+        let (packet, marks) = Packet::decode_with_marks(body).map_err(OpenError::Packet)?;
+        Ok(Opened { packet, marks, newest })
     }
 }
 

@@ -7,14 +7,15 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::Parts;
-use crate::{DecodeError, Field, Found, MAX_NESTING, Place, SEALED_MARK};
+use crate::marks::read_level;
+use crate::{DecodeError, Field, Found, MAX_NESTING, Marks, Place, SEALED_MARK, Speakers};
 
 /// Reads the one map of a datagram.
 ///
 /// Kept out of line, where it does not take registers from the common case.
 #[cold]
 #[inline(never)]
-pub(super) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
+pub(super) fn read(datagram: &[u8]) -> Result<(Parts<'_>, Marks), DecodeError> {
     if datagram.first() == Some(&SEALED_MARK) {
         return Err(DecodeError::Sealed);
     }
@@ -26,11 +27,11 @@ pub(super) fn read(datagram: &[u8]) -> Result<Parts<'_>, DecodeError> {
         let value = Value::deserialize(&mut deserializer).map_err(|error| structural(&error, place))?;
         return Err(DecodeError::NotAMap { found: value.found() });
     }
-    let parts = deserializer
+    let (parts, marks) = deserializer
         .deserialize_map(PacketVisitor { place: &mut place })
         .map_err(|error| structural(&error, place))?;
     expect_end(&mut deserializer)?;
-    parts
+    Ok((parts?, marks))
 }
 
 fn begins_map(datagram: &[u8]) -> bool {
@@ -62,18 +63,18 @@ struct PacketVisitor<'p> {
 }
 
 impl<'de> Visitor<'de> for PacketVisitor<'_> {
-    type Value = Result<Parts<'de>, DecodeError>;
+    type Value = (Result<Parts<'de>, DecodeError>, Marks);
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the map of a packet")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut parts = Ok(Parts::default());
+        let (mut parts, mut marks) = (Ok(Parts::default()), Marks::NONE);
         loop {
             *self.place = Place::Key;
             let Some(key) = map.next_key::<Value<'de>>()? else {
-                return Ok(parts);
+                return Ok((parts, marks));
             };
             if let Some(field) = key.as_field() {
                 *self.place = Place::Field(field);
@@ -81,8 +82,20 @@ impl<'de> Visitor<'de> for PacketVisitor<'_> {
                 parts = parts.and_then(|parts| parts.with(field, value));
             } else {
                 *self.place = Place::Unknown;
-                map.next_value::<IgnoredAny>()?;
+                let value = map.next_value()?;
+                marks.note(&key, value);
             }
+        }
+    }
+}
+
+impl Marks {
+    /// Takes an extension key, the last one where it is there more than once; what makes no sense counts as absent.
+    fn note(&mut self, key: &Value<'_>, value: Value<'_>) {
+        match key {
+            Value::String("s") => self.speakers = value.unsigned().and_then(Speakers::from_bits),
+            Value::String("v") => self.level = value.unsigned().and_then(read_level),
+            _ => {}
         }
     }
 }
@@ -122,6 +135,13 @@ impl<'a> Value<'a> {
         [Field::Room, Field::Voice, Field::Index]
             .into_iter()
             .find(|field| field.key() == key)
+    }
+
+    const fn unsigned(self) -> Option<u64> {
+        match self {
+            Self::Unsigned(value) => Some(value),
+            _ => None,
+        }
     }
 
     fn found(self) -> Found {

@@ -14,18 +14,15 @@ pub(super) fn read(datagram: &[u8]) -> Option<Parts<'_>> {
     })
 }
 
-type Values<'a> = (&'a [u8], &'a [u8], u64);
+/// Room, voice and index.
+pub(super) type Values<'a> = (&'a [u8], &'a [u8], u64);
 
 /// Reads what our own bridges write: so no key has to be looked up.
 fn read_in_our_order(datagram: &[u8]) -> Option<Values<'_>> {
     let mut rest = Rest(datagram);
     rest.expect([0x83, 0xa1, b'r'])?;
-    let room = rest.string()?;
-    rest.expect([0xa1, b'd'])?;
-    let voice = rest.binary()?;
-    rest.expect([0xa1, b'i'])?;
-    let index = rest.unsigned()?;
-    rest.0.is_empty().then_some((room, voice, index))
+    let values = rest.values()?;
+    rest.0.is_empty().then_some(values)
 }
 
 #[inline(never)]
@@ -49,16 +46,26 @@ fn read_in_any_order(datagram: &[u8]) -> Option<Values<'_>> {
 }
 
 /// What is left to be read.
-struct Rest<'a>(&'a [u8]);
+pub(super) struct Rest<'a>(pub(super) &'a [u8]);
 
 impl<'a> Rest<'a> {
+    /// The value of `r`, then the other two keys with theirs, as our bridges write them.
+    #[inline]
+    pub(super) fn values(&mut self) -> Option<Values<'a>> {
+        let room = self.string()?;
+        self.expect([0xa1, b'd'])?;
+        let voice = self.binary()?;
+        self.expect([0xa1, b'i'])?;
+        Some((room, voice, self.unsigned()?))
+    }
+
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*array)
     }
 
-    fn expect<const N: usize>(&mut self, expected: [u8; N]) -> Option<()> {
+    pub(super) fn expect<const N: usize>(&mut self, expected: [u8; N]) -> Option<()> {
         (self.array()? == expected).then_some(())
     }
 
@@ -90,7 +97,7 @@ impl<'a> Rest<'a> {
         self.bytes(length)
     }
 
-    fn unsigned(&mut self) -> Option<u64> {
+    pub(super) fn unsigned(&mut self) -> Option<u64> {
         Some(match self.byte()? {
             small @ 0..=0x7f => small.into(),
             0xcc => self.byte()?.into(),

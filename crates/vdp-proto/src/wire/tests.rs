@@ -1,5 +1,5 @@
-use super::{any, common, read};
-use crate::{MAX_DATAGRAM, MAX_INDEX, Packet};
+use super::{any, common, marked, read, read_marked};
+use crate::{MAX_DATAGRAM, MAX_INDEX, Marks, Packet, Speakers};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::Serialize;
@@ -77,6 +77,7 @@ fn number() -> impl Strategy<Value = Vec<u8>> {
 fn entry() -> impl Strategy<Value = Vec<u8>> {
     let key = prop_oneof![
         9 => prop::sample::select(vec![b"\xa1r".to_vec(), b"\xa1d".to_vec(), b"\xa1i".to_vec()]),
+        2 => prop::sample::select(vec![b"\xa1s".to_vec(), b"\xa1v".to_vec()]),
         1 => string(),
         1 => number(),
     ];
@@ -118,10 +119,12 @@ fn map() -> impl Strategy<Value = Vec<u8>> {
 /// The hand-written reader says the same as the general one, or nothing.
 fn assert_agree(datagram: &[u8]) -> Result<(), TestCaseError> {
     let general = any::read(datagram);
-    if let Some(parts) = common::read(datagram) {
+    let base = common::read(datagram).map(|parts| (parts, Marks::NONE));
+    for parts in [base, marked::read(datagram)].into_iter().flatten() {
         prop_assert_eq!(Ok(&parts), general.as_ref());
     }
-    prop_assert_eq!(read(datagram), general);
+    prop_assert_eq!(&read_marked(datagram), &general);
+    prop_assert_eq!(read(datagram), general.map(|(parts, _)| parts));
     Ok(())
 }
 
@@ -141,6 +144,27 @@ proptest! {
         prop_assert_eq!(&datagram[..length], &derived[..]);
         prop_assert!(common::read(&derived).is_some(), "what we write is read by hand");
         assert_agree(&derived)?;
+    }
+
+    #[test]
+    fn a_packet_with_extension_keys_is_read_by_hand_and_so_is_none_that_was_damaged(
+        voice in voice(),
+        i in index(),
+        speakers in prop::option::of(index()),
+        level in prop::option::of(0..=127_u8),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let marks = Marks { speakers: speakers.and_then(Speakers::from_bits), level };
+        let packet = Packet { room: "!room:example.org", voice: &voice, index: i };
+        let mut buffer = [0; MAX_DATAGRAM];
+        let length = packet.encode_with(marks, &mut buffer).unwrap();
+        let datagram = &mut buffer[..length];
+        prop_assert_eq!(marked::read(datagram).is_some(), marks != Marks::NONE);
+        assert_agree(datagram)?;
+        let at = at.index(datagram.len());
+        datagram[at] = byte;
+        assert_agree(datagram)?;
     }
 
     #[test]
@@ -178,7 +202,7 @@ fn the_three_keys_are_read_by_hand_in_any_order() {
     for [first, second, third] in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let datagram = [b"\x83", entries[first], entries[second], entries[third]].concat();
         let parts = common::read(&datagram).unwrap();
-        assert_eq!(Ok(parts), any::read(&datagram));
+        assert_eq!(Ok((parts, Marks::NONE)), any::read(&datagram));
     }
 }
 

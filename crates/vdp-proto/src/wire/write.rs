@@ -1,6 +1,7 @@
-//! Writes packets: the keys in the order `r`, `d`, `i`, each length and integer in its shortest form.
+//! Writes packets: the keys in the order `r`, `d`, `i`, then `s` and `v` where they are wanted, each length and integer in its shortest form.
 
-use crate::Packet;
+use crate::marks::written_level;
+use crate::{Marks, Packet};
 
 /// Writes a packet within its limits and gives back its length; `None` if `buffer` is too small.
 #[inline]
@@ -8,8 +9,34 @@ pub(crate) fn write(packet: &Packet<'_>, buffer: &mut [u8]) -> Option<usize> {
     let available = buffer.len();
     let rest = write_room(buffer, packet.room.as_bytes())?;
     let rest = write_voice(rest, packet.voice)?;
-    let rest = write_index(rest, packet.index)?;
+    let rest = write_unsigned(rest, b'i', packet.index)?;
     Some(available - rest.len())
+}
+
+/// Adds extension keys to a packet of this length and gives back the length with them; `None` if `buffer` is too small.
+pub(crate) fn add_marks(marks: Marks, buffer: &mut [u8], length: usize) -> Option<usize> {
+    let available = buffer.len();
+    let (base, mut rest) = buffer.split_at_mut_checked(length)?;
+    let head = base.first_mut()?;
+    if let Some(speakers) = marks.speakers {
+        *head += 1;
+        rest = write_unsigned(rest, b's', speakers.bits())?;
+    }
+    if let Some(level) = marks.level {
+        *head += 1;
+        rest = write_unsigned(rest, b'v', written_level(level).into())?;
+    }
+    Some(available - rest.len())
+}
+
+/// Bytes that [`add_marks`] adds.
+pub(crate) const fn marks_len(marks: Marks) -> usize {
+    let speakers = match marks.speakers {
+        Some(speakers) => 2 + unsigned_len(speakers.bits()),
+        None => 0,
+    };
+    let level = if marks.level.is_some() { 3 } else { 0 };
+    speakers + level
 }
 
 /// Bytes that [`write`] writes.
@@ -24,14 +51,17 @@ pub(crate) const fn encoded_len(packet: &Packet<'_>) -> usize {
         length @ 0..=0xff => 2 + length,
         length => 3 + length,
     };
-    let index = match packet.index {
+    MAP_AND_KEYS + room + voice + unsigned_len(packet.index)
+}
+
+const fn unsigned_len(value: u64) -> usize {
+    match value {
         0..=0x7f => 1,
         0x80..=0xff => 2,
         0x100..=0xffff => 3,
         0x1_0000..=0xffff_ffff => 5,
         _ => 9,
-    };
-    MAP_AND_KEYS + room + voice + index
+    }
 }
 
 /// The head of the map with it.
@@ -55,18 +85,19 @@ fn write_voice<'b>(buffer: &'b mut [u8], voice: &[u8]) -> Option<&'b mut [u8]> {
     copy(rest, voice)
 }
 
-fn write_index(buffer: &mut [u8], index: u64) -> Option<&mut [u8]> {
-    if let Ok(index) = u8::try_from(index) {
-        match index {
-            0..=0x7f => put(buffer, [0xa1, b'i', index]),
-            _ => put(buffer, [0xa1, b'i', 0xcc, index]),
+#[inline]
+fn write_unsigned(buffer: &mut [u8], key: u8, value: u64) -> Option<&mut [u8]> {
+    if let Ok(value) = u8::try_from(value) {
+        match value {
+            0..=0x7f => put(buffer, [0xa1, key, value]),
+            _ => put(buffer, [0xa1, key, 0xcc, value]),
         }
-    } else if let Ok(index) = u16::try_from(index) {
-        put(put(buffer, [0xa1, b'i', 0xcd])?, index.to_be_bytes())
-    } else if let Ok(index) = u32::try_from(index) {
-        put(put(buffer, [0xa1, b'i', 0xce])?, index.to_be_bytes())
+    } else if let Ok(value) = u16::try_from(value) {
+        put(put(buffer, [0xa1, key, 0xcd])?, value.to_be_bytes())
+    } else if let Ok(value) = u32::try_from(value) {
+        put(put(buffer, [0xa1, key, 0xce])?, value.to_be_bytes())
     } else {
-        put(put(buffer, [0xa1, b'i', 0xcf])?, index.to_be_bytes())
+        put(put(buffer, [0xa1, key, 0xcf])?, value.to_be_bytes())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bridge_kit::channel::{AskError, CloseReason, PersonId, Refusal, RejectReason, SessionEvent, Side};
+use bridge_kit::channel::{AskError, CloseReason, Person, PersonId, Refusal, RejectReason, SessionEvent, Side};
 use bridge_kit::matrix::{OwnedRoomId, RoomId};
 use bridge_kit::media::{Overload, RoomMedia};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use super::{ChannelState, Ended};
 use crate::instruments;
 use crate::notice::Notice;
 use crate::ports::{Channel, Channels, Homeserver};
+use crate::speaking::Speakers;
 
 /// How often, and how long apart, a room whose last channel is still being closed is asked for again.
 const BUSY_TRIES: u32 = 20;
@@ -29,6 +30,7 @@ pub(super) struct Core {
     pub(super) media: RoomMedia,
     state: watch::Receiver<ChannelState>,
     members: Arc<Mutex<Members>>,
+    speakers: watch::Receiver<Speakers>,
     _deserted: DropGuard,
 }
 
@@ -48,6 +50,7 @@ pub(super) struct CoreTask {
     tells: Tells,
     state: watch::Sender<ChannelState>,
     members: Arc<Mutex<Members>>,
+    speakers: watch::Sender<Speakers>,
     deserted: CancellationToken,
     _counted: Counted,
 }
@@ -73,12 +76,14 @@ impl Core {
         tells: Tells,
     ) -> (Arc<Self>, CoreTask) {
         let (sender, state) = watch::channel(ChannelState::Asking);
+        let (announcer, speakers) = watch::channel(Speakers::default());
         let deserted = CancellationToken::new();
         let members = Arc::<Mutex<Members>>::default();
         let core = Self {
             media: media.clone(),
             state,
             members: Arc::clone(&members),
+            speakers,
             _deserted: deserted.clone().drop_guard(),
         };
         let task = CoreTask {
@@ -88,6 +93,7 @@ impl Core {
             tells,
             state: sender,
             members,
+            speakers: announcer,
             deserted,
             _counted: Counted::new(),
         };
@@ -96,6 +102,11 @@ impl Core {
 
     pub(super) fn state(&self) -> watch::Receiver<ChannelState> {
         self.state.clone()
+    }
+
+    /// Who may speak on the other side, and what stands for him in packets.
+    pub(super) fn speakers(&self) -> watch::Receiver<Speakers> {
+        self.speakers.clone()
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -187,9 +198,13 @@ impl CoreTask {
                 () = self.deserted.cancelled() => return,
             };
             match event {
-                Some(SessionEvent::Open { epoch, .. }) => self.set(ChannelState::Open { epoch }),
+                Some(SessionEvent::Open { epoch, .. }) => {
+                    // The ids of the last epoch are no more; who is there is told anew.
+                    self.speakers.send_replace(Speakers::default());
+                    self.set(ChannelState::Open { epoch });
+                }
                 Some(SessionEvent::Broken { .. }) => self.set(ChannelState::Broken),
-                Some(SessionEvent::People(people)) => lock(&self.members).meet(people),
+                Some(SessionEvent::People(people)) => self.meet(people),
                 Some(SessionEvent::Rejected(refusal)) => {
                     self.ended(ended_by(&refusal.reason));
                     return self.tell_refusal(homeserver, refusal).await;
@@ -205,6 +220,12 @@ impl CoreTask {
                 None => return self.ended(Ended::Closed),
             }
         }
+    }
+
+    fn meet(&self, people: Vec<Person>) {
+        self.speakers.send_replace(Speakers::of(&people));
+        let there = people.into_iter().map(|person| person.id);
+        lock(&self.members).meet(there.collect());
     }
 
     async fn tell_refusal(&self, homeserver: &dyn Homeserver, refusal: Refusal) {
@@ -229,8 +250,8 @@ impl CoreTask {
 
 impl Members {
     /// These are on the other side now.
-    fn meet(&mut self, there: Vec<PersonId>) {
-        self.there = there.into_iter().collect();
+    fn meet(&mut self, there: HashSet<PersonId>) {
+        self.there = there;
         for member in self.present.values_mut() {
             member.meet(&self.there);
         }

@@ -10,6 +10,7 @@ use super::ChannelState;
 use super::core::Core;
 use super::member::{AT_SFU, Member, Voice};
 use crate::instruments;
+use crate::speaking::Speakers;
 
 /// A place in a call. Dropping it leaves the call; the last to leave ends it.
 pub struct Participation {
@@ -50,6 +51,11 @@ impl Participation {
     /// The state of the call's channel, for somebody who waits for its changes.
     pub fn watch_channel(&self) -> watch::Receiver<ChannelState> {
         self.channel.clone()
+    }
+
+    /// Who may speak on the other side, for somebody who is told who does.
+    pub fn speakers(&self) -> watch::Receiver<Speakers> {
+        self.core.speakers()
     }
 
     /// The call that this is a place in.

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use bridge_kit::channel::{BrokenReason, CloseReason, PersonId, Refusal, RejectReason, SessionEvent, Side};
+use bridge_kit::channel::{BrokenReason, CloseReason, Person, PersonId, Refusal, RejectReason, SessionEvent, Side};
 use bridge_kit::media::{Except, InPacket, MediaSource, Overload, SinkSpec, SourceSpec};
 use bridge_kit::vdp::FAR_SIDE;
 
@@ -34,6 +34,7 @@ fn talk(source: &MediaSource, mark: u8) {
             sequence: number,
             media_time: Some(number * 960),
             level: Some(10),
+            marks: None,
             received: Instant::now(),
         });
     }
@@ -182,7 +183,10 @@ async fn who_is_on_both_sides_and_at_an_sfu_does_not_cross() {
     let _from_carol = carol.attach(Box::new(to_carol.clone()));
     let spec = SinkSpec::new(FAR_SIDE).except(Except::Group(FAR_SIDE));
     let _sink = asked.media.add_sink(spec, Box::new(to_discord.clone()));
-    let people = PersonId::new("80351110224678912").into_iter().collect();
+    let people = PersonId::new("80351110224678912")
+        .map(Person::new)
+        .into_iter()
+        .collect();
     asked.say(SessionEvent::People(people)).await;
     let from_alice = alice.attach_at_sfu();
     until("alice is found there", || {
@@ -353,7 +357,14 @@ async fn who_is_on_both_sides_neither_hears_nor_is_heard_by_the_other() {
     let from_alice = alice.attach(Box::new(to_alice.clone()));
     let _from_bob = bob.attach(Box::new(to_bob.clone()));
 
-    let there = |ids: &[&str]| SessionEvent::People(ids.iter().filter_map(|&id| PersonId::new(id)).collect());
+    let there = |ids: &[&str]| {
+        SessionEvent::People(
+            ids.iter()
+                .filter_map(|&id| PersonId::new(id))
+                .map(Person::new)
+                .collect(),
+        )
+    };
     let both_sides = |world: &World| world.calls.status()[0]["participants"][0]["both_sides"].clone();
     asked.say(there(&["1", "80351110224678912"])).await;
     until("alice is found there", || both_sides(&world) == true).await;

@@ -155,6 +155,8 @@ pub enum FromServer {
         /// The server's id of it.
         sid: String,
     },
+    /// Our token does not let us change attributes of ours.
+    AttributeRefused,
     /// Something that does not concern voice.
     Other,
 }
@@ -175,6 +177,8 @@ pub enum ToServer {
         /// Whether it is muted.
         muted: bool,
     },
+    /// Sets an attribute of ours, which everybody else is shown.
+    SetAttribute(Attribute),
     /// Asks for tracks of one participant.
     Subscribe {
         /// The id of his presence.
@@ -193,6 +197,15 @@ pub enum ToServer {
     },
     /// Says goodbye.
     Leave,
+}
+
+/// A text about a participant, under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name.
+    pub name: &'static str,
+    /// The text.
+    pub value: String,
 }
 
 /// How our voice is announced.
@@ -227,6 +240,8 @@ pub struct Access {
     pub token: String,
     /// How far the bridge goes for whoever named the server.
     pub reach: Reach,
+    /// Whether the token lets us set attributes of ours.
+    pub attributes: bool,
 }
 
 impl fmt::Debug for Access {

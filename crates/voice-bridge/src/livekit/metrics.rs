@@ -59,6 +59,7 @@ pub(super) fn odd(oddity: Oddity) {
         Oddity::StrayAnswer => "stray_answer",
         Oddity::SubscriptionFailed => "subscription_failed",
         Oddity::TooManyCandidates => "too_many_candidates",
+        Oddity::AttributeRefused => "attribute_refused",
     };
     instruments::LIVEKIT_ODDITIES.with([kind]).increment(1);
 }

@@ -23,6 +23,6 @@ mod voice;
 pub mod wire;
 
 pub use self::machine::{EndReason, Event, TrackRef, Voice};
-pub use self::message::Access;
+pub use self::message::{Access, Attribute};
 pub use self::session::Session;
 pub use self::voice::Audience;

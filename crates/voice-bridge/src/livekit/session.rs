@@ -7,7 +7,7 @@ use bridge_kit::supervise::{self, Task};
 use tokio::sync::mpsc;
 
 use super::machine::{Event, Voice};
-use super::message::Access;
+use super::message::{Access, Attribute};
 use super::task::{self, Command};
 use super::voice::Audience;
 use crate::webrtc::{SpokenPacket, WebRtc};
@@ -55,6 +55,11 @@ impl Session {
     /// Shows everybody whether our track is muted. What is sent all the same, nobody gets.
     pub async fn mute(&self, muted: bool) {
         self.command(Command::Mute(muted)).await;
+    }
+
+    /// Shows everybody this about us. A server may not let us, which is counted.
+    pub async fn describe(&self, attribute: Attribute) {
+        self.command(Command::Describe(attribute)).await;
     }
 
     /// Has both connections look for new paths (ICE restart), within the same session.

@@ -208,6 +208,7 @@ mod tests {
             url: "wss://sfu.example".into(),
             token: "secret".into(),
             reach: Reach::Public,
+            attributes: true,
         };
         let request = request(&access, None).expect("request");
         let header = request.headers().get(header::AUTHORIZATION).expect("header");
@@ -223,6 +224,7 @@ mod tests {
                 url: url.into(),
                 token: token.into(),
                 reach: Reach::Public,
+                attributes: true,
             };
             assert!(request(&access, None).is_none(), "{url}");
         }
@@ -248,6 +250,7 @@ mod tests {
             url: format!("ws://localhost:{port}"),
             token: "t".into(),
             reach: Reach::Public,
+            attributes: true,
         };
         let request = request(&access, None).expect("request");
         let refused = connect(request, Reach::Public).await.expect_err("refused");

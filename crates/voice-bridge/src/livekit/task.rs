@@ -8,11 +8,12 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use super::machine::{Action, Event, Input, Machine, PathState, SignalLoss, Voice};
-use super::message::{Access, Side};
+use super::message::{Access, Attribute, Side};
 use super::metrics::{self, Counted};
 use super::signal::{Signal, SignalEvent};
 use super::transports::Transports;
 use super::voice::{Audience, Hall};
+use super::wire;
 use crate::webrtc::{ConnectionEvent, SpokenPacket, WebRtc};
 
 /// How long the words of a goodbye may take to leave.
@@ -22,6 +23,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) enum Command {
     Mute(bool),
+    Describe(Attribute),
     Restart,
     Renew(Access),
     Leave,
@@ -99,6 +101,7 @@ impl SessionTask {
     fn on_wakeup(&mut self, wakeup: Wakeup) {
         let input = match wakeup {
             Wakeup::Command(Command::Mute(muted)) => Input::Mute(muted),
+            Wakeup::Command(Command::Describe(attribute)) => Input::Describe(attribute),
             Wakeup::Command(Command::Restart) => Input::Restart,
             Wakeup::Command(Command::Renew(access)) => Input::Renew(access),
             Wakeup::Command(Command::Leave) => Input::Leave,
@@ -164,6 +167,10 @@ impl SessionTask {
                 metrics::odd(oddity);
                 None
             }
+            Action::Note(attribute) => {
+                self.transports.as_mut()?.note(wire::note(attribute));
+                None
+            }
             Action::Offer { restart } => Some(self.offer(restart)),
             Action::Accept(offer) => Some(match self.transports.as_mut()?.accept(&offer) {
                 Ok(answer) => Input::Answered(answer),
@@ -201,7 +208,7 @@ impl SessionTask {
     }
 
     async fn prepare(&mut self) -> Option<Input> {
-        match Transports::open(&self.webrtc, self.hall.clone()).await {
+        match Transports::open(&self.webrtc, self.hall.clone(), self.machine.notes()).await {
             Ok(transports) => {
                 self.transports = Some(transports);
                 None

@@ -27,7 +27,8 @@ struct Way {
 
 impl Transports {
     /// Opens the ports, on any number that is free.
-    pub(super) async fn open(config: &WebRtc, hall: Hall) -> Result<Self, PortError> {
+    /// With `notes` there can be words beside our voice.
+    pub(super) async fn open(config: &WebRtc, hall: Hall, notes: bool) -> Result<Self, PortError> {
         let free = WebRtc {
             listen: SocketAddr::new(config.listen.ip(), 0),
             advertise: config.advertise.clone(),
@@ -35,7 +36,11 @@ impl Transports {
         let (publisher, subscriber) = (Port::bind(&free).await?, Port::bind(&free).await?);
         Ok(Self {
             publisher: Way {
-                connection: Connection::new(&publisher),
+                connection: if notes {
+                    Connection::new(&publisher).noting()
+                } else {
+                    Connection::new(&publisher)
+                },
                 _port: publisher,
             },
             subscriber: Way {
@@ -56,6 +61,11 @@ impl Transports {
     /// Sends one packet of our voice.
     pub(super) fn speak(&mut self, packet: SpokenPacket) {
         self.publisher.connection.speak(packet);
+    }
+
+    /// Sends a word beside our voice.
+    pub(super) fn note(&mut self, message: Vec<u8>) {
+        self.publisher.connection.note(message);
     }
 
     /// Offers our voice, or a new path for it.

@@ -3,8 +3,9 @@
 mod errands;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bridge_kit::matrix::{Links, MatrixClient, MatrixEnd, MatrixError, Notices, RoomId};
+use bridge_kit::matrix::{Links, MatrixClient, MatrixEnd, MatrixError, Notices, RoomId, UserId};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -14,6 +15,8 @@ use crate::matrixrtc::{Reader, Snapshot};
 use crate::notice::Notice;
 use crate::ports::{Admission, Homeserver, SendFailed};
 
+/// How long a device is tried to be told of something that is soon old.
+const MOMENT: Duration = Duration::from_secs(2);
 /// Rooms whose calls are read at a time.
 const READINGS: usize = 8;
 
@@ -78,6 +81,25 @@ impl Homeserver for Rooms {
                     Err(SendFailed)
                 }
             }
+        })
+    }
+
+    fn send_to_device(
+        &self,
+        user: &str,
+        device: &str,
+        kind: &'static str,
+        content: Value,
+    ) -> BoxFuture<'static, Result<(), SendFailed>> {
+        let client = self.client.with_patience(MOMENT);
+        let (user, device) = (UserId::parse(user), device.to_owned());
+        Box::pin(async move {
+            let Ok(user) = user else { return Err(SendFailed) };
+            let sent = client.send_to_device(&user, &device, kind, &content).await;
+            sent.map_err(|error| {
+                tracing::debug!(%error, kind, "a device could not be told");
+                SendFailed
+            })
         })
     }
 

@@ -11,6 +11,7 @@ mod metrics;
 mod outbox;
 mod past;
 mod recent;
+mod speaking;
 mod switchboard;
 mod task;
 #[cfg(test)]

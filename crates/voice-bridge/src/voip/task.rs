@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bridge_kit::matrix::OwnedRoomId;
+use bridge_kit::supervise::Task;
 use tokio::sync::mpsc;
 
 use super::event::{CallEvent, IceCandidate};
@@ -13,9 +14,11 @@ use super::machine::{
 };
 use super::metrics::{self, Counted};
 use super::outbox::Outbox;
+use super::speaking;
 use crate::call::{Calls, ChannelState, Ended, Participation};
 use crate::notice::Notice;
 use crate::ports::{Admission, Homeserver};
+use crate::speaking::Speaking;
 use crate::webrtc::{
     Connection, ConnectionEvent, DescriptionError, Failure, IntoRoom, LocalDescription, OutOfRoom, Port,
 };
@@ -59,6 +62,8 @@ pub(super) struct CallTask {
     outbox: Outbox,
     participation: Option<Participation>,
     connection: Option<Connection>,
+    /// Tells who speaks in what the connection sends.
+    speaking: Option<Task<()>>,
     _counted: Counted,
 }
 
@@ -132,6 +137,7 @@ impl CallTask {
             outbox,
             participation: None,
             connection: None,
+            speaking: None,
             _counted: counted,
         }
     }
@@ -148,6 +154,7 @@ impl CallTask {
         }
         // Media ends at once; only then is there time for words.
         self.connection = None;
+        self.speaking = None;
         self.participation = None;
         self.outbox.flush(GOODBYE).await;
     }
@@ -237,9 +244,12 @@ impl CallTask {
     /// A new WebRTC session, with the voice of the room at its other end.
     fn connect(&mut self) -> Option<Connection> {
         let participation = self.participation.as_ref()?;
-        let (sink, spoken) = OutOfRoom::new();
+        let (sink, spoken, marks) = OutOfRoom::new();
+        let speaking = Speaking::new(marks, participation.speakers());
         let source = participation.attach(Box::new(sink));
         let ear = Box::new(IntoRoom(source));
+        let (homeserver, room) = (self.surroundings.homeserver.clone(), self.room.clone());
+        self.speaking = speaking::tell(homeserver, room, self.machine.parties(), speaking);
         let connection = Connection::new(&self.surroundings.port);
         Some(connection.speaking(spoken).hearing(ear))
     }

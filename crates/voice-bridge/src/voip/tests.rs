@@ -1,5 +1,6 @@
 //! Calls from the invite to the last trace: a fake homeserver and channel, real WebRTC and media on loopback.
 
+mod speaking;
 mod taking_over;
 
 use std::sync::Arc;
@@ -171,6 +172,7 @@ async fn b2_s9_a_call_carries_voice_both_ways_and_leaves_nothing_behind() {
             sequence: u64::from(n),
             media_time: Some(u64::from(n) * 960),
             level: Some(13),
+            marks: None,
             received: Instant::now(),
         });
     }

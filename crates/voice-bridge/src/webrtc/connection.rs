@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::candidates::Candidates;
 use super::departures::Departures;
 use super::inlets::{Hears, Inlets};
+use super::notes::Notes;
 use super::port::{Datagram, Line, Port};
 use super::profile::{level_of, new_rtc};
 use super::sdp::StreamIds;
@@ -50,6 +51,8 @@ pub struct Connection {
     pub(super) line: Line,
     spoken: Option<mpsc::Receiver<SpokenPacket>>,
     pub(super) inlets: Option<Inlets>,
+    /// Where there may be a word beside the voice.
+    pub(super) notes: Option<Notes>,
     /// Where our voice goes.
     pub(super) audio: Option<AudioLine>,
     /// Our offer that the peer has not answered yet.
@@ -104,6 +107,7 @@ impl Connection {
             line,
             spoken: None,
             inlets: None,
+            notes: None,
             audio: None,
             offered: None,
             candidates: Candidates::default(),
@@ -142,6 +146,21 @@ impl Connection {
     pub fn is_listened_to(&self) -> bool {
         let media = self.audio.and_then(|line| self.rtc.media(line.mid));
         media.is_none_or(|media| media.direction().is_sending())
+    }
+
+    /// Offers a channel for words beside the voice.
+    #[must_use]
+    pub fn noting(mut self) -> Self {
+        self.notes = Some(Notes::default());
+        self
+    }
+
+    /// Sends a message beside the voice, as soon as there is a way for it; of several that wait only the last is sent.
+    pub fn note(&mut self, message: Vec<u8>) {
+        if let Some(notes) = &mut self.notes {
+            notes.send(&mut self.rtc, message);
+            self.run();
+        }
     }
 
     /// Runs the session until there is something to report. Cancel-safe.
@@ -266,6 +285,16 @@ impl Connection {
                 _ => self.on_connected(self.rtc.is_connected()),
             },
             Event::Closed => self.fail(Failure::Closed),
+            Event::ChannelOpen(channel, _) => {
+                if let Some(notes) = &mut self.notes {
+                    notes.opened(&mut self.rtc, channel);
+                }
+            }
+            Event::ChannelClose(_) => {
+                if let Some(notes) = &mut self.notes {
+                    notes.closed();
+                }
+            }
             _ => {}
         }
     }

@@ -13,6 +13,7 @@ mod forwarding_tests;
 mod inlets;
 mod metrics;
 mod negotiation;
+mod notes;
 mod port;
 mod profile;
 mod room;

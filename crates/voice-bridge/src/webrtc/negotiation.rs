@@ -8,6 +8,7 @@ use str0m::media::{Direction, MediaKind, Mid};
 
 use super::connection::{AudioLine, Connection};
 use super::inlets::Inlets;
+use super::notes;
 use super::sdp::{self, StreamIds};
 
 /// Why a description of the peer's cannot be used.
@@ -76,6 +77,9 @@ impl Connection {
     pub fn offer(&mut self) -> Result<LocalDescription, DescriptionError> {
         let mut change = self.rtc.sdp_api();
         change.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
+        if self.notes.is_some() {
+            change.add_channel(notes::LABEL.to_owned());
+        }
         let offer = change.apply();
         self.claim();
         self.keep_offer(offer)

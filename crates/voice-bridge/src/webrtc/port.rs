@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use bridge_kit::supervise::{self, Task};
+use bridge_kit::udp::watch_arrivals;
 use str0m::ice::StunMessage;
 use str0m::net::Transmit;
 use tokio::io::Interest;
@@ -57,8 +58,6 @@ pub struct Port {
 
 #[derive(Debug)]
 struct Shared {
-    /// Watched for what comes. Were it watched for when it can send, the system would wake a thread for each packet that
-    /// has left.
     socket: AsyncFd<UdpSocket>,
     is_v6: bool,
     advertised: Vec<SocketAddr>,
@@ -103,10 +102,9 @@ impl Port {
             source,
         };
         let socket = UdpSocket::bind(config.listen).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared {
-            socket: AsyncFd::register_with_interest(socket, Interest::READABLE).map_err(failed)?,
+            socket: watch_arrivals(socket).map_err(failed)?,
             is_v6: local.is_ipv6(),
             advertised: ips.iter().map(|ip| SocketAddr::new(*ip, local.port())).collect(),
             routes: RwLock::default(),

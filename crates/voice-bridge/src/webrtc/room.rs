@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bridge_kit::media::{InPacket, MediaSource, OutPacket, PacketSink};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{Ear, HeardPacket, SpokenPacket, metrics};
 
@@ -26,24 +26,31 @@ impl<'a> From<HeardPacket<'a>> for InPacket<'a> {
             sequence: packet.sequence,
             media_time: Some(packet.media_time),
             level: packet.level,
+            marks: None,
             received: packet.received,
         }
     }
 }
 
 /// The room's voice, to the peer.
-pub(crate) struct OutOfRoom(mpsc::Sender<SpokenPacket>);
+pub(crate) struct OutOfRoom {
+    packets: mpsc::Sender<SpokenPacket>,
+    marks: watch::Sender<u64>,
+}
 
 impl OutOfRoom {
-    /// A sink, and what comes out of it.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<SpokenPacket>) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self(sender), receiver)
+    /// A sink, what comes out of it, and what the last packet of that was marked with.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<SpokenPacket>, watch::Receiver<u64>) {
+        let (packets, spoken) = mpsc::channel(QUEUE);
+        let (marks, marked) = watch::channel(0);
+        (Self { packets, marks }, spoken, marked)
     }
 }
 
 impl PacketSink for OutOfRoom {
     fn send(&mut self, packet: &OutPacket<'_>) {
+        self.marks
+            .send_if_modified(|marks| std::mem::replace(marks, packet.marks) != packet.marks);
         let packet = SpokenPacket {
             opus: packet.opus.into(),
             sequence: packet.sequence,
@@ -51,7 +58,7 @@ impl PacketSink for OutOfRoom {
             marker: packet.marker,
             level: packet.level,
         };
-        if self.0.try_send(packet).is_err() {
+        if self.packets.try_send(packet).is_err() {
             metrics::unheard();
         }
     }

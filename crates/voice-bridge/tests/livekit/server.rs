@@ -96,6 +96,7 @@ impl Server {
             url: format!("ws://127.0.0.1:{}", self.port),
             token: token(identity, secret),
             reach: Reach::Anywhere,
+            attributes: true,
         }
     }
 }

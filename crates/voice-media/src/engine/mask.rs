@@ -27,6 +27,20 @@ impl Mask {
         Self(self.0 & other.0)
     }
 
+    /// The members.
+    pub(super) fn slots(self) -> impl Iterator<Item = Slot> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let slot = Self(rest).first()?;
+            rest &= rest - 1;
+            Some(slot)
+        })
+    }
+
+    fn first(self) -> Option<Slot> {
+        (!self.is_empty()).then(|| usize::try_from(self.0.trailing_zeros()).unwrap_or(MAX_SOURCES))
+    }
+
     pub(super) fn len(self) -> u32 {
         self.0.count_ones()
     }
@@ -37,7 +51,7 @@ impl Mask {
 
     /// The only member, if there is one only.
     pub(super) fn only(self) -> Option<Slot> {
-        (self.len() == 1).then(|| usize::try_from(self.0.trailing_zeros()).unwrap_or(MAX_SOURCES))
+        if self.len() == 1 { self.first() } else { None }
     }
 }
 

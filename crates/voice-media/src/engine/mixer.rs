@@ -159,7 +159,7 @@ impl Mixer {
             sink.expect_mix(voices, floor.sources);
             if let Some(stamp) = sink.take_silence(tick) {
                 let silence = Content::silence(floor.out);
-                floor.out.push(sink.id, stamp, &silence);
+                floor.out.push(sink.recipient(), stamp, &silence);
             }
         }
         while let Some(key) = floor.sinks.iter().find_map(Sink::due) {
@@ -177,7 +177,7 @@ impl Mixer {
             for sink in floor.sinks.iter_mut().filter(|sink| sink.due() == Some(key)) {
                 let stamp = sink.take_mix(tick, id);
                 floor.counters.mixed += 1;
-                floor.out.push(sink.id, stamp, &content);
+                floor.out.push(sink.recipient(), stamp, &content);
             }
         }
     }

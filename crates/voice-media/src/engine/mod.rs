@@ -319,7 +319,7 @@ impl Engine {
         for sink in &mut self.sinks {
             if let Some(stamp) = sink.lead_in(slot, arrival) {
                 let silence = Content::silence(&mut self.outbox);
-                self.outbox.push(sink.id, stamp, &silence);
+                self.outbox.push(sink.recipient(), stamp, &silence);
             }
         }
         for (offset, frame) in (0..).zip(self.batch.iter()) {
@@ -335,7 +335,7 @@ impl Engine {
                     continue;
                 };
                 self.counters.forwarded += 1;
-                self.outbox.push(sink.id, stamp, &content);
+                self.outbox.push(sink.recipient(), stamp, &content);
             }
         }
     }
@@ -344,7 +344,7 @@ impl Engine {
         for sink in &mut self.sinks {
             while let Some(stamp) = sink.tail_frame(now) {
                 let silence = Content::silence(&mut self.outbox);
-                self.outbox.push(sink.id, stamp, &silence);
+                self.outbox.push(sink.recipient(), stamp, &silence);
             }
         }
     }

@@ -38,9 +38,16 @@ impl Content {
     }
 }
 
+/// Who gets a packet, and what it is marked with for him.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recipient {
+    pub(super) sink: SinkId,
+    pub(super) marks: u64,
+}
+
 #[derive(Debug)]
 struct Entry {
-    sink: SinkId,
+    to: Recipient,
     stamp: Stamp,
     content: Content,
 }
@@ -67,13 +74,13 @@ impl Outbox {
     }
 
     /// Queues a packet of stored bytes for a sink.
-    pub(super) fn push(&mut self, sink: SinkId, stamp: Stamp, content: &Content) {
+    pub(super) fn push(&mut self, to: Recipient, stamp: Stamp, content: &Content) {
         if self.entries.len() >= MAX_WAITING || content.bytes.0.is_empty() {
             self.refused += 1;
             return;
         }
         self.entries.push_back(Entry {
-            sink,
+            to,
             stamp,
             content: content.clone(),
         });
@@ -91,14 +98,15 @@ impl Outbox {
             late: entry.content.late,
             level: entry.content.level,
             pause: entry.content.pause,
+            marks: entry.to.marks,
             source: entry.content.source,
         };
-        Some((entry.sink, packet))
+        Some((entry.to.sink, packet))
     }
 
     /// Forgets what waits for a sink that is gone.
     pub(super) fn forget(&mut self, sink: SinkId) {
-        self.entries.retain(|entry| entry.sink != sink);
+        self.entries.retain(|entry| entry.to.sink != sink);
     }
 
     /// Packets that found the queue full.

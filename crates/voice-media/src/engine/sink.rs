@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::group::{GroupId, Key};
 use super::mask::{Mask, Slot};
+use super::outbox::Recipient;
 use super::source::{Arrival, Source};
 use super::voice::Voice;
 use crate::codec::Coding;
@@ -35,6 +36,8 @@ pub(super) struct Sink {
     pub(super) hears: Mask,
     pub(super) timeline: Timeline,
     pub(super) mode: Mode,
+    /// Bits of those who speak, of all whom it hears.
+    marks: u64,
     /// Share of its packets that get lost on their way, in percent, in steps of [`LOSS_STEP`].
     loss: u8,
 }
@@ -109,6 +112,7 @@ impl Sink {
             hears: Mask::default(),
             timeline: Timeline::new(now),
             mode: Mode::Idle { tail: None },
+            marks: 0,
             loss: 0,
         }
     }
@@ -140,6 +144,8 @@ impl Sink {
     pub(super) fn decide(&mut self, now: Instant, active: Mask, sources: &[Option<Source>]) -> bool {
         let heard = self.hears.and(active);
         let source = |slot: Slot| sources.get(slot).and_then(Option::as_ref);
+        let marks = heard.slots().filter_map(source).map(|source| source.marks);
+        self.marks = marks.fold(0, |all, marks| all | marks);
         let clock = self.spec.clock;
         let untouched = |slot: &Slot| source(*slot).is_some_and(|source| source.can_be_forwarded(now, clock));
         match (&self.mode, heard.only().filter(untouched)) {
@@ -157,6 +163,14 @@ impl Sink {
             (Mode::Idle { .. }, None) => return self.mix(None),
         }
         false
+    }
+
+    /// Whom its packets go to, and what they are marked with now.
+    pub(super) fn recipient(&self) -> Recipient {
+        Recipient {
+            sink: self.id,
+            marks: self.marks,
+        }
     }
 
     /// Whom it hears untouched, and the newest frame of his that it got.

@@ -42,6 +42,8 @@ pub(super) struct Source {
     pub(super) priority: bool,
     /// How loud it is in mixes, as a factor.
     pub(super) gain: f32,
+    /// Bits that stand for it, or for those who speak in it.
+    pub(super) marks: u64,
     /// Since when it speaks without a pause.
     unbroken: Option<Instant>,
     placer: Placer,
@@ -85,6 +87,7 @@ impl Source {
     pub(super) fn new(id: SourceId, spec: SourceSpec) -> Self {
         Self {
             id,
+            marks: spec.marks,
             spec,
             ring: Ring::new(),
             voice: None,
@@ -125,6 +128,7 @@ impl Source {
         match self.placer.place(packet, opus.samples()) {
             Place::Next { position, lost } => {
                 self.last_received = Some(packet.received);
+                self.marks = packet.marks.unwrap_or(self.marks);
                 let patience = self.patience(packet);
                 let evidence = self.evidence(&opus, packet.level, heard, counters);
                 self.hear(now, evidence);

@@ -63,6 +63,7 @@ fn apply(engine: &mut Engine, now: &mut Instant, call: Call) {
                 sequence,
                 media_time,
                 level,
+                marks: None,
                 received: *now,
             };
             engine.handle_packet(*now, SourceId::new(source), &packet);
@@ -168,6 +169,7 @@ fn an_owner_that_fetches_nothing_loses_packets_and_no_memory() {
             sequence: u64::from(sequence),
             media_time: None,
             level: None,
+            marks: None,
             received: now,
         };
         engine.handle_packet(now, SourceId::new(0), &packet);

@@ -8,6 +8,7 @@ mod drift;
 mod forward;
 mod garbage;
 mod level;
+mod marks;
 mod mix;
 mod priority;
 mod quality;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 use vdp_proto::sealed::{Aead, Opener, Role, Sealer, ShareSecret};
-use vdp_proto::{MAX_DATAGRAM, Packet};
+use vdp_proto::{MAX_DATAGRAM, Marks, Packet, Speakers};
 
 /// Something that is counted.
 pub(super) struct Work {
@@ -15,7 +15,7 @@ pub(super) struct Work {
     pub(super) run: fn(u64),
 }
 
-pub(super) const WORK: [Work; 8] = [
+pub(super) const WORK: [Work; 10] = [
     Work {
         name: "rmp_serde_encode",
         what: "encode, plain rmp-serde derive",
@@ -39,6 +39,18 @@ pub(super) const WORK: [Work; 8] = [
         what: "decode",
         after: None,
         run: decode,
+    },
+    Work {
+        name: "encode_marked",
+        what: "encode, with speakers and level",
+        after: None,
+        run: encode_marked,
+    },
+    Work {
+        name: "decode_marked",
+        what: "decode, with speakers and level",
+        after: None,
+        run: decode_marked,
     },
     Work {
         name: "seal_chacha20poly1305",
@@ -89,6 +101,35 @@ fn decode(rounds: u64) {
     let mut datagram = [0; MAX_DATAGRAM];
     let length = packet(ROOM, &VOICE, FIRST).encode(&mut datagram).unwrap_or(0);
     decode_all(datagram.get(..length).unwrap_or_default(), rounds);
+}
+
+/// Two who speak, as in a mix.
+fn marks() -> Marks {
+    Marks {
+        speakers: Speakers::from_bits(0b101),
+        level: Some(20),
+    }
+}
+
+fn encode_marked(rounds: u64) {
+    let mut datagram = [0; MAX_DATAGRAM];
+    let (packet, marks) = (packet(ROOM, &VOICE, FIRST), marks());
+    for _ in 0..rounds {
+        let length = black_box(&packet).encode_with(black_box(marks), black_box(&mut datagram));
+        assert!(length.is_ok(), "a good packet");
+    }
+}
+
+fn decode_marked(rounds: u64) {
+    let mut datagram = [0; MAX_DATAGRAM];
+    let length = packet(ROOM, &VOICE, FIRST)
+        .encode_with(marks(), &mut datagram)
+        .unwrap_or(0);
+    let datagram = datagram.get(..length).unwrap_or_default();
+    for _ in 0..rounds {
+        let read = Packet::decode_with_marks(black_box(datagram));
+        assert!(black_box(read).is_ok(), "a good packet");
+    }
 }
 
 fn decode_all(datagram: &[u8], rounds: u64) {

@@ -119,6 +119,7 @@ fn discord(info: &Info) -> Result<Discord> {
     Ok(Discord {
         token: Secret::new(&info.token),
         api: Some(ApiBase::new(&Url::parse(&info.api_base)?).map_err(anyhow::Error::msg)?),
+        pictures: Url::parse(&info.api_base)?,
         announce: false,
         max_channels: 1,
         ignore_users: vec![],
@@ -162,6 +163,7 @@ fn speak(source: &MediaSource, words: &[Vec<u8>]) -> Vec<Said> {
                 sequence,
                 media_time: None,
                 level: None,
+                marks: None,
                 received: Instant::now(),
             });
             Said {

@@ -139,6 +139,7 @@ impl Person {
                 sequence: packet.sequence,
                 media_time: None,
                 level: None,
+                marks: None,
                 received: packet.at,
             });
         };

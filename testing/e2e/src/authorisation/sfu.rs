@@ -6,6 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a token lets somebody in; whoever is in stays in.
@@ -26,14 +28,19 @@ pub struct Sfu {
     pub key: String,
     /// The key itself.
     pub secret: String,
+    /// Whether tokens let people set attributes of theirs, as those of lk-jwt-service do since mid 2026.
+    pub lets_set_attributes: Arc<AtomicBool>,
 }
 
 impl Sfu {
     /// A token for a participant of a call, who may speak and listen but create no call.
     pub(super) fn entrance(&self, room: &str, identity: &str) -> Result<String> {
-        let grant = json!({
-            "room": room, "roomJoin": true, "canPublish": true, "canSubscribe": true, "canUpdateOwnMetadata": true,
+        let mut grant = json!({
+            "room": room, "roomJoin": true, "canPublish": true, "canSubscribe": true,
         });
+        if self.lets_set_attributes.load(Ordering::Relaxed) {
+            grant["canUpdateOwnMetadata"] = true.into();
+        }
         self.token(identity, &grant)
     }
 

@@ -48,6 +48,7 @@ impl Service {
             api: sfu.to_owned(),
             key: "a-key".to_owned(),
             secret: SECRET.to_owned(),
+            lets_set_attributes: Arc::new(true.into()),
         };
         AuthorisationService::start(homeserver, sfu).await.expect("a port")
     }

@@ -13,7 +13,7 @@ mod tests;
 use crate::audio::{Anchor, Audio, AudioError, Clock, Recording};
 use crate::program::{Program, ProgramError};
 pub use element_call::{CHOOSE as CHOOSE_ELEMENT_CALL, ElementCallPage, Tile};
-pub use page::{AUDIBLE, Agreed, CallState, PageMember, PageState};
+pub use page::{AUDIBLE, Agreed, CallState, PageMember, PageState, SpeakerChange};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;

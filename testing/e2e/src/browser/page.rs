@@ -176,6 +176,18 @@ pub struct PageState {
     /// Who is in the call, oldest first; nobody in calls by `m.call` events, which do not tell.
     #[serde(default)]
     pub members: Vec<PageMember>,
+    /// When the page was told of others who speak on Discord, oldest first.
+    #[serde(default)]
+    pub speaker_changes: Vec<SpeakerChange>,
+}
+
+/// From a moment on these spoke on Discord, as the page was told.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct SpeakerChange {
+    /// Milliseconds since the UNIX epoch.
+    pub at: f64,
+    /// What they are called.
+    pub names: Vec<String>,
 }
 
 /// Somebody in a call of MatrixRTC, as the page knows him.

@@ -40,6 +40,7 @@ mod rtc_two_foci;
 mod shown;
 mod signalling;
 mod silent_call;
+mod speaking;
 mod standin_page;
 mod state_storm;
 mod stretches;

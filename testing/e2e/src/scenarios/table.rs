@@ -6,8 +6,8 @@ use super::{
     both_sides, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page, discord_bridge_killed,
     element_call, element_call_pair, forged, gateway_drops, homeserver_restart, late_start, mute_deaf, mute_to_discord,
     page_to_page, plain_peer, rejections, rtc_and_voip, rtc_churn, rtc_kill, rtc_matrix_2_0, rtc_page_to_page,
-    rtc_sfu_restart, rtc_speech, rtc_two_foci, standin_page, state_storm, two_rooms, udp_cut, unbridged_mid_call,
-    voice_bridge_killed, voice_server_moves, voip_renegotiate, voip_speech, voip_three,
+    rtc_sfu_restart, rtc_speech, rtc_two_foci, speaking, standin_page, state_storm, two_rooms, udp_cut,
+    unbridged_mid_call, voice_bridge_killed, voice_server_moves, voip_renegotiate, voip_speech, voip_three,
 };
 use crate::clients::Library;
 use anyhow::Result;
@@ -57,6 +57,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         area: "voip",
         about: "somebody is in the call and in the voice channel at once: she never hears herself come back (S2)",
         run: |bench| Box::pin(both_sides::run(bench)),
+    },
+    Scenario {
+        name: "speaking",
+        area: "voip",
+        about: "who speaks is seen on the other side: the bridge's ring on Discord, names of Discord users in both kinds of call (S11)",
+        run: |bench| Box::pin(speaking::run(bench)),
     },
     Scenario {
         name: "rtc-page-to-page",

@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::process::Command;
 
 const PROGRAM: &str = "livekit-server";
@@ -46,6 +48,7 @@ impl LiveKit {
             api: format!("http://127.0.0.1:{signal_port}"),
             key: "testing".to_owned(),
             secret: random_secret()?,
+            lets_set_attributes: Arc::new(true.into()),
         };
         let configuration = serde_json::to_vec_pretty(&configuration(signal_port, media_port, &sfu))?;
         // JSON is YAML.
@@ -109,6 +112,11 @@ impl Focus {
     /// Its address in events: that of the service.
     pub fn url(&self) -> &str {
         self.authorisation.url()
+    }
+
+    /// Whether those who are let in from now on may set attributes of theirs.
+    pub fn let_set_attributes(&self, allowed: bool) {
+        self.livekit.sfu.lets_set_attributes.store(allowed, Ordering::Relaxed);
     }
 
     /// The port of the SFU that its clients connect to; voice has another one.

@@ -12,7 +12,7 @@ const RETRY_MS = 1_000;
 
 /**
  * Emits "state" (of our part in the call), "stream" ({kind, stream}: there is sound from "microphone" or a member, by key),
- * "silence" (the key of a member who is heard no more) and "note" (text).
+ * "silence" (the key of a member who is heard no more), "speaking" (who speaks on Discord, [{id, name}]) and "note" (text).
  */
 export class GroupCall extends EventTarget {
     #client;
@@ -143,8 +143,13 @@ export class GroupCall extends EventTarget {
         this.#connections.set(focus, connection);
         const lost = (error) => this.#retry(focus, connection, error);
         connection.addEventListener("change", () => this.#follow());
+        connection.addEventListener("speaking", () => this.#tellWhoSpeaks());
         connection.addEventListener("closed", () => lost(new Error(`the way to ${focus} is lost`)));
         return { opened: this.#open(focus, connection), lost };
+    }
+
+    #tellWhoSpeaks() {
+        this.#emit("speaking", [...this.#connections.values()].flatMap((connection) => connection.speakers));
     }
 
     async #open(focus, connection) {

@@ -1,6 +1,7 @@
 // The way to one SFU, by livekit-client.
 
 import { Room, RoomEvent, setLogLevel, Track } from "livekit-client";
+import { SPEAKING, speakersInText } from "../speaking.js";
 
 setLogLevel("warn");
 
@@ -18,6 +19,15 @@ const CHANGES = [
     RoomEvent.ActiveSpeakersChanged,
 ];
 
+/** After these others may say differently who speaks on Discord. */
+const SPEAKING_CHANGES = [
+    RoomEvent.Connected,
+    RoomEvent.Reconnected,
+    RoomEvent.ParticipantConnected,
+    RoomEvent.ParticipantDisconnected,
+    RoomEvent.ParticipantAttributesChanged,
+];
+
 /** As Element Call publishes a microphone. */
 const PUBLISH = { audioPreset: { maxBitrate: 48_000 }, dtx: true, red: false, forceStereo: false };
 
@@ -26,10 +36,12 @@ const RECONNECT_MS = 500;
 /** So many, before a new token is asked for. */
 const RECONNECTS = 60;
 
-/** Emits "change" when somebody is heard or shown differently, and "closed" when it has ended by itself. */
+/** Emits "change" when somebody is heard or shown differently, "speaking" when others speak on Discord, and "closed" when it has ended by itself. */
 export class Connection extends EventTarget {
     #room;
     #closing = false;
+    /** What others said of who speaks, by their names on the SFU, where they could not set an attribute. */
+    #told = new Map();
 
     constructor({ raw }) {
         super();
@@ -49,6 +61,15 @@ export class Connection extends EventTarget {
         for (const event of CHANGES) {
             this.#room.on(event, () => this.dispatchEvent(new Event("change")));
         }
+        for (const event of SPEAKING_CHANGES) {
+            this.#room.on(event, () => this.dispatchEvent(new Event("speaking")));
+        }
+        this.#room.on(RoomEvent.DataReceived, (payload, from, _kind, topic) => {
+            if (topic === SPEAKING && from) {
+                this.#told.set(from.identity, speakersInText(new TextDecoder().decode(payload)));
+                this.dispatchEvent(new Event("speaking"));
+            }
+        });
         this.#room.on(RoomEvent.Disconnected, () => !this.#closing && this.dispatchEvent(new Event("closed")));
     }
 
@@ -77,6 +98,15 @@ export class Connection extends EventTarget {
     /** Our own microphone as others hear it. */
     get microphone() {
         return this.#room.localParticipant.getTrackPublication(Track.Source.Microphone)?.track?.mediaStreamTrack;
+    }
+
+    /** Who speaks on Discord, as those there tell. */
+    get speakers() {
+        const others = [...this.#room.remoteParticipants.values()];
+        return others.flatMap(({ attributes, identity }) => {
+            const attribute = attributes[SPEAKING];
+            return attribute ? speakersInText(attribute) : (this.#told.get(identity) ?? []);
+        });
     }
 
     /** Somebody by his name on the SFU: what is heard of him, and what is shown. */

@@ -1,6 +1,7 @@
 //! The client-server API, as the bridge's bot or one of its ghosts.
 
 mod delayed;
+mod devices;
 mod rooms;
 mod rtc;
 mod transport;

@@ -184,7 +184,7 @@ impl MatrixClient {
     }
 }
 
-fn raw(content: &impl Serialize) -> Result<Raw<Value>, MatrixError> {
+pub(super) fn raw(content: &impl Serialize) -> Result<Raw<Value>, MatrixError> {
     let content = serde_json::to_value(content).and_then(|value| Raw::new(&value));
     content.map_err(|error| MatrixError::Request(error.to_string()))
 }

@@ -22,7 +22,7 @@ use self::roster::{Roster, Wanted};
 use self::session::Session;
 use self::states::{Greeting, Opening, Running, State};
 pub use self::terms::{Action, EndReason, Event, Input, Oddity, PathState, SignalLoss, Timer, TrackRef, Voice};
-use super::message::{Access, Description, FromServer, LeaveReason, Side, ToServer};
+use super::message::{Access, Attribute, Description, FromServer, LeaveReason, Side, ToServer};
 
 /// How long the signal connection may take to open.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
@@ -45,6 +45,8 @@ pub struct Machine {
     /// Absent where we only listen.
     voice: Option<Voice>,
     muted: bool,
+    /// What others are shown about us.
+    attribute: Option<Attribute>,
     /// Whether media got through when it was told last.
     connected: bool,
     state: State,
@@ -63,6 +65,7 @@ impl Machine {
             access,
             voice,
             muted: false,
+            attribute: None,
             connected: false,
             state: State::Ended,
             roster: Roster::default(),
@@ -89,6 +92,11 @@ impl Machine {
         self.state.deadline()
     }
 
+    /// Whether words beside our voice are needed.
+    pub fn notes(&self) -> bool {
+        self.voice.is_some() && !self.access.attributes
+    }
+
     /// Whether the session is over.
     pub fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)
@@ -99,6 +107,7 @@ impl Machine {
             (State::Ended, _) => State::Ended,
             (state, Input::Leave) => self.leave(&state),
             (state, Input::Mute(muted)) => self.mute(state, muted),
+            (state, Input::Describe(attribute)) => self.describe(state, attribute),
             (state, Input::Renew(access)) => self.renew(now, state, access),
             (state, Input::Path { side, state: path }) => self.on_path(now, state, side, path),
             (state, Input::Timeout) => self.on_timeout(now, state),
@@ -166,6 +175,24 @@ impl Machine {
             self.send(ToServer::Mute { sid, muted });
         }
         state
+    }
+
+    fn describe(&mut self, state: State, attribute: Attribute) -> State {
+        self.attribute = Some(attribute);
+        if matches!(state, State::Running(_)) {
+            self.send_attribute();
+        }
+        state
+    }
+
+    fn send_attribute(&mut self) {
+        if let Some(attribute) = self.attribute.clone() {
+            self.actions.push(if self.access.attributes {
+                Action::Send(ToServer::SetAttribute(attribute))
+            } else {
+                Action::Note(attribute)
+            });
+        }
     }
 
     fn renew(&mut self, now: Instant, state: State, access: Access) -> State {

@@ -165,6 +165,7 @@ impl Machine {
         let wanted = self.roster.replace(me, welcome.people, &mut events);
         self.tell_all(events);
         self.subscribe(wanted);
+        self.send_attribute();
         if self.voice.is_some() {
             self.actions.push(Action::Offer { restart: false });
         }
@@ -181,6 +182,7 @@ impl Machine {
             let muted = self.muted;
             self.send(ToServer::Mute { sid, muted });
         }
+        self.send_attribute();
         // The old paths carry on until the new ones are found.
         if self.voice.is_some() {
             self.actions.push(Action::Offer { restart: true });
@@ -242,6 +244,7 @@ impl Machine {
                 running.on_pong(now);
                 return self.settle(running);
             }
+            FromServer::AttributeRefused => self.actions.push(Action::Count(Oddity::AttributeRefused)),
             FromServer::SubscriptionFailed { .. } => self.actions.push(Action::Count(Oddity::SubscriptionFailed)),
             FromServer::Welcome(_)
             | FromServer::Resumed

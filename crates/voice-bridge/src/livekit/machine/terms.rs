@@ -1,6 +1,6 @@
 //! What the machine is told, what it wants done, and what it tells.
 
-use crate::livekit::message::{Access, Description, FromServer, LeaveReason, Loudness, Side, ToServer};
+use crate::livekit::message::{Access, Attribute, Description, FromServer, LeaveReason, Loudness, Side, ToServer};
 
 /// A track, by its id, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,6 +96,8 @@ pub enum Input {
     Unusable(Side),
     /// Our track is to be shown as muted, or not.
     Mute(bool),
+    /// Others are to be shown this about us, also after we had to join anew.
+    Describe(Attribute),
     /// Look for new media paths.
     Restart,
     /// Another token, to be used from the next connection on.
@@ -140,6 +142,8 @@ pub enum Action {
     Close,
     /// Send a message.
     Send(ToServer),
+    /// Tell those who are in the room, beside our voice: the token does not let us set the attribute. The last one counts.
+    Note(Attribute),
     /// Make new peer connections, in the place of those there are.
     Prepare,
     /// Drop the peer connections.
@@ -178,6 +182,8 @@ pub enum Oddity {
     SubscriptionFailed,
     /// More candidates than are kept.
     TooManyCandidates,
+    /// An attribute that our token does not let us set.
+    AttributeRefused,
 }
 
 /// What a deadline is for.

@@ -21,6 +21,7 @@ fn access(token: &str) -> Access {
         url: "ws://sfu.example".into(),
         token: token.into(),
         reach: Reach::Anywhere,
+        attributes: true,
     }
 }
 
@@ -251,6 +252,60 @@ fn b1_the_servers_offer_is_answered_under_its_number() {
     assert!(
         matches!(sent.as_slice(), [ToServer::Answer(answer)] if answer.id == 8),
         "{sent:?}"
+    );
+}
+
+#[test]
+fn s11_what_others_are_shown_of_us_is_said_again_after_a_resume_and_a_new_join() {
+    let attribute = |value: &str| Attribute {
+        name: "vdp.speaking",
+        value: value.into(),
+    };
+    let set = |value| ToServer::SetAttribute(attribute(value));
+    let mut bench = Bench::running();
+    bench.input(Input::Describe(attribute("1")));
+    assert_eq!(bench.sent(), [set("1")]);
+    bench.lose();
+    bench.input(Input::Describe(attribute("2")));
+    assert_eq!(bench.sent(), [], "there is no way for it");
+    bench.input(Input::Opened);
+    bench.message(FromServer::Resumed);
+    assert!(bench.sent().contains(&set("2")));
+    bench.message(FromServer::Leave(LeaveAction::Reconnect));
+    bench.expire(Timer::Retry);
+    bench.input(Input::Opened);
+    bench.message(welcome("PA_anew"));
+    assert!(bench.sent().contains(&set("2")));
+    bench.message(FromServer::AttributeRefused);
+    assert_eq!(bench.take(), [Action::Count(Oddity::AttributeRefused)]);
+}
+
+#[test]
+fn s11_where_the_token_lets_us_set_no_attribute_people_are_told_beside_our_voice() {
+    let attribute = Attribute {
+        name: "vdp.speaking",
+        value: "1".into(),
+    };
+    let noted = |bench: &mut Bench| bench.take().contains(&Action::Note(attribute.clone()));
+    let mut bench = Bench::running();
+    assert!(!bench.machine.notes());
+    let poor = Access {
+        attributes: false,
+        ..access("second")
+    };
+    bench.input(Input::Renew(poor));
+    assert!(bench.machine.notes());
+    bench.input(Input::Describe(attribute.clone()));
+    assert!(noted(&mut bench));
+    bench.message(FromServer::Leave(LeaveAction::Reconnect));
+    bench.expire(Timer::Retry);
+    bench.input(Input::Opened);
+    bench.take();
+    bench.message(welcome("PA_anew"));
+    assert!(noted(&mut bench));
+    assert!(
+        !Bench::with(None).machine.notes(),
+        "who only listens has nothing to say"
     );
 }
 

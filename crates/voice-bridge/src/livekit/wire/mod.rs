@@ -8,8 +8,8 @@ use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 
 use super::message::{
-    Description, FromServer, LeaveAction, LeaveReason, Loudness, Person, Publication, Side, Standing, ToServer, Track,
-    Welcome,
+    Attribute, Description, FromServer, LeaveAction, LeaveReason, Loudness, Person, Publication, Side, Standing,
+    ToServer, Track, Welcome,
 };
 
 /// Pings where the server names no interval, and how long it may take to answer.
@@ -61,8 +61,17 @@ fn from_server(message: Response) -> FromServer {
         Response::SubscriptionResponse(response) => FromServer::SubscriptionFailed {
             sid: response.track_sid,
         },
+        Response::RequestResponse(response) if is_attribute_refused(&response) => FromServer::AttributeRefused,
         _ => FromServer::Other,
     }
+}
+
+fn is_attribute_refused(response: &proto::RequestResponse) -> bool {
+    use proto::request_response::{Reason, Request};
+
+    // Servers that do not repeat the request answer no other of ours so.
+    let about_attributes = matches!(response.request, None | Some(Request::UpdateMetadata(_)));
+    about_attributes && response.reason() == Reason::NotAllowed
 }
 
 fn welcome(join: proto::JoinResponse) -> Welcome {
@@ -152,6 +161,7 @@ fn to_server(message: ToServer) -> Request {
         ToServer::Answer(answer) => Request::Answer(session_description("answer", answer)),
         ToServer::Publish(publication) => Request::AddTrack(add_track(publication)),
         ToServer::Mute { sid, muted } => Request::Mute(proto::MuteTrackRequest { sid, muted }),
+        ToServer::SetAttribute(attribute) => Request::UpdateMetadata(set_attribute(attribute)),
         ToServer::Subscribe { person, tracks } => Request::Subscription(subscription(vec![(person, tracks)])),
         ToServer::Sync(standing) => Request::SyncState(sync_state(standing)),
         ToServer::Ping { timestamp, rtt } => Request::PingReq(proto::Ping { timestamp, rtt }),
@@ -184,6 +194,30 @@ fn add_track(publication: Publication) -> proto::AddTrackRequest {
         audio_features: stereo.into_iter().map(i32::from).collect(),
         ..Default::default()
     }
+}
+
+/// What is left empty stays as it is. Only requests with a number are answered.
+fn set_attribute(Attribute { name, value }: Attribute) -> proto::UpdateParticipantMetadata {
+    proto::UpdateParticipantMetadata {
+        attributes: [(name.to_owned(), value)].into(),
+        request_id: 1,
+        ..Default::default()
+    }
+}
+
+/// The same for those who are in the room, where the server does not take it: a packet of data, the name as its topic.
+pub fn note(Attribute { name, value }: Attribute) -> Vec<u8> {
+    let packet = proto::UserPacket {
+        payload: value.into_bytes(),
+        topic: Some(name.to_owned()),
+        ..Default::default()
+    };
+    let value = Some(proto::data_packet::Value::User(packet));
+    proto::DataPacket {
+        value,
+        ..Default::default()
+    }
+    .encode_to_vec()
 }
 
 /// The tracks are named twice because older servers read the one list and newer ones the other.

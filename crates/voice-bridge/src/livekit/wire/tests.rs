@@ -13,6 +13,55 @@ fn sent(message: ToServer) -> Request {
 }
 
 #[test]
+fn s11_an_attribute_is_set_and_nothing_else_of_us_changes() {
+    let attribute = Attribute {
+        name: "vdp.speaking",
+        value: "[]".into(),
+    };
+    let Request::UpdateMetadata(update) = sent(ToServer::SetAttribute(attribute)) else {
+        panic!("no update");
+    };
+    assert_eq!(update.attributes, [("vdp.speaking".to_owned(), "[]".to_owned())].into());
+    assert_eq!((update.metadata.as_str(), update.name.as_str()), ("", ""));
+    assert!(update.request_id > 0, "it is to be answered");
+}
+
+#[test]
+fn s11_a_note_is_a_packet_of_data_with_a_topic() {
+    let attribute = Attribute {
+        name: "vdp.speaking",
+        value: "[]".into(),
+    };
+    let packet = proto::DataPacket::decode(&*note(attribute)).expect("a packet");
+    let Some(proto::data_packet::Value::User(user)) = packet.value else {
+        panic!("{packet:?}");
+    };
+    assert_eq!(
+        (user.topic.as_deref(), &*user.payload),
+        (Some("vdp.speaking"), &b"[]"[..])
+    );
+}
+
+#[test]
+fn s11_a_refused_attribute_is_known_as_such() {
+    use proto::request_response::{Reason, Request};
+
+    let answer = |reason: Reason, request| {
+        given(Response::RequestResponse(proto::RequestResponse {
+            reason: reason.into(),
+            request,
+            ..Default::default()
+        }))
+    };
+    let ours = || Some(Request::UpdateMetadata(proto::UpdateParticipantMetadata::default()));
+    let others = Some(Request::Mute(proto::MuteTrackRequest::default()));
+    assert_eq!(answer(Reason::NotAllowed, ours()), FromServer::AttributeRefused);
+    assert_eq!(answer(Reason::NotAllowed, None), FromServer::AttributeRefused);
+    assert_eq!(answer(Reason::NotAllowed, others), FromServer::Other);
+    assert_eq!(answer(Reason::Ok, ours()), FromServer::Other);
+}
+
+#[test]
 fn b1_a_welcome_tells_who_we_are_and_only_of_audio() {
     let track = |sid: &str, kind: proto::TrackType, encryption: proto::encryption::Type| proto::TrackInfo {
         sid: sid.into(),

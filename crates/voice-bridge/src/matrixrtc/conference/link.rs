@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Means, Tokens, Voices};
 use crate::call::Participation;
-use crate::livekit::{Access, Event, Session, Voice};
+use crate::livekit::{Access, Attribute, Event, Session, Voice};
 use crate::matrixrtc::focus::Focus;
 use crate::matrixrtc::transport::{Caller, Grant, TransportError};
+use crate::speaking::{self, Speaker, Speaking};
 use crate::webrtc::{OutOfRoom, SpokenPacket, WebRtc};
 
 /// Waits between two tries to get in.
@@ -159,11 +160,16 @@ impl Keeper {
 
     /// Is there until the session ends or the SFU is to be left.
     async fn attend(&self, grant: Grant, backoff: &mut Backoff) {
-        let mut session = self.session(grant);
+        let (spoken, mut speaking) = self.spoken();
+        let mut session = self.session(grant, spoken);
         let mut renewed = false;
         loop {
             let event = tokio::select! {
                 event = session.next() => event,
+                speakers = next_speakers(speaking.as_mut()) => {
+                    session.describe(attribute(&speakers)).await;
+                    continue;
+                }
                 () = self.leaving.cancelled() => return session.leave(GOODBYE).await,
             };
             match event {
@@ -188,7 +194,7 @@ impl Keeper {
         self.report(LinkEvent::Lost).await;
     }
 
-    fn session(&self, grant: Grant) -> Session {
+    fn session(&self, grant: Grant, spoken: mpsc::Receiver<SpokenPacket>) -> Session {
         let voice = self.mouth.as_ref().map(|_| Voice {
             name: TRACK.to_owned(),
             stereo: true,
@@ -197,18 +203,20 @@ impl Keeper {
             self.webrtc.clone(),
             access(grant),
             voice,
-            self.spoken(),
+            spoken,
             Box::new(self.voices.clone()),
         )
     }
 
-    /// What everybody says who is not at an SFU.
-    fn spoken(&self) -> mpsc::Receiver<SpokenPacket> {
-        let (sink, spoken) = OutOfRoom::new();
-        if let Some(mouth) = self.mouth.as_ref().and_then(Weak::upgrade) {
+    /// What everybody says who is not at an SFU, and who of the other side speaks in it.
+    fn spoken(&self) -> (mpsc::Receiver<SpokenPacket>, Option<Speaking>) {
+        let (sink, spoken, marks) = OutOfRoom::new();
+        let mouth = self.mouth.as_ref().and_then(Weak::upgrade);
+        let speaking = mouth.map(|mouth| {
             mouth.attach_sfu(Box::new(sink));
-        }
-        spoken
+            Speaking::new(marks, mouth.speakers())
+        });
+        (spoken, speaking)
     }
 
     /// Gives the session another token; `false` where there is none to be had.
@@ -234,10 +242,26 @@ impl Keeper {
     }
 }
 
+/// Who speaks; pending for ever where nothing is said.
+async fn next_speakers(speaking: Option<&mut Speaking>) -> Vec<Speaker> {
+    match speaking {
+        Some(speaking) => speaking.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn attribute(speakers: &[Speaker]) -> Attribute {
+    Attribute {
+        name: speaking::event::NAME,
+        value: speaking::event::attribute(speakers),
+    }
+}
+
 fn access(grant: Grant) -> Access {
     Access {
         url: grant.url.into(),
         token: grant.jwt.expose().to_owned(),
         reach: grant.reach,
+        attributes: grant.attributes,
     }
 }

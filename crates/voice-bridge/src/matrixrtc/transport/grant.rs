@@ -28,6 +28,8 @@ pub struct Grant {
     pub room: String,
     /// The bridge's identity there.
     pub identity: String,
+    /// Whether the bridge may set attributes of its participant.
+    pub attributes: bool,
     /// When a new token should be fetched.
     pub refresh_at: Instant,
     /// When this one is over.
@@ -44,6 +46,8 @@ struct Claims {
 #[derive(Deserialize)]
 struct Video {
     room: String,
+    #[serde(default, rename = "canUpdateOwnMetadata")]
+    own_metadata: bool,
 }
 
 impl Grant {
@@ -65,6 +69,7 @@ impl Grant {
             jwt: Secret::new(jwt),
             room: claims.video.room,
             identity: claims.sub,
+            attributes: claims.video.own_metadata,
             refresh_at: now.instant + lasts / 4 * 3,
             expires_at,
         })

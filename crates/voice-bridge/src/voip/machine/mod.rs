@@ -143,6 +143,11 @@ impl Machine {
         &self.dialog.parties.caller
     }
 
+    /// Who takes part.
+    pub fn parties(&self) -> &Parties {
+        &self.dialog.parties
+    }
+
     /// Whether the call is over.
     pub fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)

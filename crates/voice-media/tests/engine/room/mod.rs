@@ -34,6 +34,7 @@ pub(crate) struct Heard {
     pub(crate) late: bool,
     pub(crate) level: Option<u8>,
     pub(crate) pause: bool,
+    pub(crate) marks: u64,
     pub(crate) source: Option<SourceId>,
 }
 
@@ -101,6 +102,7 @@ impl Room {
                 sequence: packet.sequence,
                 media_time: packet.media_time,
                 level: packet.level,
+                marks: None,
                 received: now,
             };
             let source = SourceId::new(packet.source);
@@ -137,7 +139,7 @@ impl Room {
         }
     }
 
-    fn drain(&mut self, at: u64) {
+    pub(crate) fn drain(&mut self, at: u64) {
         while let Some((sink, packet)) = self.engine.poll_packet() {
             assert_eq!(packet.samples, 960);
             self.heard.entry(sink).or_default().push(Heard {
@@ -150,6 +152,7 @@ impl Room {
                 late: packet.late,
                 level: packet.level,
                 pause: packet.pause,
+                marks: packet.marks,
                 source: packet.source,
             });
         }
