@@ -35,6 +35,10 @@ enum Task {
         /// Install what the benches need instead: Valgrind, and Janus, which they are compared to.
         #[arg(long)]
         bench: bool,
+        /// Install what docker-compose.yml needs instead: Docker and Compose as in Debian, and its base images, made here of
+        /// packages where they are not there. The scenario `compose` runs with them, or with a Docker that is there already.
+        #[arg(long, conflicts_with = "bench")]
+        docker: bool,
     },
     /// Start everything on this machine and print the address of a page to call from. Ctrl-C ends it all.
     ///
@@ -122,8 +126,13 @@ fn main() -> ExitCode {
 
 fn run(task: &Task) -> Result<()> {
     match task {
-        Task::Setup { bench: false } => setup::run(),
-        Task::Setup { bench: true } => setup::run_for_benches(),
+        Task::Setup { bench: true, .. } => setup::run_for_benches(),
+        Task::Setup { docker: true, .. } => {
+            setup::run_for_docker()?;
+            cargo::build_programs()?;
+            cargo::end_to_end(&["base-images".to_owned()])
+        }
+        Task::Setup { .. } => setup::run(),
         Task::Dev(arguments) => {
             setup::run()?;
             cargo::build_programs()?;

@@ -35,6 +35,17 @@ const DEBIAN_PACKAGES_FOR_BENCHES: [DebianPackage; 4] = [
     ("python3-venv", "python3", &["-c", "import ensurepip, venv"]),
 ];
 
+/// Debian packages of `docker-compose.yml`.
+const DEBIAN_PACKAGES_FOR_DOCKER: [DebianPackage; 5] = [
+    ("docker.io", "dockerd", &["--version"]),
+    ("docker-compose", "docker-compose", &["version", "--short"]),
+    // Makes the base image.
+    ("debootstrap", "debootstrap", &["--version"]),
+    // These two build what makes the others.
+    ("cmake", "cmake", &["--version"]),
+    ("g++", "c++", &["--version"]),
+];
+
 /// The SFU of calls by MatrixRTC: its Go program in its pinned version, and how the version names itself.
 const LIVEKIT: &str = "github.com/livekit/livekit-server/cmd/server@v1.13.5";
 const LIVEKIT_VERSION: &str = "livekit-server version 1.13.5";
@@ -55,6 +66,11 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn run_for_benches() -> Result<()> {
     debian_packages(&DEBIAN_PACKAGES_FOR_BENCHES)?;
     python_environment("venv-bench", "testing/bench/requirements.txt").context("Python environment of the benches")
+}
+
+/// Installs what `docker-compose.yml` needs and is missing, but for its base images.
+pub(crate) fn run_for_docker() -> Result<()> {
+    debian_packages(&DEBIAN_PACKAGES_FOR_DOCKER)
 }
 
 fn debian_packages(packages: &[DebianPackage]) -> Result<()> {

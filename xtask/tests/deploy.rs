@@ -1,4 +1,4 @@
-//! The systemd units name what the programs know.
+//! The systemd units and docker-compose.yml name what the programs know.
 
 use std::path::Path;
 
@@ -91,4 +91,64 @@ fn links_of_the_documents_lead_somewhere() {
         }
     }
     assert!(links > 10, "{links}");
+}
+
+/// What `docker-compose.yml` tells the bridges are keys of their configuration.
+#[test]
+fn compose_sets_keys_that_there_are() {
+    let (compose, configuration) = (read("docker-compose.yml"), read("docs/configuration.md"));
+    for bridge in BRIDGES {
+        let prefix = format!("{}_", bridge.replace('-', "_").to_uppercase());
+        let words = compose.split(|it: char| !(it.is_ascii_uppercase() || it == '_'));
+        let variables: Vec<&str> = words.filter(|word| word.starts_with(&prefix)).collect();
+        assert!(variables.len() > 8, "{variables:?}");
+        for variable in variables {
+            assert!(configuration.contains(&key(bridge, variable)), "{variable}");
+        }
+    }
+}
+
+/// What may be set in `.env` is what `docker-compose.yml` reads, and what the example shows as a default is the default.
+#[test]
+fn the_example_of_settings_names_what_compose_reads() {
+    let (compose, example) = (read("docker-compose.yml"), read(".env.example"));
+    let settings: Vec<(&str, &str)> = example
+        .lines()
+        .map(|line| line.trim_start_matches("# "))
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, _)| name.bytes().all(|it| it.is_ascii_uppercase() || it == b'_'))
+        .collect();
+    let read_by_compose = compose.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+    let mut names = 0;
+    for variable in read_by_compose {
+        let (name, default) = variable.split_once('-').expect("every variable has a default");
+        let name = name.trim_end_matches(':');
+        let (_, shown) = settings
+            .iter()
+            .find(|(setting, _)| *setting == name)
+            .unwrap_or_else(|| panic!("{name} is not in .env.example"));
+        // A local Discord's ids are no example for anybody.
+        assert!(shown.is_empty() || *shown == default, "{name}: {shown}, {default}");
+        names += 1;
+    }
+    assert!(names > 10, "{names}");
+    // Compose itself reads this one.
+    for (name, _) in settings.iter().filter(|(name, _)| *name != "COMPOSE_PROFILES") {
+        assert!(compose.contains(&format!("${{{name}")), "{name}");
+    }
+}
+
+/// The page finds the channel of the local Discord where the first start has linked the room to it.
+#[test]
+fn without_an_account_the_room_is_linked_to_the_local_discord() {
+    let ids = read("testing/discord-standin/src/guild/mod.rs").replace('_', "");
+    let compose = read("docker-compose.yml");
+    for (variable, field) in [("DISCORD_GUILD", "guild"), ("DISCORD_CHANNEL", "voicechannel")] {
+        let default = compose
+            .split(&format!("${{{variable}:-"))
+            .nth(1)
+            .and_then(|rest| rest.split('}').next());
+        let default = default.expect("a default");
+        assert!(ids.contains(&format!(" {field}: Snowflake({default}),")), "{default}");
+    }
 }

@@ -75,7 +75,7 @@ impl Standin {
         let http = listen("HTTP", config.http).await?;
         let control = listen("the control interface", config.control).await?;
         let sockets = voice_sockets(&config)?;
-        let identity = Identity::generate()?;
+        let identity = Identity::generate(config.voice.ip())?;
         let (ca, temporary) = write_ca(config.ca_out.clone(), &identity.ca_pem)?;
         let info = info(&config, [&http, &control], &sockets, ca)?;
         let clock = Clock::new();

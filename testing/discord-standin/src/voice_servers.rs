@@ -40,9 +40,13 @@ impl Sockets {
         })
     }
 
-    /// Host and port of the gateway, as `VOICE_SERVER_UPDATE` tells it.
+    /// Host and port of the gateway, as `VOICE_SERVER_UPDATE` tells it: those that it listens on.
     pub(crate) fn endpoint(&self) -> io::Result<String> {
-        Ok(format!("localhost:{}", self.gateway.local_addr()?.port()))
+        let address = self.gateway.local_addr()?;
+        if address.ip().is_loopback() {
+            return Ok(format!("localhost:{}", address.port()));
+        }
+        Ok(address.to_string())
     }
 
     /// A voice server on these sockets; nobody listens yet.
@@ -128,5 +132,24 @@ impl Server {
         if let Some(session) = world.sessions.lock().get_mut(session_id) {
             session.dispatch("VOICE_SERVER_UPDATE", &data);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(address: &str) -> String {
+        let sockets = Sockets {
+            gateway: TcpListener::bind(address).unwrap(),
+            udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
+        };
+        sockets.endpoint().unwrap()
+    }
+
+    #[test]
+    fn a_gateway_is_told_by_where_it_listens() {
+        assert!(endpoint("127.0.0.1:0").starts_with("localhost:"));
+        assert!(endpoint("0.0.0.0:0").starts_with("0.0.0.0:"));
     }
 }

@@ -4,9 +4,9 @@ use crate::audio::{Speech, Voice};
 use crate::interruption::Interruption;
 use crate::page::{PageServer, Site};
 use crate::scenarios::print;
-use crate::stack::{BridgedRoom, Discord, LIVEKIT_MISSING, Stack, tools};
+use crate::stack::{BridgedRoom, Discord, LIVEKIT_MISSING, Stack, Standin, tools};
 use anyhow::{Context as _, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +14,12 @@ use std::time::Duration;
 const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 /// Who talks in the local Discord.
 const TALKER: &str = "Dora";
+/// How the talker sounds.
+pub(crate) const TALKERS_VOICE: Voice = Voice::Dora;
+/// How much the talker has to say before it begins anew.
+pub(crate) const TALK: Duration = Duration::from_mins(1);
 /// Who a person is on the page of the local Discord.
-const GUEST: &str = "Gwen";
+pub(crate) const GUEST: &str = "Gwen";
 
 /// A voice channel of the real Discord.
 #[derive(Debug)]
@@ -60,7 +64,7 @@ pub async fn run(port: u16, real: Option<RealDiscord>) -> Result<()> {
         .await
 }
 
-async fn start(port: u16, real: Option<RealDiscord>, folder: &std::path::Path) -> Result<(Arc<Stack>, PageServer)> {
+async fn start(port: u16, real: Option<RealDiscord>, folder: &Path) -> Result<(Arc<Stack>, PageServer)> {
     let (discord, place) = match real {
         Some(real) => (
             Discord::Real {
@@ -90,9 +94,19 @@ async fn start(port: u16, real: Option<RealDiscord>, folder: &std::path::Path) -
 /// Has somebody talk in the local Discord, over and over.
 async fn talk(stack: &Stack, room: &BridgedRoom) -> Result<()> {
     let Some(standin) = &stack.standin else { return Ok(()) };
-    let speech = Speech::in_directory(tools()?.join("speech")).file(Voice::Dora, Duration::from_mins(1))?;
-    let talker = standin.control.create_person(TALKER).await?;
-    standin.control.join(&talker.id, &room.channel_id).await?;
-    standin.control.play(&talker.id, &speech, true).await?;
+    let speech = Speech::in_directory(tools()?.join("speech")).file(TALKERS_VOICE, TALK)?;
+    talk_on(standin, &room.channel_id, &speech).await
+}
+
+/// Has the talker say what is in a file, over and over; the local Discord reads that itself.
+pub(crate) async fn talk_on(standin: &Standin, channel_id: &str, speech: &Path) -> Result<()> {
+    let control = &standin.control;
+    let state = control.state().await?;
+    let talker = match state.accounts.into_iter().find(|account| account.name == TALKER) {
+        Some(talker) => talker,
+        None => control.create_person(TALKER).await?,
+    };
+    control.join(&talker.id, channel_id).await?;
+    control.play(&talker.id, speech, true).await?;
     Ok(())
 }

@@ -3,7 +3,9 @@
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
+use e2e::container::{self, Page};
 use e2e::dev::{self, RealDiscord};
+use e2e::docker;
 use e2e::interruption::Interruption;
 use e2e::scenarios;
 use std::path::PathBuf;
@@ -26,6 +28,15 @@ enum Command {
         #[arg(long)]
         quick: bool,
         names: Vec<String>,
+    },
+    /// Make the base images of the Dockerfile that are not there, from this machine and from packages.
+    BaseImages,
+    /// Serve the page for the stack of docker-compose.yml, in a container.
+    Page(Box<Page>),
+    /// Make what the talker of the local Discord says.
+    Speech {
+        /// The WAV file to write.
+        path: PathBuf,
     },
     /// Start everything and serve the page until Ctrl-C.
     Dev {
@@ -72,6 +83,9 @@ async fn run(command: Command) -> Result<()> {
                 () = interruption.wait() => bail!("interrupted"),
             }
         }
+        Command::BaseImages => docker::make_base_images().await,
+        Command::Page(page) => container::serve(*page).await,
+        Command::Speech { path } => container::make_speech(&path),
         Command::Dev {
             port,
             token_file,

@@ -3,7 +3,7 @@
 use crate::browser::page::{
     PageBridge, PageChannel, PageConfig, PageDiscord, PageDiscordPerson, PageSession, PageStatus,
 };
-use crate::stack::{BridgedRoom, LIVEKIT_MISSING, Person, Stack};
+use crate::stack::{BridgedRoom, LIVEKIT_MISSING, Stack};
 use anyhow::{Context as _, Result};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -12,7 +12,8 @@ use axum::{Json, Router};
 use discord_standin::types::AccountKind;
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tower_http::services::ServeDir;
@@ -21,36 +22,57 @@ use tower_http::services::ServeDir;
 #[derive(Debug)]
 pub struct Site {
     stack: Arc<Stack>,
+    /// Where browsers reach the homeserver.
+    homeserver_url: String,
     room_id: String,
     /// The voice channel, where the room is linked to one.
     channel_id: Option<String>,
     people: Vec<String>,
+    /// Why there are no calls of MatrixRTC, where there are none.
+    rtc_missing: Option<String>,
 }
 
 impl Site {
     /// The page of a bridged room; `people` may call from it.
     pub fn new(stack: Arc<Stack>, room: BridgedRoom, people: Vec<String>) -> Arc<Self> {
-        Arc::new(Self {
-            stack,
-            room_id: room.id,
-            channel_id: Some(room.channel_id),
-            people,
-        })
+        Arc::new(Self::of(stack, room.id, Some(room.channel_id), people))
     }
 
     /// The page of a room without the bridges.
     pub fn of_plain_room(stack: Arc<Stack>, room_id: String, people: Vec<String>) -> Arc<Self> {
+        Arc::new(Self::of(stack, room_id, None, people))
+    }
+
+    /// The page of a bridged room whose homeserver has another address for browsers than for this program, and whose stack
+    /// may have a LiveKit that this program does not know.
+    pub fn of_containers(
+        stack: Arc<Stack>,
+        room: BridgedRoom,
+        people: Vec<String>,
+        homeserver_url: String,
+        rtc_missing: Option<String>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            homeserver_url,
+            rtc_missing,
+            ..Self::of(stack, room.id, Some(room.channel_id), people)
+        })
+    }
+
+    fn of(stack: Arc<Stack>, room_id: String, channel_id: Option<String>, people: Vec<String>) -> Self {
+        Self {
+            homeserver_url: stack.synapse.url.clone(),
+            rtc_missing: stack.focus.is_none().then(|| LIVEKIT_MISSING.to_owned()),
             stack,
             room_id,
-            channel_id: None,
+            channel_id,
             people,
-        })
+        }
     }
 
     async fn session(&self, name: &str) -> Result<PageSession> {
         // A device of its own for each load of the page: two tabs of one person must not share a sync position.
-        let person = Person::register(&self.stack.synapse.url, name).await?;
+        let person = self.stack.synapse.person(name).await?;
         Ok(PageSession {
             user_id: person.user_id,
             display_name: Some(name.to_owned()),
@@ -129,15 +151,22 @@ pub struct PageServer {
 impl PageServer {
     /// Serves the site on 127.0.0.1; port 0 takes a free one.
     pub async fn start(port: u16, site: Arc<Site>) -> Result<Self> {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let server = Self::listen(address, &web_folder().join("dist"), site).await;
+        server.context("choose another port with --port")
+    }
+
+    /// Serves the site, with the built page of this folder, on an address.
+    pub async fn listen(address: SocketAddr, folder: &Path, site: Arc<Site>) -> Result<Self> {
+        let listener = tokio::net::TcpListener::bind(address)
             .await
-            .with_context(|| format!("port {port} on 127.0.0.1 cannot be had; choose another one with --port"))?;
+            .with_context(|| format!("{address} cannot be had"))?;
         let port = listener.local_addr()?.port();
         let router = Router::new()
             .route("/api/config", get(config))
             .route("/api/session", get(session))
             .route("/api/status", get(status))
-            .fallback_service(ServeDir::new(web_folder().join("dist")))
+            .fallback_service(ServeDir::new(folder))
             .with_state(site);
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -168,17 +197,17 @@ impl Drop for PageServer {
 
 /// The folder of the web page's sources and its built form.
 pub fn web_folder() -> PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../web")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../web")
 }
 
 async fn config(State(site): State<Arc<Site>>) -> Json<PageConfig> {
     Json(PageConfig {
-        homeserver_url: site.stack.synapse.url.clone(),
+        homeserver_url: site.homeserver_url.clone(),
         room_id: site.room_id.clone(),
         room_name: Some("Voice".to_owned()),
         people: site.people.clone(),
         invitee: None,
-        rtc_missing: site.stack.focus.is_none().then(|| LIVEKIT_MISSING.to_owned()),
+        rtc_missing: site.rtc_missing.clone(),
     })
 }
 

@@ -1,6 +1,11 @@
 //! TLS for the voice gateway under a private CA made at start.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::serve::Listener;
 use rcgen::{
@@ -34,7 +39,7 @@ pub enum TlsError {
     Configuration(#[from] rustls::Error),
 }
 
-/// A CA's certificate and a server certificate for localhost signed by it.
+/// A CA's certificate and a server certificate signed by it, for localhost and the address that the server listens on.
 #[derive(Debug)]
 pub(crate) struct Identity {
     /// The CA's certificate in PEM.
@@ -43,14 +48,15 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn generate() -> Result<Self, TlsError> {
+    pub(crate) fn generate(server: IpAddr) -> Result<Self, TlsError> {
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         ca.distinguished_name.push(DnType::CommonName, "Discord stand-in CA");
         let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
 
-        let mut server = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), server.to_string()];
+        let mut server = CertificateParams::new(names)?;
         server.distinguished_name.push(DnType::CommonName, "localhost");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate()?;

@@ -55,6 +55,11 @@ impl Bench {
         self.stack.clone().context("it was just started")
     }
 
+    /// Takes another stack as the shared one, or none, and gives the one that it was.
+    pub(crate) fn lend_stack(&mut self, stack: Option<Arc<Stack>>) -> Option<Arc<Stack>> {
+        std::mem::replace(&mut self.stack, stack)
+    }
+
     /// A folder for a stack or the files of one scenario.
     pub(crate) fn folder(&self, name: &str) -> Result<std::path::PathBuf> {
         let folder = self.folder.path().join(name);

@@ -4,6 +4,7 @@ mod bench;
 mod both_sides;
 mod call_kind;
 mod call_members;
+mod compose;
 mod control_room;
 mod dave_churn;
 mod dave_frames;
@@ -56,13 +57,14 @@ mod voip_speech;
 mod voip_three;
 mod window;
 
+use crate::docker::{Engine, MISSING as DOCKER_MISSING};
 use crate::machine::{Stalls, Watch};
 use crate::stack::{LIVEKIT_MISSING, LiveKit};
 use anyhow::{Result, bail};
 use bench::Bench;
 use outcome::{Outcome, Tally};
 use std::time::Instant;
-use table::{NEEDS_LIVEKIT, SCENARIOS, Scenario};
+use table::{NEEDS_DOCKER, NEEDS_LIVEKIT, SCENARIOS, Scenario};
 
 /// How often a scenario is run at most where the machine does not let it finish undisturbed.
 const ATTEMPTS: usize = 3;
@@ -80,7 +82,11 @@ pub fn list() {
 impl Scenario {
     /// What it needs and this machine has not.
     fn missing(&self) -> Option<&'static str> {
-        (self.area == NEEDS_LIVEKIT && LiveKit::installed().is_none()).then_some(LIVEKIT_MISSING)
+        match self.area {
+            NEEDS_LIVEKIT => LiveKit::installed().is_none().then_some(LIVEKIT_MISSING),
+            NEEDS_DOCKER => (!Engine::is_installed()).then_some(DOCKER_MISSING),
+            _ => None,
+        }
     }
 
     /// Runs it once, beside a watch on the machine.
@@ -189,7 +195,8 @@ mod tests {
                 "reject-not-bridged",
                 "late-start",
                 "kill-discord-bridge",
-                "dev-page"
+                "dev-page",
+                "compose"
             ]
         );
     }

@@ -3,11 +3,12 @@
 use super::bench::Bench;
 use super::call_kind::CallKind;
 use super::{
-    both_sides, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page, discord_bridge_killed,
-    element_call, element_call_pair, forged, gateway_drops, homeserver_restart, late_start, mute_deaf, mute_to_discord,
-    page_to_page, plain_peer, rejections, rtc_and_voip, rtc_churn, rtc_kill, rtc_matrix_2_0, rtc_page_to_page,
-    rtc_sfu_restart, rtc_speech, rtc_two_foci, speaking, standin_page, state_storm, two_rooms, udp_cut,
-    unbridged_mid_call, voice_bridge_killed, voice_server_moves, voip_renegotiate, voip_speech, voip_three,
+    both_sides, compose, control_room, dave_churn, dave_mixed, dave_pair, dave_required, dev_page,
+    discord_bridge_killed, element_call, element_call_pair, forged, gateway_drops, homeserver_restart, late_start,
+    mute_deaf, mute_to_discord, page_to_page, plain_peer, rejections, rtc_and_voip, rtc_churn, rtc_kill,
+    rtc_matrix_2_0, rtc_page_to_page, rtc_sfu_restart, rtc_speech, rtc_two_foci, speaking, standin_page, state_storm,
+    two_rooms, udp_cut, unbridged_mid_call, voice_bridge_killed, voice_server_moves, voip_renegotiate, voip_speech,
+    voip_three,
 };
 use crate::clients::Library;
 use anyhow::Result;
@@ -25,6 +26,8 @@ pub(super) struct Scenario {
 
 /// The area of scenarios that need LiveKit.
 pub(super) const NEEDS_LIVEKIT: &str = "rtc";
+/// The area of scenarios that need Docker.
+pub(super) const NEEDS_DOCKER: &str = "docker";
 
 /// All of them, in the order in which they run.
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -303,5 +306,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         area: "dev",
         about: "the page of the local Discord: rings, mutes and who hears whom are shown, speech goes both ways",
         run: |bench| Box::pin(standin_page::run(bench)),
+    },
+    Scenario {
+        name: "compose",
+        area: NEEDS_DOCKER,
+        about: "`docker-compose up`: the demonstration is heard, speech passes, and it is the same after `down` and `up` (C4)",
+        run: |bench| Box::pin(compose::run(bench)),
     },
 ];

@@ -1,6 +1,7 @@
 //! One of the two bridges, as the process that an operator would run.
 
 use super::BridgePorts;
+use super::attached::BridgePlace;
 use super::restartable::Restartable;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub struct Bridge {
     /// Where it listens for VDP.
     pub vdp: SocketAddr,
     environment: Vec<(&'static str, PathBuf)>,
+    /// Its process, where somebody else has started it.
+    elsewhere: Option<u32>,
 }
 
 impl Bridge {
@@ -39,7 +42,21 @@ impl Bridge {
             appservice: format!("http://127.0.0.1:{}", ports.appservice),
             vdp: SocketAddr::from(([127, 0, 0, 1], ports.vdp)),
             environment: Vec::new(),
+            elsewhere: None,
         })
+    }
+
+    /// One that somebody else has started. What has to be known of it as a file is in `folder`.
+    pub(super) fn attached(name: &'static str, folder: PathBuf, place: &BridgePlace) -> Self {
+        Self {
+            program: Restartable::new(name),
+            folder,
+            telemetry: place.telemetry.clone(),
+            appservice: String::new(),
+            vdp: SocketAddr::from(([0, 0, 0, 0], 0)),
+            environment: Vec::new(),
+            elsewhere: place.process,
+        }
     }
 
     /// Gives the bridge an environment variable that names a file.
@@ -157,7 +174,7 @@ impl Bridge {
 
     /// The operating system's id of its process.
     pub fn process_id(&self) -> Result<u32> {
-        self.program.id()
+        self.elsewhere.map_or_else(|| self.program.id(), Ok)
     }
 
     /// The last lines of its log.

@@ -20,33 +20,35 @@ pub struct Person {
 impl Person {
     /// Registers a user; if the name is taken, logs in.
     pub async fn register(homeserver: &str, name: &str) -> Result<Self> {
-        let client = reqwest::Client::new();
         let password = format!("{name}-only-for-tests");
         let registration = json!({ "username": name, "password": password, "auth": { "type": "m.login.dummy" } });
-        let path = |path: &str| format!("{homeserver}/_matrix/client/v3/{path}");
-        let mut answer: Value = client
-            .post(path("register"))
-            .json(&registration)
-            .send()
-            .await?
-            .json()
-            .await?;
+        let answer = ask_without_token(homeserver, "register", &registration).await?;
         if answer["errcode"] == "M_USER_IN_USE" {
-            let login = json!({
-                "type": "m.login.password", "password": password,
-                "identifier": { "type": "m.id.user", "user": name },
-            });
-            answer = client.post(path("login")).json(&login).send().await?.json().await?;
+            return Self::log_in(homeserver, name, &password).await;
         }
+        Self::of_session(homeserver, name, &answer)
+    }
+
+    /// Logs a user in, on a new device.
+    pub async fn log_in(homeserver: &str, name: &str, password: &str) -> Result<Self> {
+        let login = json!({
+            "type": "m.login.password", "password": password,
+            "identifier": { "type": "m.id.user", "user": name },
+        });
+        let answer = ask_without_token(homeserver, "login", &login).await?;
+        Self::of_session(homeserver, name, &answer)
+    }
+
+    fn of_session(homeserver: &str, name: &str, answer: &Value) -> Result<Self> {
         let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
         let person = Self {
-            client,
+            client: reqwest::Client::new(),
             homeserver: homeserver.to_owned(),
             user_id: text("user_id"),
             access_token: text("access_token"),
             device_id: text("device_id"),
         };
-        ensure!(!person.access_token.is_empty(), "{name} was not registered: {answer}");
+        ensure!(!person.access_token.is_empty(), "{name} has no session: {answer}");
         Ok(person)
     }
 
@@ -196,6 +198,12 @@ impl Person {
         let answer = self.call(Method::GET, &path, None).await?;
         Ok(answer["chunk"].as_array().cloned().unwrap_or_default())
     }
+}
+
+/// What the homeserver answers to somebody who has no session, be it an error.
+async fn ask_without_token(homeserver: &str, path: &str, body: &Value) -> Result<Value> {
+    let url = format!("{homeserver}/_matrix/client/v3/{path}");
+    Ok(reqwest::Client::new().post(url).json(body).send().await?.json().await?)
 }
 
 /// A path segment with everything escaped that is not plainly allowed in one.

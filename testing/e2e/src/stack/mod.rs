@@ -1,6 +1,7 @@
 //! Everything that a call from Matrix to Discord needs, started on this machine: a Synapse, a LiveKit where there is one,
 //! a Discord (the local one, unless the real one is asked for) and both bridges, each a process of its own on 127.0.0.1.
 
+mod attached;
 mod bridge;
 mod gate;
 mod limiter;
@@ -11,8 +12,10 @@ mod process;
 mod relay;
 mod restartable;
 mod secret;
+mod standin;
 mod synapse;
 
+pub use attached::{BridgePlace, Places};
 pub use bridge::{Bridge, Metrics};
 pub use gate::Gate;
 pub use limiter::Limiter;
@@ -20,22 +23,21 @@ pub use livekit::{Focus, LiveKit, MISSING as LIVEKIT_MISSING};
 pub use matrix::Person;
 pub use process::{Process, wait_for};
 pub use relay::{End, Relay, Stand};
+pub use standin::Standin;
 pub use synapse::{SERVER_NAME, Synapse, tools};
 
 use anyhow::{Context as _, Result};
-use discord_standin::{ControlClient, Info};
 use ports::{BridgePorts, Ports};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::process::Command;
 
 /// Localpart of the voice bridge's user.
 const VOICE_BOT: &str = "voicebridge";
 /// Localpart of the discord bridge's user.
 const DISCORD_BOT: &str = "discordbridge";
 /// The user who makes the rooms and links them: the only one whose links the bridges trust.
-const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 
 /// The bridge event (MSC2346) that links a room to a channel elsewhere.
 const LINK: &str = "m.bridge";
@@ -55,16 +57,6 @@ pub enum Discord {
         /// File that holds the bot's token.
         token_file: PathBuf,
     },
-}
-
-/// The local Discord as a process, and its control interface.
-#[derive(Debug)]
-pub struct Standin {
-    process: Process,
-    /// Addresses and ids.
-    pub info: Info,
-    /// By which a test makes things happen.
-    pub control: ControlClient,
 }
 
 /// The running stack. Dropping it ends every process.
@@ -216,19 +208,24 @@ impl Stack {
         options["invite"] = json!([self.voice_bot(), self.discord_bot()]);
         options["initial_state"] = state.into();
         let id = self.operator.create_room(options).await?;
-        wait_for("both bridges to join the room", Duration::from_secs(30), || async {
-            let members = self.operator.joined_members(&id).await?;
-            Ok([self.voice_bot(), self.discord_bot()]
-                .iter()
-                .all(|bot| members.contains(bot))
-                .then_some(()))
-        })
-        .await?;
+        self.bots_join(&id, Duration::from_secs(30)).await?;
         Ok(BridgedRoom {
             id,
             guild_id: guild_id.to_owned(),
             channel_id: channel_id.to_owned(),
         })
+    }
+
+    /// Waits until both bridges are in a room that they are invited to.
+    pub(crate) async fn bots_join(&self, room: &str, within: Duration) -> Result<()> {
+        wait_for("both bridges to join the room", within, || async {
+            let members = self.operator.joined_members(room).await?;
+            Ok([self.voice_bot(), self.discord_bot()]
+                .iter()
+                .all(|bot| members.contains(bot))
+                .then_some(()))
+        })
+        .await
     }
 
     /// Makes a room for calls without the bridges.
@@ -243,7 +240,7 @@ impl Stack {
 
     /// The same for any room.
     pub async fn person_in(&self, name: &str, room: &str) -> Result<Person> {
-        let person = Person::register(&self.synapse.url, name).await?;
+        let person = self.synapse.person(name).await?;
         if !self.operator.joined_members(room).await?.contains(&person.user_id) {
             self.operator.invite(room, &person.user_id).await?;
             person.join(room).await?;
@@ -253,12 +250,22 @@ impl Stack {
 
     /// User id of the voice bridge's bot.
     pub fn voice_bot(&self) -> String {
-        format!("@{VOICE_BOT}:{SERVER_NAME}")
+        self.user_id(VOICE_BOT)
     }
 
     /// User id of the discord bridge's bot.
     pub fn discord_bot(&self) -> String {
-        format!("@{DISCORD_BOT}:{SERVER_NAME}")
+        self.user_id(DISCORD_BOT)
+    }
+
+    /// The user of this name on the operator's homeserver.
+    fn user_id(&self, localpart: &str) -> String {
+        let server = self
+            .operator
+            .user_id
+            .split_once(':')
+            .map_or(SERVER_NAME, |(_, name)| name);
+        format!("@{localpart}:{server}")
     }
 
     /// Ends everything in order and fails if a bridge ended badly.
@@ -272,23 +279,6 @@ impl Stack {
             focus.stop().await?;
         }
         self.synapse.stop().await
-    }
-}
-
-impl Standin {
-    /// Starts it alone.
-    pub async fn start(folder: &Path) -> Result<Self> {
-        let mut command = Command::new(bridge::program("discord-standin")?);
-        command.arg("--ca-out").arg(folder.join("discord-ca.pem"));
-        let (process, line) = Process::start_with_line("discord-standin", command, folder).await?;
-        let info: Info = serde_json::from_str(&line).with_context(|| format!("its ready line is: {line}"))?;
-        let control = ControlClient::new(info.control.clone());
-        Ok(Self { process, info, control })
-    }
-
-    /// Ends it.
-    pub async fn stop(self) -> Result<()> {
-        self.process.stop().await.map(drop)
     }
 }
 

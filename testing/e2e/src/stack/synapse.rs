@@ -1,9 +1,11 @@
 //! A Synapse of one's own, on loopback and without federation.
 
+use super::matrix::Person;
 use super::restartable::Restartable;
 use super::secret::random_secret;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
@@ -17,6 +19,8 @@ pub struct Synapse {
     folder: PathBuf,
     /// Where clients and bridges reach it.
     pub url: String,
+    /// The passwords of its people; nothing where anybody may register.
+    passwords: Option<BTreeMap<String, String>>,
 }
 
 impl Synapse {
@@ -35,9 +39,31 @@ impl Synapse {
             program: Restartable::new("synapse"),
             folder: folder.to_owned(),
             url: format!("http://127.0.0.1:{port}"),
+            passwords: None,
         };
         synapse.resume().await?;
         Ok(synapse)
+    }
+
+    /// One that somebody else has started, with these people.
+    pub(super) fn attached(url: String, passwords: BTreeMap<String, String>) -> Self {
+        Self {
+            program: Restartable::new("synapse"),
+            folder: PathBuf::new(),
+            url,
+            passwords: Some(passwords),
+        }
+    }
+
+    /// One of its people, on a new device.
+    pub async fn person(&self, name: &str) -> Result<Person> {
+        let Some(passwords) = &self.passwords else {
+            return Person::register(&self.url, name).await;
+        };
+        let password = passwords
+            .get(name)
+            .with_context(|| format!("nobody is called {name}"))?;
+        Person::log_in(&self.url, name, password).await
     }
 
     /// Starts it again after [`Synapse::stop`], with the data that it had.

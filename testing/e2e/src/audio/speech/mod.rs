@@ -7,6 +7,7 @@ use super::{Audio, AudioError};
 use sentences::SENTENCES;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -105,7 +106,10 @@ impl Speech {
                 path: path.clone(),
                 source,
             };
-            let part = tempfile::NamedTempFile::new_in(&self.cache).map_err(failed)?;
+            // A local Discord in a container reads it as another user.
+            let readable = fs::Permissions::from_mode(0o644);
+            let part = tempfile::Builder::new().permissions(readable).tempfile_in(&self.cache);
+            let part = part.map_err(failed)?;
             synthesise(voice, length)?.save(part.path())?;
             // Whole or not at all: another thread or process may look for the same file.
             part.persist(&path).map_err(|error| failed(error.error))?;
