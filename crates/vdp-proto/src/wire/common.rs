@@ -14,15 +14,18 @@ pub(super) fn read(datagram: &[u8]) -> Option<Parts<'_>> {
     })
 }
 
-/// Room, voice and index.
-pub(super) type Values<'a> = (&'a [u8], &'a [u8], u64);
+type Values<'a> = (&'a [u8], &'a [u8], u64);
 
 /// Reads what our own bridges write: so no key has to be looked up.
 fn read_in_our_order(datagram: &[u8]) -> Option<Values<'_>> {
     let mut rest = Rest(datagram);
     rest.expect([0x83, 0xa1, b'r'])?;
-    let values = rest.values()?;
-    rest.0.is_empty().then_some(values)
+    let room = rest.string()?;
+    rest.expect([0xa1, b'd'])?;
+    let voice = rest.binary()?;
+    rest.expect([0xa1, b'i'])?;
+    let index = rest.unsigned()?;
+    rest.0.is_empty().then_some((room, voice, index))
 }
 
 #[inline(never)]
@@ -49,16 +52,6 @@ fn read_in_any_order(datagram: &[u8]) -> Option<Values<'_>> {
 pub(super) struct Rest<'a>(pub(super) &'a [u8]);
 
 impl<'a> Rest<'a> {
-    /// The value of `r`, then the other two keys with theirs, as our bridges write them.
-    #[inline]
-    pub(super) fn values(&mut self) -> Option<Values<'a>> {
-        let room = self.string()?;
-        self.expect([0xa1, b'd'])?;
-        let voice = self.binary()?;
-        self.expect([0xa1, b'i'])?;
-        Some((room, voice, self.unsigned()?))
-    }
-
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -79,7 +72,7 @@ impl<'a> Rest<'a> {
         self.array().map(|[byte]| byte)
     }
 
-    fn string(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn string(&mut self) -> Option<&'a [u8]> {
         let length = match self.byte()? {
             short @ 0xa0..=0xbf => short & 0x1f,
             0xd9 => self.byte()?,
@@ -88,7 +81,7 @@ impl<'a> Rest<'a> {
         self.bytes(length.into())
     }
 
-    fn binary(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn binary(&mut self) -> Option<&'a [u8]> {
         let length = match self.byte()? {
             0xc4 => self.byte()?.into(),
             0xc5 => u16::from_be_bytes(self.array()?).into(),

@@ -15,7 +15,11 @@ pub(super) fn read(datagram: &[u8]) -> Option<(Parts<'_>, Marks)> {
     };
     let mut rest = Rest(rest);
     rest.expect([0xa1, b'r'])?;
-    let (room, voice, index) = rest.values()?;
+    let room = rest.string()?;
+    rest.expect([0xa1, b'd'])?;
+    let voice = rest.binary()?;
+    rest.expect([0xa1, b'i'])?;
+    let index = rest.unsigned()?;
     let mut marks = Marks::NONE;
     if both || rest.0.starts_with(b"\xa1s") {
         rest.expect([0xa1, b's'])?;

@@ -9,7 +9,7 @@ pub(crate) fn write(packet: &Packet<'_>, buffer: &mut [u8]) -> Option<usize> {
     let available = buffer.len();
     let rest = write_room(buffer, packet.room.as_bytes())?;
     let rest = write_voice(rest, packet.voice)?;
-    let rest = write_unsigned(rest, b'i', packet.index)?;
+    let rest = write_index(rest, packet.index)?;
     Some(available - rest.len())
 }
 
@@ -20,11 +20,11 @@ pub(crate) fn add_marks(marks: Marks, buffer: &mut [u8], length: usize) -> Optio
     let head = base.first_mut()?;
     if let Some(speakers) = marks.speakers {
         *head += 1;
-        rest = write_unsigned(rest, b's', speakers.bits())?;
+        rest = write_mark(rest, b's', speakers.bits())?;
     }
     if let Some(level) = marks.level {
         *head += 1;
-        rest = write_unsigned(rest, b'v', written_level(level).into())?;
+        rest = write_mark(rest, b'v', written_level(level).into())?;
     }
     Some(available - rest.len())
 }
@@ -85,19 +85,35 @@ fn write_voice<'b>(buffer: &'b mut [u8], voice: &[u8]) -> Option<&'b mut [u8]> {
     copy(rest, voice)
 }
 
-#[inline]
-fn write_unsigned(buffer: &mut [u8], key: u8, value: u64) -> Option<&mut [u8]> {
+fn write_index(buffer: &mut [u8], index: u64) -> Option<&mut [u8]> {
+    if let Ok(index) = u8::try_from(index) {
+        match index {
+            0..=0x7f => put(buffer, [0xa1, b'i', index]),
+            _ => put(buffer, [0xa1, b'i', 0xcc, index]),
+        }
+    } else if let Ok(index) = u16::try_from(index) {
+        put(put(buffer, [0xa1, b'i', 0xcd])?, index.to_be_bytes())
+    } else if let Ok(index) = u32::try_from(index) {
+        put(put(buffer, [0xa1, b'i', 0xce])?, index.to_be_bytes())
+    } else {
+        put(put(buffer, [0xa1, b'i', 0xcf])?, index.to_be_bytes())
+    }
+}
+
+/// The same for an extension key, apart from the path of base packets.
+fn write_mark(buffer: &mut [u8], key: u8, value: u64) -> Option<&mut [u8]> {
+    let rest = put(buffer, [0xa1, key])?;
     if let Ok(value) = u8::try_from(value) {
         match value {
-            0..=0x7f => put(buffer, [0xa1, key, value]),
-            _ => put(buffer, [0xa1, key, 0xcc, value]),
+            0..=0x7f => put(rest, [value]),
+            _ => put(rest, [0xcc, value]),
         }
     } else if let Ok(value) = u16::try_from(value) {
-        put(put(buffer, [0xa1, key, 0xcd])?, value.to_be_bytes())
+        put(put(rest, [0xcd])?, value.to_be_bytes())
     } else if let Ok(value) = u32::try_from(value) {
-        put(put(buffer, [0xa1, key, 0xce])?, value.to_be_bytes())
+        put(put(rest, [0xce])?, value.to_be_bytes())
     } else {
-        put(put(buffer, [0xa1, key, 0xcf])?, value.to_be_bytes())
+        put(put(rest, [0xcf])?, value.to_be_bytes())
     }
 }
 
