@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use vdp_proto::sealed::channel_of;
 use vdp_proto::{ChannelTable, Packet, Refusal, Route, Taken};
 
-use super::datagrams::{Arrivals, BATCH};
+use super::datagrams::{Arrivals, BATCH, MOST_TRIES};
 use super::drops::{DropCounts, Reason};
 use super::ear::Ear;
 use super::icmp;
@@ -104,13 +104,16 @@ impl Port {
 
     /// Sends a datagram to an address that is [reachable](Self::reachable) as it is, or fails, at once.
     pub(super) fn send(&self, datagram: &[u8], peer: SocketAddr) -> io::Result<()> {
-        match self.sender.send_to(datagram, peer) {
-            // An ICMP error about any earlier datagram to anybody fails the next call, once: it says nothing of
-            // this datagram, and the listener reads it from the error queue.
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.sender.send_to(datagram, peer),
-            result => result,
+        let mut outcome = self.sender.send_to(datagram, peer);
+        for _ in 1..MOST_TRIES {
+            match &outcome {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    outcome = self.sender.send_to(datagram, peer);
+                }
+                _ => break,
+            }
         }
-        .map(drop)
+        outcome.map(drop)
     }
 
     /// Chooses the port for `room`, unless it carries the room already.

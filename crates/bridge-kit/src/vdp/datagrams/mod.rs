@@ -76,28 +76,31 @@ impl Letters {
     }
 }
 
-/// Sends `count` datagrams by a call that sends those from some place on, tells how many it has sent, and fails only
-/// for the first of them.
+/// How often a datagram is tried at most.
 ///
-/// One that fails is tried once more: an ICMP error about any earlier datagram to anybody fails the next call, once.
-/// It says nothing of this datagram, and the listener reads it from the error queue.
+/// An ICMP error about any earlier datagram to anybody fails the next call, once, and says nothing of this datagram. While
+/// the listener reads such errors from the queue of the socket, each that it takes makes the next one fail a call, too.
+pub(super) const MOST_TRIES: u32 = 64;
+
+/// Sends `count` datagrams by a call that sends those from some place on, tells how many it has sent, and fails only
+/// for the first of them, which is then [tried again](MOST_TRIES).
 fn send_all(
     count: usize,
     mut send_from: impl FnMut(usize) -> io::Result<usize>,
     mut report: impl FnMut(usize, io::Result<()>),
 ) {
-    let (mut next, mut tried) = (0, false);
+    let (mut next, mut tries) = (0, 1);
     while next < count {
         match send_from(next) {
             Ok(sent) => {
                 let end = (next + sent.max(1)).min(count);
                 (next..end).for_each(|at| report(at, Ok(())));
-                (next, tried) = (end, false);
+                (next, tries) = (end, 1);
             }
-            Err(error) if !tried && error.kind() != io::ErrorKind::WouldBlock => tried = true,
+            Err(error) if tries < MOST_TRIES && error.kind() != io::ErrorKind::WouldBlock => tries += 1,
             Err(error) => {
                 report(next, Err(error));
-                (next, tried) = (next + 1, false);
+                (next, tries) = (next + 1, 1);
             }
         }
     }
@@ -131,11 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_may_be_anothers_is_tried_once_more() {
+    fn an_error_that_may_be_anothers_is_tried_again_and_not_for_ever() {
         let refused = Err(io::ErrorKind::ConnectionRefused);
         assert_eq!(outcomes(&[refused, Ok(4)]), (vec![true; 4], vec![0, 0]));
-        let (sent, asked) = outcomes(&[Ok(2), refused, refused, Ok(1)]);
-        assert_eq!((sent, asked), (vec![true, true, false, true], vec![0, 2, 2, 3]));
+        let most = usize::try_from(MOST_TRIES).unwrap();
+        let calls: Vec<_> = [Ok(2)].into_iter().chain(vec![refused; most]).chain([Ok(1)]).collect();
+        let (sent, asked) = outcomes(&calls);
+        assert_eq!(sent, [true, true, false, true]);
+        let expected: Vec<_> = [0].into_iter().chain(vec![2; most]).chain([3]).collect();
+        assert_eq!(asked, expected);
     }
 
     #[test]
