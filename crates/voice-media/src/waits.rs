@@ -12,6 +12,10 @@ use crate::FRAME;
 pub struct Waits {
     recent: [Duration; Self::LONG],
     noted: usize,
+    /// Ticks in a row that nothing was there for.
+    missed: usize,
+    /// Nothing came for a while, and what was held up may still stand.
+    stalled: bool,
 }
 
 impl Default for Waits {
@@ -19,6 +23,8 @@ impl Default for Waits {
         Self {
             recent: [Duration::ZERO; Self::LONG],
             noted: 0,
+            missed: 0,
+            stalled: false,
         }
     }
 }
@@ -35,6 +41,8 @@ impl Waits {
     const SHORT: usize = 10;
     /// What counts as large.
     const LARGE: Duration = Duration::from_millis(60);
+    /// Missed ticks in a row that no jitter makes.
+    const STALL: usize = 2;
     /// What a clock that is off by 300 ppm gains or loses in 20 s. Whoever waits less than this may be late before there is
     /// another pause; so much more than a tick may be waited in speech, until there is one.
     const DRIFT: Duration = Duration::from_millis(6);
@@ -45,6 +53,8 @@ impl Waits {
             *slot = wait;
         }
         self.noted += 1;
+        self.missed = if wait.is_zero() { self.missed + 1 } else { 0 };
+        self.stalled |= self.missed >= Self::STALL;
     }
 
     /// Begins to observe anew, because what is waited for has changed.
@@ -54,13 +64,21 @@ impl Waits {
 
     /// Packets that can go without anybody missing them: `audibly` those that a stall left, else also one that a fast clock
     /// has added by and by. Asking starts the observation anew if there are any.
+    ///
+    /// In the first second after a stall what it left is known as soon as a large surplus is, and all of it goes.
     pub fn surplus(&mut self, audibly: bool) -> usize {
-        let leeway = if audibly { Self::DRIFT } else { Duration::ZERO };
-        let least = match (self.least(Self::SHORT), self.least(Self::LONG)) {
-            (Some(least), _) if least >= Self::LARGE => least,
+        let leeway = if audibly && !self.stalled {
+            Self::DRIFT
+        } else {
+            Duration::ZERO
+        };
+        let long = self.least(Self::LONG);
+        let least = match (self.least(Self::SHORT), long) {
+            (Some(least), _) if least >= Self::LARGE || self.stalled => least,
             (_, Some(least)) => least,
             _ => return 0,
         };
+        self.stalled &= long.is_none_or(|least| least.is_zero());
         let ticks = least.saturating_sub(Self::GUARD + leeway).as_millis() / FRAME.as_millis();
         if ticks > 0 {
             self.restart();
@@ -117,6 +135,24 @@ mod tests {
         assert_eq!(noted((0..50).map(|_| 35)).surplus(true), 0);
         assert_eq!(noted((0..50).map(|_| 36)).surplus(true), 1);
         assert_eq!(noted((0..10).map(|_| 80)).surplus(true), 3);
+    }
+
+    #[test]
+    fn what_a_stall_left_goes_at_once_and_jitter_is_no_stall() {
+        let after = |missed: u64| noted((0..missed).map(|_| 0).chain((0..10).map(|_| 32)));
+        assert_eq!(after(1).surplus(true), 0);
+        assert_eq!(after(2).surplus(true), 1);
+        let mut waits = after(15);
+        assert_eq!(
+            (waits.surplus(true), waits.surplus(true)),
+            (1, 0),
+            "asked once, told once"
+        );
+        // A second later a small surplus is that of a clock again.
+        let mut later = noted((0..2).map(|_| 0).chain((0..50).map(|_| 12)));
+        assert_eq!(later.surplus(true), 0);
+        (0..50).for_each(|_| later.note(Duration::from_millis(35)));
+        assert_eq!(later.surplus(true), 0);
     }
 
     #[test]
