@@ -15,7 +15,9 @@ mod log;
 mod rooms;
 mod rtc;
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bridge_kit::cli::{Program, Role};
@@ -38,13 +40,19 @@ fn program(name: &'static str, role: Role, bot: &'static str) -> Program {
     }
 }
 
-/// A port that nobody listens on at the moment.
+/// A TCP port that is free, and that nobody here was given before: the system may name one twice.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("an address")
-        .port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let port = || {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("an address").port()
+    };
+    let port = std::iter::repeat_with(port)
+        .find(|port| given.insert(*port))
+        .expect("no end of ports");
+    drop(given);
+    port
 }
 
 /// The settings of a bridge at a homeserver.
