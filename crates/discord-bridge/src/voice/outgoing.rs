@@ -82,7 +82,7 @@ impl TrackControl {
     }
 }
 
-/// The room's end: takes packets on a media thread.
+/// The room's end: takes packets on whatever thread hands them on.
 pub(crate) struct TrackSink {
     frames: HeapProd<Frame>,
     switch: Arc<Switch>,
