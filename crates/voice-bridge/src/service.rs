@@ -190,6 +190,9 @@ impl Bridge {
     }
 
     fn on_link(&mut self, change: &LinkChange) {
+        if change.link.is_some() {
+            self.errands.introduce(change.room_id.clone());
+        }
         let Some(matrixrtc) = &mut self.matrixrtc else { return };
         match change.link {
             Some(_) => matrixrtc.examine(&change.room_id),

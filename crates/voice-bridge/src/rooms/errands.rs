@@ -23,6 +23,7 @@ const AT_ONCE: usize = 8;
 #[derive(Debug)]
 enum Errand {
     Examine(OwnedRoomId),
+    Introduce(OwnedRoomId),
     CatchUp(oneshot::Sender<()>),
 }
 
@@ -56,9 +57,14 @@ impl Errands {
         (Self { errands, _task: task }, receiver)
     }
 
-    /// The bot has come into a room, or the room was encrypted: looks whether its people need to be told.
+    /// The bot has come into a room, or the room was encrypted: tells its people what they have to know.
     pub fn examine(&self, room: OwnedRoomId) {
         self.add(Errand::Examine(room));
+    }
+
+    /// A room was linked, or linked to something else: shows the bot there under the name of what it stands for.
+    pub fn introduce(&self, room: OwnedRoomId) {
+        self.add(Errand::Introduce(room));
     }
 
     /// Reads the recent past of all bridged rooms. The receiver is done once all of it has been given out.
@@ -87,6 +93,7 @@ impl Runner {
         while let Some(errand) = todo.recv().await {
             let outcome = match errand {
                 Errand::Examine(room) => self.examine(&room).await,
+                Errand::Introduce(room) => self.rooms.show_name(&room).await,
                 Errand::CatchUp(all_read) => self.catch_up(all_read).await,
             };
             if let Err(error) = outcome {
@@ -96,13 +103,15 @@ impl Runner {
     }
 
     async fn examine(&self, room: &RoomId) -> Result<(), MatrixError> {
-        if self.rooms.admission(room).await? == Admission::Encrypted {
-            self.rooms.notify(room, Notice::Encrypted).await;
+        match self.rooms.admission(room).await? {
+            Admission::Encrypted => self.rooms.notify(room, Notice::Encrypted).await,
+            Admission::Bridged => self.rooms.show_name(room).await?,
+            Admission::NotBridged | Admission::Unknown => {}
         }
         Ok(())
     }
 
-    /// Reads what calls wait for first, and then brings the other bridge where it is missing.
+    /// Reads what calls wait for first, and then prepares the rooms for the next.
     async fn catch_up(&self, all_read: oneshot::Sender<()>) -> Result<(), MatrixError> {
         let rooms = self.matrix.client.joined_rooms().await?;
         stream::iter(&rooms)
@@ -117,8 +126,8 @@ impl Runner {
         let _ = all_read.send(());
         let control = self.matrix.control.room();
         for room in rooms.iter().filter(|room| Some(*room) != control.as_ref()) {
-            if let Err(error) = self.bring_peer(room).await {
-                tracing::warn!(%error, "the other bridge could not be brought into a room");
+            if let Err(error) = self.prepare(room).await {
+                tracing::warn!(%error, "a room could not be prepared for its calls");
             }
         }
         Ok(())
@@ -137,9 +146,11 @@ impl Runner {
         Ok(())
     }
 
-    async fn bring_peer(&self, room: &RoomId) -> Result<(), MatrixError> {
+    /// Sees that both bots are there, and ours by its name, before anybody calls.
+    async fn prepare(&self, room: &RoomId) -> Result<(), MatrixError> {
         if self.rooms.admission(room).await? == Admission::Bridged {
             self.matrix.bring_peer(room).await?;
+            self.rooms.show_name(room).await?;
         }
         Ok(())
     }

@@ -50,6 +50,7 @@ impl Rooms {
         })
     }
 
+    /// Shows the bot in a room under the name of what it stands for.
     async fn show_name(&self, room: &RoomId) -> Result<(), MatrixError> {
         let Some(link) = self.links.resolve(room).await? else {
             return Ok(());
@@ -108,15 +109,6 @@ impl Homeserver for Rooms {
         Box::pin(async move {
             if let Err(error) = rooms.say(&room, &notice).await {
                 tracing::warn!(%error, "a notice could not be posted");
-            }
-        })
-    }
-
-    fn introduce(&self, room: &RoomId) -> BoxFuture<'static, ()> {
-        let (rooms, room) = (self.clone(), room.to_owned());
-        Box::pin(async move {
-            if let Err(error) = rooms.show_name(&room).await {
-                tracing::warn!(%error, "the bot could not be named after its voice channel");
             }
         })
     }

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bridge_kit::matrix::OwnedRoomId;
-use bridge_kit::supervise;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
@@ -88,7 +87,6 @@ struct Conference {
     reporter: mpsc::Sender<(u64, LinkEvent)>,
     speakers: Speakers,
     heard: BTreeMap<TrackPlace, Participation>,
-    introduced: bool,
 }
 
 /// What a conference waits for.
@@ -120,7 +118,6 @@ impl Conference {
             reporter,
             speakers: Speakers::default(),
             heard: BTreeMap::new(),
-            introduced: false,
         }
     }
 
@@ -164,7 +161,6 @@ impl Conference {
             }
         }
         if picture.connections.is_some() && self.place.is_none() && !self.patience.is_waiting() {
-            self.introduce();
             self.take_place();
         }
         if self.place.is_none() || picture.connections.is_none() {
@@ -174,15 +170,6 @@ impl Conference {
         }
         self.speakers.set_participants(picture.participants);
         self.seat();
-    }
-
-    /// Shows the bot in this room under the name of what it stands for.
-    fn introduce(&mut self) {
-        if !std::mem::replace(&mut self.introduced, true) {
-            let introduced = self.means.homeserver.introduce(&self.room);
-            // It ends by itself: the homeserver's patience bounds it.
-            supervise::spawn("matrixrtc.introduction", &self.room, introduced).detach();
-        }
     }
 
     /// Takes the SFUs' place in the room's call, which asks for the channel.

@@ -90,10 +90,6 @@ async fn s6_s7_the_call_of_a_room_asks_for_a_channel_and_its_end_closes_it() {
     let asked = call.room.asked().await;
     asked.open().await;
     assert_eq!(call.kinds(), ["sfu"]);
-    until("the bot is named", || {
-        *call.room.homeserver.introduced.lock().expect("a lock")
-    })
-    .await;
     call.tell(json!({}));
     asked.closed().await;
 }
