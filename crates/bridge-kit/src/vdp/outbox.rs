@@ -3,6 +3,8 @@
 //! A call of the system costs more than all else that is done for a packet. So a thread that works off several packets in
 //! a row *gathers* what it sends meanwhile, and it leaves in one call: when that work is done, or the batch is full.
 //! Nothing waits to fill a batch. Who does not gather sends at once.
+//!
+//! A call of the system sends from one socket, so what leaves by several ports is several batches.
 
 use std::cell::RefCell;
 use std::io;
@@ -15,20 +17,24 @@ use vdp_proto::{EncodeError, MAX_DATAGRAM};
 
 use super::datagrams::{Departures, Letters};
 use super::mouth::Mouth;
+use super::port::Port;
+
+/// Ports whose datagrams one thread gathers. What leaves by more is sent at once: a bridge has one port, or a few.
+const MOST_PORTS: usize = 4;
 
 thread_local! {
-    static OUTBOX: RefCell<Outbox> = const { RefCell::new(Outbox { gathering: false, batch: None }) };
+    static OUTBOX: RefCell<Outbox> = const { RefCell::new(Outbox { gathering: false, batches: None }) };
 }
 
 /// What one thread sends.
 struct Outbox {
     gathering: bool,
-    /// Made when the thread first gathers; away while it is sent.
-    batch: Option<Box<Batch>>,
+    /// Made when the thread first gathers; away while they are sent.
+    batches: Option<Vec<Batch>>,
 }
 
+/// What leaves by one port.
 struct Batch {
-    /// All from one port.
     letters: Letters,
     senders: Vec<Sender>,
     departures: Departures,
@@ -51,7 +57,7 @@ pub(crate) struct Gathering {
 /// Begins to gather.
 pub(crate) fn gather() -> Gathering {
     let outermost = OUTBOX.with_borrow_mut(|outbox| {
-        outbox.batch.get_or_insert_with(|| Box::new(Batch::new()));
+        outbox.batches.get_or_insert_default();
         !std::mem::replace(&mut outbox.gathering, true)
     });
     Gathering {
@@ -84,9 +90,6 @@ pub(super) fn send(
     keep_alive: bool,
     write: impl Fn(&mut [u8]) -> Result<usize, EncodeError>,
 ) {
-    if OUTBOX.with_borrow(|outbox| outbox.must_leave_before(mouth)) {
-        flush();
-    }
     let kept = OUTBOX.with_borrow_mut(|outbox| outbox.keep(mouth, to, keep_alive, &write));
     match kept {
         Some(Ok(full)) if full => flush(),
@@ -107,21 +110,15 @@ pub(super) fn send(
 
 fn flush() {
     // Taken out, since whoever is told may send or be dropped.
-    let Some(mut batch) = OUTBOX.with_borrow_mut(|outbox| outbox.batch.take()) else {
+    let Some(mut batches) = OUTBOX.with_borrow_mut(|outbox| outbox.batches.take()) else {
         return;
     };
-    batch.send();
-    OUTBOX.with_borrow_mut(|outbox| outbox.batch = Some(batch));
+    batches.iter_mut().for_each(Batch::send);
+    OUTBOX.with_borrow_mut(|outbox| outbox.batches = Some(batches));
 }
 
 impl Outbox {
-    /// Whether there is something from another port, which is another socket.
-    fn must_leave_before(&self, mouth: &Mouth) -> bool {
-        let first = self.batch.as_ref().and_then(|batch| batch.senders.first());
-        first.is_some_and(|first| !std::ptr::eq(first.mouth.port(), mouth.port()))
-    }
-
-    /// Adds a datagram, and says whether that was the last that fits; none if nothing is gathered.
+    /// Adds a datagram, and says whether that was the last that fits; none if it cannot be gathered.
     fn keep(
         &mut self,
         mouth: &Arc<Mouth>,
@@ -129,7 +126,8 @@ impl Outbox {
         keep_alive: bool,
         write: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
     ) -> Option<Result<bool, EncodeError>> {
-        let batch = self.batch.as_mut().filter(|_| self.gathering)?;
+        let batches = self.batches.as_mut().filter(|_| self.gathering)?;
+        let batch = batch_of(mouth, batches)?;
         if let Err(error) = batch.letters.add(to, write) {
             return Some(Err(error));
         }
@@ -141,6 +139,20 @@ impl Outbox {
     }
 }
 
+/// The batch of a sender's port, or one that is free.
+fn batch_of<'a>(mouth: &Mouth, batches: &'a mut Vec<Batch>) -> Option<&'a mut Batch> {
+    let same = |batch: &Batch| batch.port().is_some_and(|port| std::ptr::eq(port, mouth.port()));
+    let place = batches
+        .iter()
+        .position(same)
+        .or_else(|| batches.iter().position(|batch| batch.senders.is_empty()));
+    if place.is_none() && batches.len() < MOST_PORTS {
+        batches.push(Batch::new());
+        return batches.last_mut();
+    }
+    batches.get_mut(place?)
+}
+
 impl Batch {
     fn new() -> Self {
         Self {
@@ -148,6 +160,10 @@ impl Batch {
             senders: Vec::with_capacity(super::datagrams::BATCH),
             departures: Departures::new(),
         }
+    }
+
+    fn port(&self) -> Option<&Port> {
+        self.senders.first().map(|sender| sender.mouth.port())
     }
 
     fn send(&mut self) {
