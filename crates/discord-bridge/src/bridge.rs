@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bridge_kit::channel::{AnswerHandler, Entered, Person};
+use bridge_kit::channel::{AnswerHandler, Audience, Entered, Person};
 use bridge_kit::matrix::{LinkChange, Links, MatrixClient, OwnedRoomId, RoomEvent, RoomId};
 use bridge_kit::media::{MediaPool, RoomMedia};
 use bridge_kit::supervise::{self, Task};
@@ -16,7 +16,7 @@ use crate::admission::JoinBudget;
 use crate::announcement;
 use crate::config::{Discord, People};
 use crate::gateway::api::{self, SharedHttp};
-use crate::gateway::facts::{self, ChannelId, GuildId, Place, UserId, VoiceChannel};
+use crate::gateway::facts::{self, ChannelFacts, ChannelId, GuildId, Place, UserId, VoiceChannel};
 use crate::gateway::{Connection, Directory, GatewayEvent};
 use crate::instruments;
 use crate::introduction;
@@ -123,10 +123,11 @@ impl Bridge {
             .join(claim.at, &media, self.admit(claim.at.guild, &ids), state)
             .await
             .map_err(|error| unjoined(&error))?;
-        session.set_heard(self.anybody_listens(claim.at));
+        session.set_audience(self.audience(claim.at));
         let people = watch::Sender::new(self.people(claim.at, &ids).unwrap_or_default());
         let channel = Entered {
             people: people.subscribe(),
+            audience: session.audience(),
             media: media.clone(),
         };
         let joined = Joined {
@@ -294,11 +295,20 @@ impl Bridge {
         Some(introduced.collect())
     }
 
-    /// Whether anybody in a voice channel hears what is said there; so it is taken while nobody can say.
-    fn anybody_listens(&self, at: VoiceChannel) -> bool {
+    /// Who hears what is said in a voice channel; somebody, while nobody can say.
+    fn audience(&self, at: VoiceChannel) -> Audience {
         let crowd = self.parts.directory.crowd(Some(at.guild), at.channel);
         let counts = |person: &facts::Person| person.hears() && (!person.bot || self.parts.people.bots_listen);
-        crowd.is_none_or(|crowd| crowd.iter().any(counts))
+        let audience = Audience {
+            listening: crowd.is_none_or(|crowd| crowd.iter().any(counts)),
+            ..Audience::UNKNOWN
+        };
+        match self.parts.directory.place(Some(at.guild), at.channel) {
+            Place::Known(ChannelFacts {
+                bitrate: Some(bits), ..
+            }) => audience.within(bits),
+            _ => audience,
+        }
     }
 
     /// Somebody came, left or changed in a guild.
@@ -306,7 +316,7 @@ impl Bridge {
         let table = lock(&self.table);
         for seat in table.seats().filter(|seat| seat.at.guild == guild) {
             let Some(joined) = seat.session else { continue };
-            joined.session.set_heard(self.anybody_listens(seat.at));
+            joined.session.set_audience(self.audience(seat.at));
             if let Some(people) = self.people(seat.at, &joined.ids) {
                 joined.people.send_if_modified(|told| {
                     let changed = *told != people;
@@ -324,7 +334,12 @@ impl Bridge {
                 self.count_people(guild);
                 return Vec::new();
             }
-            GatewayEvent::BotMoved(guild) | GatewayEvent::GuildChanged(guild) => guild,
+            GatewayEvent::GuildChanged(guild) => {
+                // A channel's limit may be another.
+                self.count_people(guild);
+                guild
+            }
+            GatewayEvent::BotMoved(guild) => guild,
         };
         let joined = lock(&self.table).joined_in(guild);
         let mut ended = Vec::new();
@@ -375,7 +390,7 @@ impl Bridge {
                     "guild": seat.at.guild.to_string(),
                     "channel": seat.at.channel.to_string(),
                     "name": seat.name,
-                    "heard": seat.session.map(|joined| joined.session.is_heard()),
+                    "heard": seat.session.map(|joined| joined.session.audience().borrow().listening),
                     "voice": seat.session.map(|joined| joined.session.stats()),
                 })
             })

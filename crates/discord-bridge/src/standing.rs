@@ -86,6 +86,7 @@ mod tests {
                 exceed_limit: false,
             },
             user_limit: 1,
+            bitrate: None,
             members: vec![],
         })
     }

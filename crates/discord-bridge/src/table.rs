@@ -165,6 +165,7 @@ mod tests {
                 exceed_limit: false,
             },
             user_limit: 0,
+            bitrate: None,
             members: vec![],
         })
     }

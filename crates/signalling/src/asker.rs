@@ -100,7 +100,12 @@ impl Asker {
         let channel = match &event.body {
             Body::Offer(offer) => offer.channel,
             Body::Broken(broken) => broken.channel,
-            Body::Request(_) | Body::Accept(_) | Body::Reject(_) | Body::People(_) | Body::Close(_) => return None,
+            Body::Request(_)
+            | Body::Accept(_)
+            | Body::Reject(_)
+            | Body::People(_)
+            | Body::Audience(..)
+            | Body::Close(_) => return None,
         };
         Some(unknown(event.header.clone(), channel))
     }
@@ -129,13 +134,16 @@ impl Asker {
             Body::Offer(offer) => self.on_offer(now, event.header.format, offer),
             Body::Reject(refusal) => self.ended(Ending::Rejected(refusal)),
             Body::People(people) => vec![Action::Notify(Notice::People(people))],
+            Body::Audience(channel, audience) if self.open_channel() == Some(channel) => {
+                vec![Action::Notify(Notice::Audience(audience))]
+            }
             Body::Broken(broken) => self.on_broken(now, broken),
             Body::Close(Close { reason, text, .. }) => self.ended(Ending::Closed {
                 reason,
                 text,
                 by: Side::Peer,
             }),
-            Body::Request(_) | Body::Accept(_) => Vec::new(),
+            Body::Request(_) | Body::Accept(_) | Body::Audience(..) => Vec::new(),
         }
     }
 
@@ -167,7 +175,7 @@ impl Asker {
             return Vec::new();
         }
         let agreed = Agreed {
-            header: &self.header(format.clone()),
+            header: &self.header_of(format.clone()),
             asked: &self.asked(),
             channel: offer.channel,
             offered: offer.end,
@@ -333,7 +341,7 @@ impl Asker {
             end: *end,
         });
         Action::Send(Event {
-            header: self.header(connection.format.clone()),
+            header: self.header_of(connection.format.clone()),
             body,
         })
     }
@@ -345,7 +353,7 @@ impl Asker {
             _ => self.preferred(),
         };
         Action::Send(Event {
-            header: self.header(format),
+            header: self.header_of(format),
             body,
         })
     }
@@ -361,7 +369,7 @@ impl Asker {
         }
     }
 
-    fn header(&self, format: Format) -> Header {
+    fn header_of(&self, format: Format) -> Header {
         Header {
             room_id: self.call.room_id.clone(),
             transaction_id: self.call.transaction_id.clone(),
@@ -409,6 +417,13 @@ impl Machine for Asker {
             State::Accepting(_) => give_up,
             // The link watches over itself: what does not work comes in as lost.
             State::Open(_) | State::Ended => None,
+        }
+    }
+
+    fn header(&self) -> Option<Header> {
+        match &self.state {
+            State::Open(Open { connection, .. }) => Some(self.header_of(connection.format.clone())),
+            _ => None,
         }
     }
 

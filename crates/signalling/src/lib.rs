@@ -20,9 +20,9 @@ pub use answerer::Answerer;
 pub use asker::{Asker, Call};
 pub use code::{BrokenReason, CloseReason, Format, RejectReason};
 pub use event::{
-    Accept, Avatar, Body, Broken, Channel, ChannelId, ChannelRecord, Close, End, Event, EventError, Extensions, Header,
-    KeyShare, MAX_AVATAR, MAX_NAME, MAX_PEOPLE, MAX_ROOM_ID, MAX_TRANSACTION_ID, Mark, Member, Offer, Person, PersonId,
-    Problem, Refusal, Request, SpeakerId, TransactionId, VERSION, names,
+    Accept, Audience, Avatar, BITRATES, Body, Broken, Channel, ChannelId, ChannelRecord, Close, End, Event, EventError,
+    Extensions, Header, KeyShare, MAX_AVATAR, MAX_NAME, MAX_PEOPLE, MAX_ROOM_ID, MAX_TRANSACTION_ID, Mark, Member,
+    Offer, Person, PersonId, Problem, Refusal, Request, SpeakerId, TransactionId, VERSION, names,
 };
 pub use machine::{Action, Connection, Ending, Input, Machine, Notice, Phase, Seal, Side, Status, Timer};
 pub use timing::{Backoff, Timing};

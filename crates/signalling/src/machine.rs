@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::code::{BrokenReason, CloseReason, Format};
-use crate::event::{Channel, ChannelRecord, End, Event, Extensions, KeyShare, Person, Refusal};
+use crate::event::{Audience, Channel, ChannelRecord, End, Event, Extensions, Header, KeyShare, Person, Refusal};
 
 /// One side of one room's channel.
 ///
@@ -20,6 +20,10 @@ pub trait Machine {
     /// To be asked anew after every `handle`.
     #[must_use]
     fn poll_timeout(&self) -> Option<(Instant, Timer)>;
+
+    /// What an event about the open channel carries; none while none is open.
+    #[must_use]
+    fn header(&self) -> Option<Header>;
 
     /// Where the machine stands.
     fn status(&self) -> Status;
@@ -149,6 +153,8 @@ pub enum Notice {
     },
     /// Asking side: who is in the voice channel now.
     People(Vec<Person>),
+    /// For whom the peer takes in our voice, as long as this epoch is open.
+    Audience(Audience),
 }
 
 /// How the negotiation or the channel ended.

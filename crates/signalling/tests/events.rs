@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalling::{
-    Accept, Avatar, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, End, Event,
-    EventError, Extensions, Format, Header, KeyShare, MAX_NAME, MAX_PEOPLE, Mark, Member, Offer, Person, PersonId,
-    Problem, Refusal, RejectReason, Request, SpeakerId, TransactionId, names,
+    Accept, Audience, Avatar, Body, Broken, BrokenReason, Channel, ChannelId, ChannelRecord, Close, CloseReason, End,
+    Event, EventError, Extensions, Format, Header, KeyShare, MAX_NAME, MAX_PEOPLE, Mark, Member, Offer, Person,
+    PersonId, Problem, Refusal, RejectReason, Request, SpeakerId, TransactionId, names,
 };
 
 const CHANNEL: Channel = Channel {
@@ -79,6 +79,14 @@ fn one_of_each() -> Vec<Event> {
             person("!"),
         ]),
         Body::People(Vec::new()),
+        Body::Audience(CHANNEL, Audience::UNKNOWN),
+        Body::Audience(
+            CHANNEL,
+            Audience {
+                listening: false,
+                bitrate: Some(96_000),
+            },
+        ),
     ];
     bodies.map(|body| Event { header: header(), body }).to_vec()
 }
@@ -390,6 +398,26 @@ fn the_plain_form_ignores_a_share() {
         read(offer.kind(), &with(offer, "share", json!("?"))).as_ref(),
         Ok(offer)
     );
+}
+
+#[test]
+fn an_audience_says_whether_it_listens_and_has_a_bitrate_of_opus() {
+    let said = Event {
+        header: header(),
+        body: Body::Audience(CHANNEL, Audience::UNKNOWN.within(64_000)),
+    };
+    let path = |content: &Value| match problem(names::AUDIENCE, content) {
+        Problem::Missing { path } | Problem::WrongType { path, .. } | Problem::Invalid { path, .. } => path,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(path(&without(&said, "listening")), "listening");
+    assert_eq!(path(&with(&said, "listening", json!("no"))), "listening");
+    assert_eq!(path(&without(&said, "epoch")), "epoch");
+    for bitrate in [json!(5_999), json!(510_001), json!(-1), json!("64000")] {
+        assert_eq!(path(&with(&said, "bitrate", bitrate)), "bitrate");
+    }
+    assert_eq!(Audience::UNKNOWN.within(1).bitrate, Some(6_000));
+    assert_eq!(Audience::UNKNOWN.within(u32::MAX).bitrate, Some(510_000));
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn every_example_is_read_and_written_as_it_stands() {
         names::ACCEPT,
         names::REJECT,
         names::PEOPLE,
+        names::AUDIENCE,
         names::BROKEN,
         names::CLOSE,
     ] {

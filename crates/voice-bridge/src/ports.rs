@@ -2,7 +2,7 @@
 //!
 //! The live homeserver is [`crate::rooms::Rooms`], the live channels are the kit's; tests have fakes.
 
-use bridge_kit::channel::{AskError, Session, SessionEvent};
+use bridge_kit::channel::{AskError, Audience, Session, SessionEvent};
 use bridge_kit::matrix::RoomId;
 use bridge_kit::media::RoomMedia;
 use futures_util::future::BoxFuture;
@@ -45,9 +45,6 @@ pub trait Homeserver: Send + Sync + 'static {
     /// Posts a notice for the room's people; a standing one only if it was not posted lately.
     fn notify(&self, room: &RoomId, notice: Notice) -> BoxFuture<'static, ()>;
 
-    /// Shows the bot in this room under the name of the voice channel that it stands for.
-    fn introduce(&self, room: &RoomId) -> BoxFuture<'static, ()>;
-
     /// Finds out whether calls of this room are taken.
     fn admit(&self, room: &RoomId) -> BoxFuture<'static, Admission>;
 }
@@ -62,6 +59,9 @@ pub trait Channels: Send + Sync + 'static {
 pub trait Channel: Send {
     /// The next thing that happens to it; `None` after its end. Cancel-safe.
     fn next(&mut self) -> BoxFuture<'_, Option<SessionEvent>>;
+
+    /// Says for whom the other side's voice is taken in.
+    fn set_audience(&self, audience: Audience);
 }
 
 impl Channels for bridge_kit::channel::Asker {
@@ -74,5 +74,9 @@ impl Channels for bridge_kit::channel::Asker {
 impl Channel for Session {
     fn next(&mut self) -> BoxFuture<'_, Option<SessionEvent>> {
         Box::pin(Self::next(self))
+    }
+
+    fn set_audience(&self, audience: Audience) {
+        Self::set_audience(self, audience);
     }
 }

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bridge_kit::channel::{AskError, SessionEvent};
+use bridge_kit::channel::{AskError, Audience, SessionEvent};
 use bridge_kit::matrix::{OwnedRoomId, RoomId};
 use bridge_kit::media::{MediaPool, OutPacket, PacketSink, RoomMedia};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::call::{Calls, People};
 use crate::notice::Notice;
@@ -46,7 +46,6 @@ pub(crate) struct FakeHomeserver {
     told: Mutex<VecDeque<Told>>,
     admission: Mutex<Option<Admission>>,
     pub(crate) refuses: Mutex<bool>,
-    pub(crate) introduced: Mutex<bool>,
 }
 
 impl FakeHomeserver {
@@ -117,11 +116,6 @@ impl Homeserver for FakeHomeserver {
         Box::pin(async {})
     }
 
-    fn introduce(&self, _: &RoomId) -> BoxFuture<'static, ()> {
-        *lock(&self.introduced) = true;
-        Box::pin(async {})
-    }
-
     fn admit(&self, _: &RoomId) -> BoxFuture<'static, Admission> {
         let admission = lock(&self.admission).expect("the test wants a panic");
         Box::pin(async move { admission })
@@ -138,9 +132,14 @@ pub(crate) struct FakeChannels {
 pub(crate) struct Asked {
     pub(crate) media: RoomMedia,
     events: mpsc::Sender<SessionEvent>,
+    /// What was said of those who listen.
+    pub(crate) audience: watch::Receiver<Audience>,
 }
 
-struct FakeChannel(mpsc::Receiver<SessionEvent>);
+struct FakeChannel {
+    events: mpsc::Receiver<SessionEvent>,
+    audience: watch::Sender<Audience>,
+}
 
 impl FakeChannels {
     pub(crate) fn new() -> (Arc<Self>, mpsc::Receiver<Asked>) {
@@ -178,15 +177,27 @@ impl Channels for FakeChannels {
             return Err(AskError::Busy);
         }
         let (events, receiver) = mpsc::channel(8);
-        let asked = self.asked.try_send(Asked { media, events });
+        let (told, audience) = watch::channel(Audience::UNKNOWN);
+        let asked = self.asked.try_send(Asked {
+            media,
+            events,
+            audience,
+        });
         asked.expect("the test takes what is asked");
-        Ok(Box::new(FakeChannel(receiver)))
+        Ok(Box::new(FakeChannel {
+            events: receiver,
+            audience: told,
+        }))
     }
 }
 
 impl Channel for FakeChannel {
     fn next(&mut self) -> BoxFuture<'_, Option<SessionEvent>> {
-        Box::pin(self.0.recv())
+        Box::pin(self.events.recv())
+    }
+
+    fn set_audience(&self, audience: Audience) {
+        self.audience.send_replace(audience);
     }
 }
 

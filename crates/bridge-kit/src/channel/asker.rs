@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use ruma::{OwnedRoomId, RoomId};
 use signalling::{
-    BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, Person, Refusal, Side, TransactionId,
+    Audience, BrokenReason, Call, CloseReason, Connection, Ending, Event, Input, Notice, Person, Refusal, Side,
+    TransactionId,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use vdp_proto::sealed::Role;
 
 use super::metrics::{self, Ignored};
@@ -95,7 +96,9 @@ impl Asker {
         let (machine, first) = signalling::Asker::start(now(), call, settings.timing, rand::random());
         let (events, incoming) = mpsc::channel(WAITING_EVENTS);
         let (ending, ended) = oneshot::channel();
+        let audience = watch::Sender::default();
         let caller = Caller {
+            audience: audience.subscribe(),
             media,
             events: Some(events),
             ending: Some(ending),
@@ -107,6 +110,7 @@ impl Asker {
             room_id: room_id.to_owned(),
             events: incoming,
             ending: Some(ended),
+            audience,
             wishes,
         })
     }
@@ -128,6 +132,7 @@ pub struct Session {
     room_id: OwnedRoomId,
     events: mpsc::Receiver<SessionEvent>,
     ending: Option<oneshot::Receiver<Ending>>,
+    audience: watch::Sender<Audience>,
     wishes: Wishes,
 }
 
@@ -182,6 +187,12 @@ impl Session {
         })
     }
 
+    /// Says for whom the peer's voice is taken in: until this is said, for somebody. Where it changes, the peer is told.
+    pub fn set_audience(&self, audience: Audience) {
+        self.audience
+            .send_if_modified(|told| std::mem::replace(told, audience) != audience);
+    }
+
     /// Closes the channel, and tells the peer why.
     pub fn close(self, reason: CloseReason, text: impl Into<String>) {
         self.wishes.send_replace(Some(Wish::End {
@@ -211,6 +222,7 @@ impl Drop for Session {
 #[derive(Debug)]
 struct Caller {
     media: RoomMedia,
+    audience: watch::Receiver<Audience>,
     events: Option<mpsc::Sender<SessionEvent>>,
     ending: Option<oneshot::Sender<Ending>>,
     place: Option<Place>,
@@ -223,6 +235,10 @@ impl Program for Caller {
 
     fn admit(&mut self) {}
 
+    fn audience(&mut self) -> Audience {
+        *self.audience.borrow_and_update()
+    }
+
     fn notify(&mut self, notice: Notice) {
         let event = match notice {
             Notice::Opened(Connection { channel, peer, .. }) => SessionEvent::Open {
@@ -231,6 +247,7 @@ impl Program for Caller {
             },
             Notice::Broken { reason, text, .. } => SessionEvent::Broken { reason, text },
             Notice::People(people) => SessionEvent::People(people),
+            Notice::Audience(_) => return,
         };
         if let Some(events) = &self.events
             && events.try_send(event).is_err()
@@ -250,7 +267,11 @@ impl Program for Caller {
     }
 
     async fn next(&mut self) -> Option<Input> {
-        pending().await
+        if self.audience.changed().await.is_err() {
+            // The session was dropped, which ends it.
+            return pending().await;
+        }
+        None
     }
 
     fn is_at_rest(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use ruma::RoomId;
-use signalling::{Ending, Person, Refusal};
+use signalling::{Audience, Ending, Person, Refusal};
 use tokio::sync::watch;
 
 use crate::media::RoomMedia;
@@ -15,6 +15,8 @@ pub struct Entered {
     pub media: RoomMedia,
     /// Who is in it, without this bridge itself.
     pub people: watch::Receiver<Vec<Person>>,
+    /// For whom the other side's voice is taken in. Both tell for as long as the voice channel lasts.
+    pub audience: watch::Receiver<Audience>,
 }
 
 /// Decides which rooms get a channel, and joins their voice channels.

@@ -29,6 +29,6 @@ pub use handler::{AnswerHandler, Entered};
 pub use port::{ControlPort, Incoming, PortError, StateEntry};
 pub use settings::Settings;
 pub use signalling::{
-    Avatar, BrokenReason, CloseReason, Ending, Person, PersonId, Refusal, RejectReason, Side, SpeakerId,
+    Audience, Avatar, BrokenReason, CloseReason, Ending, Person, PersonId, Refusal, RejectReason, Side, SpeakerId,
 };
 pub use status::ChannelStatus;

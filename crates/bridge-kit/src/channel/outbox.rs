@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use signalling::{Event, TransactionId, names};
+use tokio::time::Instant;
 
 use super::metrics;
 use super::port::ControlPort;
@@ -15,20 +17,31 @@ use super::port::ControlPort;
 /// The most that waits while the homeserver is away; beyond it the oldest goes. The machines repeat themselves.
 const MOST_WAITING: usize = 32;
 
+/// How long what no machine repeats waits before it is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// Sends one thing after the other, and keeps of each kind only the latest of what has to wait.
 pub(super) struct Outbox {
     port: Arc<dyn ControlPort>,
     waiting: VecDeque<Letter>,
-    sending: Option<BoxFuture<'static, ()>>,
+    /// What is on its way. It comes back where it did not get through and has to be tried again.
+    sending: Option<BoxFuture<'static, Option<Letter>>>,
+    /// What is on its way need not be tried again.
+    recalled: bool,
+    /// [`PAUSE`], but for tests.
+    pause: Duration,
 }
 
+#[derive(Clone)]
 struct Letter {
     subject: Subject,
     content: Value,
+    /// When to send it, where it did not get through before.
+    not_before: Option<Instant>,
 }
 
 /// A later letter with the same subject makes this one pointless.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Subject {
     Event {
         kind: &'static str,
@@ -45,6 +58,8 @@ impl Outbox {
             port,
             waiting: VecDeque::new(),
             sending: None,
+            recalled: false,
+            pause: PAUSE,
         }
     }
 
@@ -62,6 +77,7 @@ impl Outbox {
                 transaction_id,
             },
             content: event.to_json(),
+            not_before: None,
         });
     }
 
@@ -72,7 +88,14 @@ impl Outbox {
                 room_id: room_id.to_owned(),
             },
             content,
+            not_before: None,
         });
+    }
+
+    /// The channel is over: what stood only as long as it was open need not be known any more.
+    pub(super) fn over(&mut self) {
+        self.waiting.retain(|letter| !letter.subject.stands());
+        self.recalled = self.sending.is_some();
     }
 
     fn put(&mut self, letter: Letter) {
@@ -87,15 +110,49 @@ impl Outbox {
     /// on its way goes on with the next call.
     pub(super) async fn send_one(&mut self) {
         if self.sending.is_none() {
-            let Some(letter) = self.waiting.pop_front() else {
-                return pending().await;
-            };
+            let letter = self.next_letter().await;
             self.sending = Some(Box::pin(deliver(Arc::clone(&self.port), letter)));
         }
-        if let Some(sending) = &mut self.sending {
-            sending.await;
-        }
+        let undelivered = match &mut self.sending {
+            Some(sending) => sending.await,
+            None => None,
+        };
         self.sending = None;
+        let recalled = std::mem::take(&mut self.recalled);
+        if let Some(letter) = undelivered.filter(|letter| !recalled && !self.holds(&letter.subject)) {
+            self.put(Letter {
+                not_before: Some(Instant::now() + self.pause),
+                ..letter
+            });
+        }
+    }
+
+    /// The first that may be sent, as soon as one may.
+    async fn next_letter(&mut self) -> Letter {
+        loop {
+            let now = Instant::now();
+            let due = |letter: &Letter| letter.not_before.is_none_or(|at| at <= now);
+            if let Some(place) = self.waiting.iter().position(due)
+                && let Some(letter) = self.waiting.remove(place)
+            {
+                return letter;
+            }
+            match self.waiting.iter().filter_map(|letter| letter.not_before).min() {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => return pending().await,
+            }
+        }
+    }
+
+    fn holds(&self, subject: &Subject) -> bool {
+        self.waiting.iter().any(|letter| letter.subject == *subject)
+    }
+}
+
+impl Subject {
+    /// Whether it says how things stand until it is said anew, so that nothing mends it if it gets lost.
+    fn stands(&self) -> bool {
+        matches!(self, Self::Event { kind, .. } if [names::PEOPLE, names::AUDIENCE].contains(kind))
     }
 }
 
@@ -107,7 +164,8 @@ impl fmt::Debug for Outbox {
     }
 }
 
-async fn deliver(port: Arc<dyn ControlPort>, letter: Letter) {
+async fn deliver(port: Arc<dyn ControlPort>, letter: Letter) -> Option<Letter> {
+    let again = letter.subject.stands().then(|| letter.clone());
     let (kind, result) = match letter.subject {
         Subject::Event { kind, .. } => (kind, port.send(kind, letter.content).await),
         Subject::Record { room_id } => (
@@ -116,9 +174,9 @@ async fn deliver(port: Arc<dyn ControlPort>, letter: Letter) {
         ),
     };
     metrics::sent(kind, result.is_err());
-    if let Err(error) = result {
-        tracing::warn!(kind, %error, "an event did not get into the control room");
-    }
+    let error = result.err()?;
+    tracing::warn!(kind, %error, "an event did not get into the control room");
+    again
 }
 
 #[cfg(test)]
@@ -126,7 +184,7 @@ mod tests {
     use std::sync::Mutex;
 
     use futures_util::FutureExt;
-    use signalling::{Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, Format, Header};
+    use signalling::{Audience, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, Format, Header};
 
     use super::super::port::{PortError, StateEntry};
     use super::*;
@@ -263,6 +321,65 @@ mod tests {
         outbox.event(&close("t1"));
         outbox.event(&close("t2"));
         drain(&mut outbox);
+        assert_eq!(port.kinds().len(), 2);
+    }
+
+    fn audience(listening: bool) -> Event {
+        let channel = Channel {
+            id: ChannelId(7),
+            epoch: 1,
+        };
+        let audience = Audience {
+            listening,
+            ..Audience::UNKNOWN
+        };
+        event("t1", Body::Audience(channel, audience))
+    }
+
+    fn failing() -> (Arc<Port>, Outbox) {
+        let port = Arc::new(Port {
+            fails: true,
+            ..Port::default()
+        });
+        let mut outbox = Outbox::new(port.clone());
+        outbox.pause = Duration::from_millis(50);
+        (port, outbox)
+    }
+
+    #[tokio::test]
+    async fn what_stands_until_it_is_said_anew_is_sent_until_it_gets_through() {
+        let (port, mut outbox) = failing();
+        let start = Instant::now();
+        outbox.event(&audience(false));
+        outbox.event(&close("t2"));
+        for _ in 0..3 {
+            outbox.send_one().await;
+        }
+        assert_eq!(port.kinds(), [names::AUDIENCE, names::CLOSE, names::AUDIENCE]);
+        assert!(start.elapsed() >= outbox.pause, "not before it makes sense");
+        // Said anew, it is said at once, and only once.
+        outbox.event(&audience(true));
+        let said = outbox.next_letter().now_or_never().expect("no pause");
+        assert_eq!(said.content["listening"], true);
+        deliver(port.clone(), said).await;
+        assert_eq!(port.sent.lock().expect("a lock")[3].1["listening"], true);
+        assert!(outbox.waiting.is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_a_channel_that_is_over_nothing_is_tried_again() {
+        let (port, mut outbox) = failing();
+        outbox.event(&audience(false));
+        outbox.send_one().await;
+        outbox.over();
+        assert!(outbox.is_empty());
+        outbox.event(&audience(true));
+        // On its way when the channel ends.
+        let letter = outbox.next_letter().await;
+        outbox.sending = Some(Box::pin(deliver(outbox.port.clone(), letter)));
+        outbox.over();
+        outbox.send_one().await;
+        assert!(outbox.is_empty());
         assert_eq!(port.kinds().len(), 2);
     }
 }

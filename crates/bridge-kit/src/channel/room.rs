@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use signalling::{
-    Action, Body, ChannelRecord, CloseReason, Ending, Event, Header, Input, MAX_PEOPLE, Machine, Notice, Person, Phase,
-    Side,
+    Action, Audience, Body, Channel, ChannelRecord, CloseReason, Ending, Event, Input, MAX_PEOPLE, Machine, Notice,
+    Person, Phase, Side,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,9 @@ pub(super) trait Program: Send {
         None
     }
 
+    /// For whom the program takes in the peer's voice.
+    fn audience(&mut self) -> Audience;
+
     /// Tells the program.
     fn notify(&mut self, notice: Notice);
 
@@ -62,16 +65,18 @@ pub(super) struct Room<M, P> {
     wishes: watch::Receiver<Option<Wish>>,
     stopping: CancellationToken,
     stopped: bool,
-    /// Answering side: there while a channel is open, or being renegotiated.
+    /// There from the first time that a channel is open until it is over.
     told: Option<Told>,
 }
 
-/// What the peer was told of the people in the voice channel.
+/// What the peer was told of the people on this side.
 #[derive(Debug)]
 struct Told {
-    header: Header,
-    /// None where it may not be what they are, so that they are told in any case.
+    /// The open channel, or the last one.
+    channel: Channel,
+    /// Who is in the voice channel; none where it may not be what was told, so that they are told in any case.
     people: Option<Vec<Person>>,
+    audience: Audience,
 }
 
 /// What every room of a side works with.
@@ -138,7 +143,7 @@ impl<M: Machine, P: Program> Room<M, P> {
                 input = self.wire.next() => return Some(input),
                 input = self.program.next() => match input {
                     Some(_) => return input,
-                    None => self.tell_people(),
+                    None => self.tell(),
                 },
                 timer = due(timeout) => return Some(timer),
                 () = self.outbox.send_one() => {}
@@ -193,29 +198,43 @@ impl<M: Machine, P: Program> Room<M, P> {
     fn record(&mut self, record: Option<&ChannelRecord>) {
         let content = record.map_or_else(ChannelRecord::none, ChannelRecord::to_json);
         self.outbox.record(self.state.room_id().as_str(), content);
+    }
+
+    /// An epoch is open: the peer knows nothing of what it was told in the last one, but that nobody was there.
+    fn opened(&mut self, channel: Channel) {
         let nobody = self
             .told
             .as_ref()
             .is_none_or(|told| told.people.as_deref() == Some(&[]));
-        self.told = record.map(|record| Told {
-            header: record.header.clone(),
+        self.told = Some(Told {
+            channel,
             people: nobody.then(Vec::new),
+            audience: Audience::UNKNOWN,
         });
-        self.tell_people();
+        self.tell();
     }
 
-    /// Tells the peer who is in the voice channel, where it does not know.
-    fn tell_people(&mut self) {
-        let (Some(told), Some(mut people)) = (&mut self.told, self.program.people()) else {
+    /// Tells the peer who is in the voice channel, and whether anybody listens, where it does not know.
+    fn tell(&mut self) {
+        let (Some(told), Some(header)) = (&mut self.told, self.machine.header()) else {
             return;
         };
-        people.truncate(MAX_PEOPLE);
-        if told.people.as_ref() != Some(&people) {
-            told.people = Some(people.clone());
-            self.outbox.event(&Event {
-                header: told.header.clone(),
-                body: Body::People(people),
-            });
+        if let Some(mut people) = self.program.people() {
+            people.truncate(MAX_PEOPLE);
+            if told.people.as_ref() != Some(&people) {
+                told.people = Some(people.clone());
+                let body = Body::People(people);
+                self.outbox.event(&Event {
+                    header: header.clone(),
+                    body,
+                });
+            }
+        }
+        let audience = self.program.audience();
+        if told.audience != audience {
+            told.audience = audience;
+            let body = Body::Audience(told.channel, audience);
+            self.outbox.event(&Event { header, body });
         }
     }
 
@@ -224,6 +243,7 @@ impl<M: Machine, P: Program> Room<M, P> {
             Notice::Opened(connection) => {
                 tracing::info!(epoch = connection.channel.epoch, "channel open");
                 self.tally.opened(now());
+                self.opened(connection.channel);
             }
             Notice::Broken { reason, text, by } => {
                 tracing::info!(%reason, text, ?by, "channel broken; renegotiating");
@@ -231,6 +251,10 @@ impl<M: Machine, P: Program> Room<M, P> {
                 self.tally.broken(now(), reason);
             }
             Notice::People(people) => tracing::debug!(people = people.len(), "people in the voice channel"),
+            Notice::Audience(audience) => {
+                tracing::debug!(?audience, "who hears us on the other side");
+                self.state.heard_by(*audience);
+            }
         }
         self.program.notify(notice);
     }
@@ -243,6 +267,8 @@ impl<M: Machine, P: Program> Room<M, P> {
         tracing::info!(reason = code, text, "channel over");
         self.state.because(code);
         self.tally.ended(&ending);
+        self.told = None;
+        self.outbox.over();
         self.wire.end();
         self.program.finish(ending);
     }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ruma::OwnedRoomId;
 use serde::Serialize;
-use signalling::Status;
+use signalling::{Audience, Status};
 
 use crate::vdp::OpenChannel;
 
@@ -71,6 +71,13 @@ impl RoomState {
     pub(super) fn connected(&self, peer: SocketAddr, channel: OpenChannel) {
         let before = self.lock().channel.replace((peer, channel));
         drop(before);
+    }
+
+    /// Takes what the peer says of those who hear us there.
+    pub(super) fn heard_by(&self, audience: Audience) {
+        if let Some((_, channel)) = &self.lock().channel {
+            channel.set_audience(audience);
+        }
     }
 
     pub(super) fn disconnected(&self) {

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use ruma::OwnedRoomId;
-use signalling::{Ending, Input, Notice, Person, Refusal, RejectReason};
+use signalling::{Audience, Ending, Input, Notice, Person, Refusal, RejectReason};
 
 use super::handler::{AnswerHandler, Entered};
 use super::registry::Place;
@@ -119,6 +119,13 @@ impl<H: AnswerHandler> Program for Voice<H> {
         }
     }
 
+    fn audience(&mut self) -> Audience {
+        match &mut self.stage {
+            Stage::In(channel) => *channel.audience.borrow_and_update(),
+            Stage::Out | Stage::Entering { .. } | Stage::Leaving { .. } => Audience::UNKNOWN,
+        }
+    }
+
     fn admit(&mut self) {
         match &mut self.stage {
             // Whoever asks while the last decision is on its way gets that one.
@@ -145,7 +152,11 @@ impl<H: AnswerHandler> Program for Voice<H> {
         match &mut self.stage {
             Stage::Out => pending().await,
             Stage::In(channel) => {
-                if channel.people.changed().await.is_err() {
+                let changed = tokio::select! {
+                    changed = channel.people.changed() => changed,
+                    changed = channel.audience.changed() => changed,
+                };
+                if changed.is_err() {
                     // Nobody tells any more who is there.
                     return pending().await;
                 }

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use voice_media::{Engine, InPacket, SinkId, SourceId};
 
-use super::PacketSink;
 use super::inbox::{Batch, Command, State};
 use super::measures::Meter;
 use super::room::Room;
+use super::{PacketSink, Reception};
 
 /// What a panic left.
 pub(super) type Panic = Box<dyn Any + Send>;
@@ -121,9 +121,12 @@ impl Hosted {
 
     /// Hands over what the engine has made.
     fn deliver(&mut self) {
-        while let Some((sink, packet)) = self.engine.poll_packet() {
-            if let Some(sink) = self.sinks.get_mut(&sink) {
-                sink.send(&packet);
+        while let Some((id, packet)) = self.engine.poll_packet() {
+            let Some(sink) = self.sinks.get_mut(&id) else { continue };
+            sink.send(&packet);
+            if let Some(Reception { channels, loss }) = sink.reception() {
+                self.engine.set_channels(id, channels);
+                self.engine.set_loss(id, loss);
             }
         }
     }
@@ -156,6 +159,10 @@ impl Hosted {
             Command::RemoveSink(id) => {
                 self.sinks.remove(&id);
                 self.engine.remove_sink(now, id);
+                None
+            }
+            Command::SetBitrate(id, bits) => {
+                self.engine.set_bitrate(id, bits);
                 None
             }
             Command::SetExcept(id, except) => {

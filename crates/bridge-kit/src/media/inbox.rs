@@ -25,6 +25,7 @@ pub(super) enum Command {
     SetGroups(SourceId, Groups),
     AddSink(SinkId, SinkSpec, Box<dyn PacketSink>),
     RemoveSink(SinkId),
+    SetBitrate(SinkId, Option<u32>),
     SetExcept(SinkId, Except),
 }
 
@@ -38,6 +39,7 @@ impl fmt::Debug for Command {
             Self::AddSink(id, ..) => write!(f, "AddSink({id:?})"),
             Self::RemoveSink(id) => write!(f, "RemoveSink({id:?})"),
             Self::SetExcept(id, except) => write!(f, "SetExcept({id:?}, {except:?})"),
+            Self::SetBitrate(id, bits) => write!(f, "SetBitrate({id:?}, {bits:?})"),
         }
     }
 }

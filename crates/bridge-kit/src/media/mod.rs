@@ -45,4 +45,29 @@ pub trait PacketSink: Send {
     /// Called with each packet, in order and by one thread at a time: the room's, or that of whoever brought the packet which
     /// this one is. Must not block; a panic ends the room.
     fn send(&mut self, packet: &OutPacket<'_>);
+
+    /// How what is sent is taken in, where something new is known of that. Asked after each packet; it is for mixes alone.
+    fn reception(&mut self) -> Option<Reception> {
+        None
+    }
+}
+
+/// How those behind a sink take in what it sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reception {
+    /// What they want to hear.
+    pub channels: Channels,
+    /// How many packets get lost on their way, in percent: where it is worth it, each packet of a mix repeats the frame before
+    /// it (in-band FEC).
+    pub loss: u8,
+}
+
+impl Default for Reception {
+    /// As long as nothing is known: stereo, and nothing gets lost.
+    fn default() -> Self {
+        Self {
+            channels: Channels::Stereo,
+            loss: 0,
+        }
+    }
 }

@@ -193,6 +193,11 @@ impl MediaSink {
     pub fn set_except(&self, except: impl Into<Except>) {
         self.room.room().command(Command::SetExcept(self.id, except.into()));
     }
+
+    /// Has mixes for this sink have at most this many bits a second, or as many as usual.
+    pub fn set_bitrate(&self, bits: Option<u32>) {
+        self.room.room().command(Command::SetBitrate(self.id, bits));
+    }
 }
 
 impl Drop for MediaSink {

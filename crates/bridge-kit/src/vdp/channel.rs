@@ -2,7 +2,7 @@
 
 use std::sync::Weak;
 
-use signalling::Extensions;
+use signalling::{Audience, Extensions};
 use tokio::sync::mpsc;
 use vdp_proto::{Marks, Speakers};
 
@@ -21,7 +21,7 @@ pub const FAR_SIDE: &str = "vdp";
 #[derive(Debug)]
 pub struct OpenChannel {
     link: Link,
-    _sink: MediaSink,
+    sink: MediaSink,
 }
 
 impl Reservation {
@@ -49,11 +49,22 @@ impl Reservation {
                 numbering: Numbering::default(),
             }),
         );
-        Ok(OpenChannel { link, _sink: sink })
+        Ok(OpenChannel { link, sink })
     }
 }
 
 impl OpenChannel {
+    /// Takes what the peer says of those who hear our voice there: for nobody nothing is decoded, mixed or sent, and what is
+    /// mixed is no larger than they can use.
+    pub fn set_audience(&self, audience: Audience) {
+        self.sink.set_except(if audience.listening {
+            Except::Group(FAR_SIDE)
+        } else {
+            Except::Everybody
+        });
+        self.sink.set_bitrate(audience.bitrate);
+    }
+
     /// The counts so far.
     pub fn stats(&self) -> LinkStats {
         self.link.stats()

@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test, as it should")]
 
+mod audience;
 mod control;
 mod people;
 mod person;
@@ -45,6 +46,8 @@ struct Handler {
     media: Mutex<Option<RoomMedia>>,
     /// Who is in the voice channel.
     people: watch::Sender<Vec<Member>>,
+    /// Who hears there what comes from the asking side.
+    audience: watch::Sender<signalling::Audience>,
     /// `opened`, or why it was closed.
     calls: Mutex<Vec<String>>,
     panics: bool,
@@ -67,6 +70,7 @@ impl AnswerHandler for Shared {
         Ok(Entered {
             media: self.0.media.lock().expect("a lock").clone().expect("a room"),
             people: self.0.people.subscribe(),
+            audience: self.0.audience.subscribe(),
         })
     }
 

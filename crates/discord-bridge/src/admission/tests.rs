@@ -32,6 +32,7 @@ fn facts() -> ChannelFacts {
             exceed_limit: false,
         },
         user_limit: 0,
+        bitrate: None,
         members: vec![user(10), user(11)],
     }
 }

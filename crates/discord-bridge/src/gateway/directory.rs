@@ -231,6 +231,7 @@ fn describe(channel: &GuildChannel, afk: Option<&AfkMetadata>, flags: Flags, mem
         afk: afk.is_some_and(|afk| afk.afk_channel_id == channel.id),
         permissions: permissions(flags, kind),
         user_limit: channel.user_limit.unwrap_or(0),
+        bitrate: channel.bitrate,
         members,
     }
 }

@@ -102,6 +102,8 @@ pub(crate) struct ChannelFacts {
     pub(crate) permissions: Permissions,
     /// How many may be in it; 0 for no limit.
     pub(crate) user_limit: u32,
+    /// Bits a second that voice in it may have.
+    pub(crate) bitrate: Option<u32>,
     /// Who is in it, the bot itself left out.
     pub(crate) members: Vec<UserId>,
 }

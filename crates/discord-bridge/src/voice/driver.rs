@@ -3,9 +3,9 @@
 use std::fmt;
 use std::num::NonZeroU8;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bridge_kit::channel::Audience;
 use bridge_kit::media::{MediaSink, RoomMedia};
 use serenity::client::ClientBuilder;
 use songbird::driver::DecodeMode;
@@ -96,7 +96,7 @@ impl Driver {
         let sink = media.add_sink(listener::sink_spec(), Box::new(sink));
         Ok(Session {
             sink,
-            heard: AtomicBool::new(true),
+            audience: watch::Sender::default(),
             ears,
             counters,
             seat,
@@ -157,8 +157,7 @@ impl Playback for SongbirdTrack {
 pub(crate) struct Session {
     // In this order: both ways fall silent first, and only the farewell takes time.
     sink: MediaSink,
-    /// Whether anybody in the channel listens.
-    heard: AtomicBool,
+    audience: watch::Sender<Audience>,
     ears: Ears,
     counters: Arc<SendCounters>,
     seat: Seat,
@@ -172,16 +171,20 @@ impl Session {
         seat.leave().await;
     }
 
-    /// Says whether anybody in the channel listens. Where nobody does, nothing is decoded, mixed or sent for them.
-    pub(crate) fn set_heard(&self, heard: bool) {
-        if self.heard.swap(heard, Ordering::Relaxed) != heard {
-            self.sink.set_except(listener::hearing(heard));
+    /// Says who hears the bot in the channel. Where nobody does, nothing is decoded, mixed or sent for them.
+    pub(crate) fn set_audience(&self, audience: Audience) {
+        let changed = self
+            .audience
+            .send_if_modified(|before| std::mem::replace(before, audience) != audience);
+        if changed {
+            self.sink.set_except(listener::hearing(audience.listening));
+            self.sink.set_bitrate(audience.bitrate);
         }
     }
 
-    /// Whether anybody in the channel listens.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed)
+    /// Who hears the bot in the channel.
+    pub(crate) fn audience(&self) -> watch::Receiver<Audience> {
+        self.audience.subscribe()
     }
 
     /// What has gone through so far.

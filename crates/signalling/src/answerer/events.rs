@@ -53,6 +53,10 @@ impl Answerer {
             Body::Accept(accept) => self.on_accept(accept),
             Body::Broken(broken) => self.on_broken(now, broken),
             Body::Close(Close { reason, text, .. }) => self.end(reason, text, Side::Peer),
+            Body::Audience(channel, audience) => match &self.state {
+                State::Open(open) if open.channel == channel => vec![Action::Notify(Notice::Audience(audience))],
+                _ => Vec::new(),
+            },
             Body::Offer(_) | Body::Reject(_) | Body::People(_) => Vec::new(),
         }
     }
@@ -71,7 +75,7 @@ impl Answerer {
                 Vec::new()
             }
             // The peer asks again by a request, which says all that is needed.
-            Body::Broken(_) | Body::Offer(_) | Body::Reject(_) | Body::People(_) => Vec::new(),
+            Body::Broken(_) | Body::Offer(_) | Body::Reject(_) | Body::People(_) | Body::Audience(..) => Vec::new(),
         }
     }
 

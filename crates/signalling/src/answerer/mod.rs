@@ -349,6 +349,13 @@ impl Machine for Answerer {
             .min_by_key(|(at, timer)| (*at, *timer != Timer::GiveUp))
     }
 
+    fn header(&self) -> Option<Header> {
+        match &self.state {
+            State::Open(Open { session, .. }) => Some(header(&self.room_id, session)),
+            _ => None,
+        }
+    }
+
     fn status(&self) -> Status {
         let renegotiating = self.state.session().is_some_and(Session::renegotiates);
         let phase = match &self.state {

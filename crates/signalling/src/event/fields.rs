@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::error::Problem;
 use super::{
-    Avatar, Channel, ChannelId, KeyShare, MAX_PEOPLE, MAX_ROOM_ID, Person, PersonId, SpeakerId, TransactionId, VERSION,
+    Audience, Avatar, BITRATES, Channel, ChannelId, KeyShare, MAX_PEOPLE, MAX_ROOM_ID, Person, PersonId, SpeakerId,
+    TransactionId, VERSION,
 };
 
 /// The longest code of a format or a reason, in bytes.
@@ -138,6 +139,23 @@ impl<'a> Fields<'a> {
             person.avatar = Some(avatar);
         }
         Ok(person)
+    }
+
+    /// For whom voice is taken in.
+    pub(super) fn audience(&self) -> Read<Audience> {
+        self.present("listening")?;
+        let audience = Audience {
+            listening: self.flag("listening")?,
+            bitrate: None,
+        };
+        if !self.object.contains_key("bitrate") {
+            return Ok(audience);
+        }
+        let bitrate = self.number("bitrate")?;
+        if !BITRATES.contains(&bitrate) {
+            return Err(self.invalid("bitrate", "a number from 6000 to 510000"));
+        }
+        Ok(audience.within(bitrate))
     }
 
     /// A text for people: may be absent, and is cut where it is too long.

@@ -75,6 +75,13 @@ impl Event {
                 let people: Value = people.iter().map(person).collect();
                 content.put("people", people);
             }
+            Body::Audience(channel, audience) => {
+                content.put_channel(*channel);
+                content.put("listening", audience.listening);
+                if let Some(bitrate) = audience.bitrate {
+                    content.put("bitrate", bitrate);
+                }
+            }
             Body::Broken(Broken { channel, reason, text }) => {
                 content.put_channel(*channel);
                 content.put_reason(reason.code(), text);
@@ -99,6 +106,7 @@ fn reader(kind: &str) -> Option<(&'static str, ReadBody)> {
         names::ACCEPT => (names::ACCEPT, read_accept),
         names::REJECT => (names::REJECT, read_reject),
         names::PEOPLE => (names::PEOPLE, read_people),
+        names::AUDIENCE => (names::AUDIENCE, read_audience),
         names::BROKEN => (names::BROKEN, read_broken),
         names::CLOSE => (names::CLOSE, read_close),
         _ => return None,
@@ -169,6 +177,10 @@ fn read_reject(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
 
 fn read_people(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
     fields.people().map(Body::People)
+}
+
+fn read_audience(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {
+    Ok(Body::Audience(fields.channel()?, fields.audience()?))
 }
 
 fn read_broken(fields: &Fields<'_>, _: &Header) -> Result<Body, Problem> {

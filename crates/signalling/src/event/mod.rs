@@ -1,5 +1,6 @@
 //! The events that two bridges exchange in their control room.
 
+mod audience;
 mod error;
 mod extensions;
 mod fields;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use audience::{Audience, BITRATES};
 pub use error::{EventError, Problem};
 pub use extensions::Extensions;
 pub use member::Member;
@@ -69,6 +71,8 @@ pub enum Body {
     Reject(Refusal),
     /// The answering side tells who is in the voice channel.
     People(Vec<Person>),
+    /// One side tells for whom it takes in the other's voice, as long as an epoch is open.
+    Audience(Channel, Audience),
     /// One side finds that an epoch does not work.
     Broken(Broken),
     /// One side is done with the channel.
@@ -251,6 +255,7 @@ impl Event {
             Body::Accept(_) => names::ACCEPT,
             Body::Reject(_) => names::REJECT,
             Body::People(_) => names::PEOPLE,
+            Body::Audience(..) => names::AUDIENCE,
             Body::Broken(_) => names::BROKEN,
             Body::Close(_) => names::CLOSE,
         }

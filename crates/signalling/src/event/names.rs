@@ -13,6 +13,8 @@ pub const ACCEPT: &str = "vdp.channel.accept";
 pub const REJECT: &str = "vdp.channel.reject";
 /// Answering side → asking side: who is in the voice channel.
 pub const PEOPLE: &str = "vdp.channel.people";
+/// Either side: whether anybody hears what comes over this epoch's channel.
+pub const AUDIENCE: &str = "vdp.channel.audience";
 /// Either side: this epoch does not work any more, and why.
 pub const BROKEN: &str = "vdp.channel.broken";
 /// Either side: the channel is over for good, and why.

@@ -46,6 +46,7 @@ impl fmt::Display for Letter {
             Body::Broken(broken) => write!(f, " for epoch {} ({})", broken.channel.epoch, broken.reason),
             Body::Reject(refusal) => write!(f, " ({})", refusal.reason),
             Body::People(people) => write!(f, " ({})", people.len()),
+            Body::Audience(channel, _) => write!(f, " for epoch {}", channel.epoch),
             Body::Close(close) => write!(f, " ({})", close.reason),
         }
     }

@@ -6,8 +6,8 @@ use super::bridges::Bridges;
 use super::who::Who;
 use super::world::{ROOM, World};
 use crate::{
-    Accept, Action, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, End, Event, Extensions, Format,
-    Header, Input, KeyShare, Machine, Offer, Refusal, RejectReason, Request, TransactionId,
+    Accept, Action, Audience, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, End, Event,
+    Extensions, Format, Header, Input, KeyShare, Machine, Offer, Refusal, RejectReason, Request, TransactionId,
 };
 
 /// One of each kind from a room that is not this one, under the transaction of the call, and one of each kind from this
@@ -59,7 +59,7 @@ fn is_unmoved<M: Machine + Clone + PartialEq>(world: &World, who: Who, machine: 
     answered && visited == *machine
 }
 
-fn bodies() -> [Body; 7] {
+fn bodies() -> [Body; 8] {
     let channel = Channel {
         id: ChannelId(1),
         epoch: 9,
@@ -79,6 +79,7 @@ fn bodies() -> [Body; 7] {
         Body::Accept(Accept { channel, end }),
         Body::Reject(Refusal::new(RejectReason::NoPermission, "")),
         Body::People(Vec::new()),
+        Body::Audience(channel, Audience::UNKNOWN),
         Body::Broken(Broken {
             channel,
             reason: BrokenReason::Silent,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use signalling::{
-    Accept, Answerer, Body, Broken, BrokenReason, Channel, Close, CloseReason, Ending, Event, Format, Input, Machine,
-    Notice, Offer, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
+    Accept, Answerer, Audience, Body, Broken, BrokenReason, Channel, Close, CloseReason, Ending, Event, Format, Input,
+    Machine, Notice, Offer, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
 };
 
 use crate::bench::{ANSWERER, ASKER, Bench, ROOM, address, end, lost, transaction};
@@ -82,6 +82,23 @@ fn open() -> (Bench<Answerer>, Channel) {
     assert_eq!(answerer.receive(&accept("t1", channel)).connected.len(), 1);
     assert!(answerer.handle(Input::Heard { epoch: 1 }).is_nothing());
     (answerer, channel)
+}
+
+#[test]
+fn it_takes_an_audience_of_the_open_epoch_alone() {
+    let (mut answerer, channel) = offering();
+    let deaf = Audience {
+        listening: false,
+        ..Audience::UNKNOWN
+    };
+    let said = event("t1", Body::Audience(channel, deaf));
+    assert!(answerer.receive(&said).is_nothing(), "it is not open yet");
+    assert_eq!(answerer.receive(&accept("t1", channel)).connected.len(), 1);
+    assert_eq!(answerer.receive(&said).notices, [Notice::Audience(deaf)]);
+    let elsewhere = event("t2", Body::Audience(channel, deaf));
+    assert!(answerer.receive(&elsewhere).is_nothing());
+    assert_eq!(offered(&answerer.receive(&broken("t1", channel)).only()).epoch, 2);
+    assert!(answerer.receive(&said).is_nothing(), "an epoch that is over");
 }
 
 #[test]

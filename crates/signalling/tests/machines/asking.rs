@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use signalling::{
-    Asker, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, Ending, Event, Format, Input, Machine,
-    Notice, Offer, Person, PersonId, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
+    Asker, Audience, Body, Broken, BrokenReason, Channel, ChannelId, Close, CloseReason, Ending, Event, Format, Input,
+    Machine, Notice, Offer, Person, PersonId, Phase, Refusal, RejectReason, Request, Side, Timer, Timing,
 };
 
 use crate::bench::{ANSWERER, ASKER, Bench, address, call, end, lost, transaction};
@@ -388,6 +388,23 @@ fn an_address_that_cannot_be_had_closes_the_channel() {
         (said.reason, said.text.as_str()),
         (CloseReason::InternalError, "no port")
     );
+}
+
+#[test]
+fn it_takes_an_audience_of_the_open_epoch_alone() {
+    let (mut asker, request) = open();
+    let deaf = Audience {
+        listening: false,
+        ..Audience::UNKNOWN
+    };
+    let said = |epoch| answer(&request, Body::Audience(channel(epoch), deaf));
+    assert!(asker.receive(&said(2)).is_nothing(), "an epoch that is not open");
+    assert_eq!(asker.receive(&said(1)).notices, [Notice::Audience(deaf)]);
+    asker.receive(&broken(&request, 1, BrokenReason::Silent));
+    assert!(asker.receive(&said(1)).is_nothing(), "an epoch that is over");
+    assert_eq!(asker.receive(&offer(&request, 2)).connected.len(), 1);
+    assert!(asker.receive(&said(1)).is_nothing(), "come late");
+    assert_eq!(asker.receive(&said(2)).notices, [Notice::Audience(deaf)]);
 }
 
 #[test]

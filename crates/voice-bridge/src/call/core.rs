@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bridge_kit::channel::{AskError, CloseReason, Person, PersonId, Refusal, RejectReason, SessionEvent, Side};
+use bridge_kit::channel::{
+    AskError, Audience, CloseReason, Person, PersonId, Refusal, RejectReason, SessionEvent, Side,
+};
 use bridge_kit::matrix::{OwnedRoomId, RoomId};
 use bridge_kit::media::{Overload, RoomMedia};
 use serde_json::{Value, json};
@@ -40,6 +42,8 @@ struct Members {
     present: BTreeMap<u64, Member>,
     /// Who is on the other side.
     there: HashSet<PersonId>,
+    /// Whether anybody of the present hears the other side.
+    audience: watch::Sender<Audience>,
 }
 
 /// The task of one call.
@@ -123,17 +127,22 @@ impl Core {
         members.next += 1;
         let id = members.next;
         members.present.insert(id, member);
+        members.count_listeners();
         id
     }
 
     pub(super) fn update(&self, id: u64, change: impl FnOnce(&mut Member)) {
-        if let Some(member) = self.members().present.get_mut(&id) {
+        let mut members = self.members();
+        if let Some(member) = members.present.get_mut(&id) {
             change(member);
+            members.count_listeners();
         }
     }
 
     pub(super) fn leave(&self, id: u64) {
-        self.members().present.remove(&id);
+        let mut members = self.members();
+        members.present.remove(&id);
+        members.count_listeners();
     }
 
     pub(super) fn status(&self, room: &RoomId) -> Value {
@@ -190,9 +199,13 @@ impl CoreTask {
     }
 
     async fn keep(&self, mut channel: Box<dyn Channel>, homeserver: &dyn Homeserver) {
+        let mut audience = lock(&self.members).audience.subscribe();
         loop {
+            channel.set_audience(*audience.borrow_and_update());
             let event = tokio::select! {
                 event = channel.next() => event,
+                // Its sender lives as long as this task.
+                _ = audience.changed() => continue,
                 () = self.media.failed() => return self.ended(Ended::Failed),
                 // Dropping the channel closes it.
                 () = self.deserted.cancelled() => return,
@@ -255,6 +268,14 @@ impl Members {
         for member in self.present.values_mut() {
             member.meet(&self.there);
         }
+        self.count_listeners();
+    }
+
+    /// Notes whether anybody hears the other side. Of an empty call nothing need be known: it is about to end.
+    fn count_listeners(&self) {
+        let listening = self.present.is_empty() || self.present.values().any(Member::hears_the_far_side);
+        self.audience
+            .send_if_modified(|audience| std::mem::replace(&mut audience.listening, listening) != listening);
     }
 }
 

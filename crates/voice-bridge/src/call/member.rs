@@ -107,6 +107,15 @@ impl Member {
         }
     }
 
+    /// Whether somebody hears the other side by this place in the call. Who is at an SFU hears it by the SFU's place.
+    pub(super) fn hears_the_far_side(&self) -> bool {
+        match &self.voice {
+            Some(Voice::AtSfu(_)) => false,
+            Some(Voice::Sfu { .. }) => true,
+            Some(Voice::Direct { .. }) | None => self.listens && !self.both_sides,
+        }
+    }
+
     fn is_speaking(&self) -> bool {
         match &self.voice {
             Some(Voice::Direct { source, .. } | Voice::AtSfu(source)) => source.is_speaking(),

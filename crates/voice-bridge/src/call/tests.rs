@@ -338,6 +338,30 @@ async fn the_number_of_participants_is_bounded() {
     assert!(join().is_ok());
 }
 
+/// S12: the other bridge need not send what nobody hears.
+#[tokio::test]
+async fn the_other_side_is_told_whether_anybody_of_the_call_listens() {
+    let mut world = World::new();
+    let alice = world.calls.join(&room(), ALICE, "voip").expect("place");
+    let bob = world.calls.join(&room(), BOB, "voip").expect("place");
+    let mut asked = world.asked().await;
+    let _voices = [&alice, &bob].map(|caller| caller.attach(Box::new(Recorder::default())));
+    let mut listens = async || {
+        asked.audience.changed().await.expect("the channel is held");
+        asked.audience.borrow_and_update().listening
+    };
+    alice.set_listening(false);
+    bob.set_listening(false);
+    while listens().await {}
+    alice.set_listening(true);
+    assert!(listens().await, "one is enough");
+    drop(alice);
+    assert!(!listens().await, "who is left does not");
+    let sfu = world.calls.join(&room(), "@bot:hs", "sfu").expect("place");
+    sfu.attach_sfu(Box::new(Recorder::default()));
+    assert!(listens().await, "an SFU listens for those who are there");
+}
+
 /// Issue: an account that is on both sides never hears itself back.
 #[tokio::test]
 async fn who_is_on_both_sides_neither_hears_nor_is_heard_by_the_other() {

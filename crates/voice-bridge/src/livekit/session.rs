@@ -10,7 +10,7 @@ use super::machine::{Event, Voice};
 use super::message::{Access, Attribute};
 use super::task::{self, Command};
 use super::voice::Audience;
-use crate::webrtc::{SpokenPacket, WebRtc};
+use crate::webrtc::{Spoken, WebRtc};
 
 /// Commands that wait for the session.
 const COMMANDS: usize = 32;
@@ -37,13 +37,13 @@ impl Session {
         webrtc: WebRtc,
         access: Access,
         voice: Option<Voice>,
-        spoken: mpsc::Receiver<SpokenPacket>,
+        spoken: impl Into<Spoken>,
         audience: Box<dyn Audience>,
     ) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (teller, events) = mpsc::channel(EVENTS);
         let task = task::SessionTask::new(webrtc, access, voice, audience, teller);
-        let task = supervise::spawn("livekit.session", "", task.run(inbox, spoken));
+        let task = supervise::spawn("livekit.session", "", task.run(inbox, spoken.into()));
         Self { commands, events, task }
     }
 

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bridge_kit::media::Reception;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::machine::{Action, Event, Input, Machine, PathState, SignalLoss, Voice};
 use super::message::{Access, Attribute, Side};
@@ -14,7 +15,7 @@ use super::signal::{Signal, SignalEvent};
 use super::transports::Transports;
 use super::voice::{Audience, Hall};
 use super::wire;
-use crate::webrtc::{ConnectionEvent, SpokenPacket, WebRtc};
+use crate::webrtc::{ConnectionEvent, Spoken, SpokenPacket, WebRtc};
 
 /// How long the words of a goodbye may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -37,6 +38,8 @@ pub(super) struct SessionTask {
     signal: Option<Signal>,
     transports: Option<Transports>,
     hall: Hall,
+    /// Told how our voice is taken in.
+    reception: watch::Sender<Reception>,
     teller: mpsc::Sender<Event>,
     _counted: Counted,
 }
@@ -67,18 +70,20 @@ impl SessionTask {
             signal: None,
             transports: None,
             hall: Hall::new(audience),
+            reception: watch::Sender::default(),
             teller,
             _counted: Counted::new(),
         }
     }
 
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut spoken: mpsc::Receiver<SpokenPacket>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut spoken: Spoken) {
+        self.reception = spoken.reception;
         loop {
             self.perform().await;
             if self.machine.is_ended() {
                 break;
             }
-            let wakeup = self.wake(&mut commands, &mut spoken).await;
+            let wakeup = self.wake(&mut commands, &mut spoken.packets).await;
             self.on_wakeup(wakeup);
         }
     }
@@ -208,7 +213,8 @@ impl SessionTask {
     }
 
     async fn prepare(&mut self) -> Option<Input> {
-        match Transports::open(&self.webrtc, self.hall.clone(), self.machine.notes()).await {
+        let (hall, reception) = (self.hall.clone(), self.reception.clone());
+        match Transports::open(&self.webrtc, hall, self.machine.notes(), reception).await {
             Ok(transports) => {
                 self.transports = Some(transports);
                 None

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use bridge_kit::media::Reception;
+use tokio::sync::watch;
+
 use super::message::{Description, Side};
 use super::voice::Hall;
 use crate::webrtc::{
@@ -28,19 +31,21 @@ struct Way {
 impl Transports {
     /// Opens the ports, on any number that is free.
     /// With `notes` there can be words beside our voice.
-    pub(super) async fn open(config: &WebRtc, hall: Hall, notes: bool) -> Result<Self, PortError> {
+    pub(super) async fn open(
+        config: &WebRtc,
+        hall: Hall,
+        notes: bool,
+        reception: watch::Sender<Reception>,
+    ) -> Result<Self, PortError> {
         let free = WebRtc {
             listen: SocketAddr::new(config.listen.ip(), 0),
             advertise: config.advertise.clone(),
         };
         let (publisher, subscriber) = (Port::bind(&free).await?, Port::bind(&free).await?);
+        let voice = Connection::new(&publisher).reporting(reception);
         Ok(Self {
             publisher: Way {
-                connection: if notes {
-                    Connection::new(&publisher).noting()
-                } else {
-                    Connection::new(&publisher)
-                },
+                connection: if notes { voice.noting() } else { voice },
                 _port: publisher,
             },
             subscriber: Way {

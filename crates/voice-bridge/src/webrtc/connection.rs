@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use bridge_kit::media::Reception;
 use str0m::change::SdpPendingOffer;
 use str0m::media::{Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::stats::MediaEgressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::candidates::Candidates;
 use super::departures::Departures;
@@ -18,7 +20,7 @@ use super::notes::Notes;
 use super::port::{Datagram, Line, Port};
 use super::profile::{level_of, new_rtc};
 use super::sdp::StreamIds;
-use super::{Ear, SpokenPacket, metrics};
+use super::{Ear, Spoken, SpokenPacket, metrics};
 
 /// Deadlines that str0m may set to "at once" in a row before the task takes its turn elsewhere.
 const MAX_TURNS: usize = 32;
@@ -50,6 +52,8 @@ pub struct Connection {
     pub(super) rtc: Box<Rtc>,
     pub(super) line: Line,
     spoken: Option<mpsc::Receiver<SpokenPacket>>,
+    /// Told how the peer takes in our voice.
+    pub(super) reception: watch::Sender<Reception>,
     pub(super) inlets: Option<Inlets>,
     /// Where there may be a word beside the voice.
     pub(super) notes: Option<Notes>,
@@ -106,6 +110,7 @@ impl Connection {
             rtc,
             line,
             spoken: None,
+            reception: watch::Sender::default(),
             inlets: None,
             notes: None,
             audio: None,
@@ -122,8 +127,15 @@ impl Connection {
 
     /// What comes from `spoken` goes to the peer.
     #[must_use]
-    pub fn speaking(mut self, spoken: mpsc::Receiver<SpokenPacket>) -> Self {
-        self.spoken = Some(spoken);
+    pub fn speaking(mut self, spoken: Spoken) -> Self {
+        self.spoken = Some(spoken.packets);
+        self.reporting(spoken.reception)
+    }
+
+    /// Tells how the peer takes in what is sent by [`speak`](Self::speak).
+    #[must_use]
+    pub fn reporting(mut self, reception: watch::Sender<Reception>) -> Self {
+        self.reception = reception;
         self
     }
 
@@ -295,7 +307,20 @@ impl Connection {
                     notes.closed();
                 }
             }
+            Event::MediaEgressStats(stats) => self.on_loss(&stats),
             _ => {}
+        }
+    }
+
+    /// The peer has reported how much of our voice gets lost (RFC 3550, section 6.4.1).
+    fn on_loss(&self, stats: &MediaEgressStats) {
+        if let Some(loss) = stats
+            .loss
+            .filter(|_| self.audio.is_some_and(|line| line.mid == stats.mid))
+        {
+            let loss = percent(loss);
+            self.reception
+                .send_if_modified(|reception| std::mem::replace(&mut reception.loss, loss) != loss);
         }
     }
 
@@ -343,6 +368,16 @@ impl Drop for Connection {
             self.drain();
         }
     }
+}
+
+/// A share of 0 to 1.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to what a percentage can be"
+)]
+fn percent(share: f32) -> u8 {
+    (share * 100.0).round().clamp(0.0, 100.0) as u8
 }
 
 async fn spoken(voice: Option<&mut mpsc::Receiver<SpokenPacket>>) -> Option<SpokenPacket> {

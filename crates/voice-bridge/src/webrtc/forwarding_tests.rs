@@ -70,7 +70,7 @@ impl Pair {
 async fn b1_our_own_offer_carries_our_voice_and_can_be_made_again_for_a_new_path() {
     let port = port().await;
     let (mouth, voice) = mpsc::channel(64);
-    let mut pair = Pair::new(Caller::new().await, Connection::new(&port).speaking(voice));
+    let mut pair = Pair::new(Caller::new().await, Connection::new(&port).speaking(voice.into()));
     let offer = pair.connection.offer().expect("offer");
     assert!(offer.sdp.contains("a=sendonly"), "{}", offer.sdp);
     let stream = format!("a=msid:{} {}", offer.stream_id, offer.track_id);

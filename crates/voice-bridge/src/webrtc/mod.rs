@@ -26,6 +26,9 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bridge_kit::media::Reception;
+use tokio::sync::{mpsc, watch};
+
 pub use self::config::WebRtc;
 pub use self::connection::{Connection, ConnectionEvent, Failure};
 pub use self::negotiation::{DescriptionError, LocalDescription};
@@ -62,6 +65,25 @@ pub struct SpokenPacket {
     pub marker: bool,
     /// The speaker's own audio level (RFC 6464), where one came with the packet.
     pub level: Option<u8>,
+}
+
+/// Our voice, on its way to a peer.
+#[derive(Debug)]
+pub struct Spoken {
+    /// The packets, one after the other.
+    pub packets: mpsc::Receiver<SpokenPacket>,
+    /// Told how the peer takes them in.
+    pub reception: watch::Sender<Reception>,
+}
+
+impl From<mpsc::Receiver<SpokenPacket>> for Spoken {
+    /// Packets of somebody who does not care how they are taken in.
+    fn from(packets: mpsc::Receiver<SpokenPacket>) -> Self {
+        Self {
+            packets,
+            reception: watch::Sender::default(),
+        }
+    }
 }
 
 /// What takes the peer's voice. Called on the call's task; must not block.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bridge_kit::media::Channels;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, MediaKind, Mid};
@@ -105,6 +106,7 @@ impl Connection {
         if self.audio.is_none() {
             self.audio = Some(self.find_audio(&described).ok_or(DescriptionError::NoAudio)?);
         }
+        self.note_channels(&described);
         self.claim();
         for line in candidates {
             self.add_candidate(line);
@@ -139,7 +141,20 @@ impl Connection {
             return Err(DescriptionError::NoAudio);
         }
         self.listen(theirs, &answer);
+        self.note_channels(theirs);
         Ok(answer)
+    }
+
+    /// Notes whether the peer wants to hear stereo.
+    fn note_channels(&self, theirs: &str) {
+        let Some(line) = self.audio else { return };
+        let channels = if sdp::wants_stereo(theirs, &line.mid) {
+            Channels::Stereo
+        } else {
+            Channels::Mono
+        };
+        self.reception
+            .send_if_modified(|reception| std::mem::replace(&mut reception.channels, channels) != channels);
     }
 
     /// Notes where the peer's voices are, and whose they are.

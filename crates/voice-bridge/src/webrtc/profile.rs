@@ -1,6 +1,6 @@
 //! Which codecs and header extensions are agreed on, and what is written into the latter.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::Rtc;
 use str0m::format::{Codec, FormatParams};
@@ -14,11 +14,15 @@ const SPEECH_LEVEL: i8 = -20;
 const SILENCE_LEVEL: i8 = -127;
 /// The Opus frame of silence that ends a stretch of speech.
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+/// How often it is looked how much of our voice gets lost. Browsers report it every few seconds.
+const LOSS_INTERVAL: Duration = Duration::from_secs(5);
+
 /// RTP as it is on the wire, Opus in stereo, the level and section headers and nothing else. VP8 is known
 /// only so that a video section can be agreed on and then left inactive.
 pub(super) fn new_rtc(now: Instant) -> Rtc {
     let mut config = Rtc::builder()
         .set_rtp_mode(true)
+        .set_stats_interval(Some(LOSS_INTERVAL))
         .clear_codecs()
         .enable_vp8(true)
         .clear_extension_map()

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use bridge_kit::media::{InPacket, MediaSource, OutPacket, PacketSink};
+use bridge_kit::media::{InPacket, MediaSource, OutPacket, PacketSink, Reception};
 use tokio::sync::{mpsc, watch};
 
-use super::{Ear, HeardPacket, SpokenPacket, metrics};
+use super::{Ear, HeardPacket, Spoken, SpokenPacket, metrics};
 
 /// Packets that may wait for a connection: what is later than this is of no use to anybody.
 const QUEUE: usize = 32;
@@ -36,14 +36,22 @@ impl<'a> From<HeardPacket<'a>> for InPacket<'a> {
 pub(crate) struct OutOfRoom {
     packets: mpsc::Sender<SpokenPacket>,
     marks: watch::Sender<u64>,
+    reception: watch::Receiver<Reception>,
 }
 
 impl OutOfRoom {
     /// A sink, what comes out of it, and what the last packet of that was marked with.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<SpokenPacket>, watch::Receiver<u64>) {
+    pub(crate) fn new() -> (Self, Spoken, watch::Receiver<u64>) {
         let (packets, spoken) = mpsc::channel(QUEUE);
         let (marks, marked) = watch::channel(0);
-        (Self { packets, marks }, spoken, marked)
+        let spoken = Spoken::from(spoken);
+        let reception = spoken.reception.subscribe();
+        let sink = Self {
+            packets,
+            marks,
+            reception,
+        };
+        (sink, spoken, marked)
     }
 }
 
@@ -61,5 +69,11 @@ impl PacketSink for OutOfRoom {
         if self.packets.try_send(packet).is_err() {
             metrics::unheard();
         }
+    }
+
+    fn reception(&mut self) -> Option<Reception> {
+        // Whoever told may be gone; what he said last stands.
+        let changed = self.reception.has_changed().unwrap_or(false);
+        changed.then(|| *self.reception.borrow_and_update())
     }
 }

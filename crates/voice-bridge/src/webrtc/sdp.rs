@@ -57,10 +57,32 @@ pub(super) fn audio_mids(sdp: &str) -> impl Iterator<Item = &str> {
 pub(super) fn audio_tracks(sdp: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     sections(sdp)
         .filter(|section| section.starts_with("audio ") && !section.starts_with("audio 0 "))
-        .filter_map(|section| {
-            let mid = section.lines().find_map(|line| line.strip_prefix("a=mid:"))?;
-            Some((mid.trim_end(), msid(section).map(|(_, track)| track)))
-        })
+        .filter_map(|section| Some((mid_of(section)?, msid(section).map(|(_, track)| track))))
+}
+
+/// Whether the peer wants to hear stereo in a section: without `stereo=1` among the parameters of Opus it does not (RFC
+/// 7587, section 6.1).
+pub(super) fn wants_stereo(sdp: &str, mid: &str) -> bool {
+    let Some(section) = sections(sdp).find(|section| mid_of(section) == Some(mid)) else {
+        return false;
+    };
+    let attributes = |name: &'static str| {
+        section
+            .lines()
+            .filter_map(move |line| line.strip_prefix(name)?.split_once(' '))
+    };
+    let opus = attributes("a=rtpmap:").filter(|(_, codec)| codec.to_ascii_lowercase().starts_with("opus/48000"));
+    opus.map(|(payload_type, _)| payload_type).any(|opus| {
+        let parameters = attributes("a=fmtp:").filter(|(payload_type, _)| *payload_type == opus);
+        parameters
+            .flat_map(|(_, parameters)| parameters.split(';'))
+            .any(|parameter| parameter.trim() == "stereo=1")
+    })
+}
+
+fn mid_of(section: &str) -> Option<&str> {
+    let mid = section.lines().find_map(|line| line.strip_prefix("a=mid:"))?;
+    Some(mid.trim_end())
 }
 
 fn sections(sdp: &str) -> impl Iterator<Item = &str> {
@@ -248,5 +270,25 @@ mod tests {
         let (rest, candidates) = split_candidates(offer);
         assert_eq!(candidates, ["a=candidate:1 1 udp 1 x.local 9 typ host"]);
         assert_eq!(rest, "v=0\r\nm=audio 9 X 111\r\na=mid:0\r\n");
+    }
+
+    #[test]
+    fn b8_stereo_is_for_those_who_ask_for_it() {
+        let sdp = |parameters: &str| {
+            format!(
+                "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 112\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\n\
+                 a=fmtp:111 {parameters}\r\na=rtpmap:112 red/48000/2\r\na=fmtp:112 stereo=1\r\n"
+            )
+        };
+        for (parameters, stereo) in [
+            ("minptime=10;useinbandfec=1", false),
+            ("minptime=10;stereo=1;useinbandfec=1", true),
+            ("minptime=10; stereo=1", true),
+            ("sprop-stereo=1", false),
+            ("stereo=0", false),
+        ] {
+            assert_eq!(wants_stereo(&sdp(parameters), "0"), stereo, "{parameters}");
+        }
+        assert!(!wants_stereo(&sdp("stereo=1"), "1"), "another section");
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use str0m::media::Direction;
 use tokio::sync::mpsc;
@@ -6,7 +7,7 @@ use tokio::sync::mpsc;
 use super::testing::{CALLERS_STREAM, Caller, Said, said, spoken};
 use super::*;
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Bytes, sequence, media time and level of one packet.
 type Taken = (Vec<u8>, u64, u64, Option<u8>);
@@ -55,7 +56,9 @@ async fn port() -> Port {
 }
 
 fn connection(port: &Port, spoken: mpsc::Receiver<SpokenPacket>, heard: &Heard) -> Connection {
-    Connection::new(port).speaking(spoken).hearing(Box::new(heard.clone()))
+    Connection::new(port)
+        .speaking(spoken.into())
+        .hearing(Box::new(heard.clone()))
 }
 
 impl Pair {
@@ -398,4 +401,35 @@ async fn offers_that_cannot_be_answered_are_errors() {
         assert!(connection.propose(&offer).is_err(), "{offer}");
     }
     assert_eq!(port.lines(), 0);
+}
+
+/// B7: of mixes for a bad way each packet repeats the one before, so it is to be known how bad it is.
+#[tokio::test]
+async fn what_gets_lost_on_the_way_to_the_peer_is_known() {
+    const LIMIT: Duration = Duration::from_secs(60);
+    let port = port().await;
+    let mut pair = Pair::connected(&port).await;
+    let reception = pair.connection.reception.subscribe();
+    let packet = spoken(1).remove(0);
+    let deadline = Instant::now() + LIMIT;
+    let mut sequence = 0;
+    while reception.borrow().loss == 0 {
+        assert!(Instant::now() < deadline, "no report in {LIMIT:?}");
+        // One of five is missing.
+        sequence += if sequence % 5 == 3 { 2 } else { 1 };
+        let next = SpokenPacket {
+            sequence,
+            media_time: sequence * 960,
+            ..packet.clone()
+        };
+        pair.mouth.send(next).await.expect("open");
+        let turns = async {
+            loop {
+                pair.turn().await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(20), turns).await;
+    }
+    let loss = reception.borrow().loss;
+    assert!((15..=25).contains(&loss), "{loss} %");
 }

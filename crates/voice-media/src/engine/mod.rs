@@ -22,7 +22,7 @@ use self::stats::Counters;
 pub use self::stats::Stats;
 use self::voice::Voice;
 use crate::framer::Batch;
-use crate::{Except, Groups, InPacket, OutPacket, SinkClock, SinkId, SinkSpec, SourceId, SourceSpec};
+use crate::{Channels, Except, Groups, InPacket, OutPacket, SinkClock, SinkId, SinkSpec, SourceId, SourceSpec};
 
 /// Most sinks of an engine.
 const MAX_SINKS: usize = 128;
@@ -115,6 +115,13 @@ impl Engine {
     pub fn set_loss(&mut self, id: SinkId, percent: u8) {
         if let Some(sink) = self.sinks.iter_mut().find(|sink| sink.id == id) {
             sink.set_loss(percent);
+        }
+    }
+
+    /// Has mixes for a sink be in mono or in stereo. One that is not there is ignored.
+    pub fn set_channels(&mut self, id: SinkId, channels: Channels) {
+        if let Some(sink) = self.sinks.iter_mut().find(|sink| sink.id == id) {
+            sink.spec.channels = channels;
         }
     }
 

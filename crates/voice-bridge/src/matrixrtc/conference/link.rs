@@ -16,7 +16,7 @@ use crate::livekit::{Access, Attribute, Event, Session, Voice};
 use crate::matrixrtc::focus::Focus;
 use crate::matrixrtc::transport::{Caller, Grant, TransportError};
 use crate::speaking::{self, Speaker, Speaking};
-use crate::webrtc::{OutOfRoom, SpokenPacket, WebRtc};
+use crate::webrtc::{OutOfRoom, Spoken, WebRtc};
 
 /// Waits between two tries to get in.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -194,7 +194,7 @@ impl Keeper {
         self.report(LinkEvent::Lost).await;
     }
 
-    fn session(&self, grant: Grant, spoken: mpsc::Receiver<SpokenPacket>) -> Session {
+    fn session(&self, grant: Grant, spoken: Spoken) -> Session {
         let voice = self.mouth.as_ref().map(|_| Voice {
             name: TRACK.to_owned(),
             stereo: true,
@@ -209,7 +209,7 @@ impl Keeper {
     }
 
     /// What everybody says who is not at an SFU, and who of the other side speaks in it.
-    fn spoken(&self) -> (mpsc::Receiver<SpokenPacket>, Option<Speaking>) {
+    fn spoken(&self) -> (Spoken, Option<Speaking>) {
         let (sink, spoken, marks) = OutOfRoom::new();
         let mouth = self.mouth.as_ref().and_then(Weak::upgrade);
         let speaking = mouth.map(|mouth| {
