@@ -7,6 +7,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -101,6 +102,22 @@ where
     Task {
         handle: Some(runtime.spawn(supervised(kind, &owner, future))),
     }
+}
+
+/// Starts a thread of the system for what waits in calls of the system. It is counted as a task, and named after its `kind`, but
+/// nobody can end it: whoever starts it must see to that. See [`spawn`].
+pub fn spawn_thread(kind: &'static str, owner: impl Display, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let span = tracing::debug_span!("thread", kind, owner = %owner);
+    let alive = Alive::new(kind);
+    let supervised = move || {
+        let _span = span.entered();
+        let _alive = alive;
+        if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(work)) {
+            report(kind, panic.as_ref());
+        }
+    };
+    let name = kind.replace('.', "-");
+    std::thread::Builder::new().name(name).spawn(supervised).map(drop)
 }
 
 /// How many tasks of each kind are alive.

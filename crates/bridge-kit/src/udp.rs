@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// What a socket is watched for.
+/// What a socket is watched for that is read in a runtime.
 pub const ARRIVALS_AND_ERRORS: Interest = Interest::READABLE.add(Interest::ERROR);
 
 /// Has the runtime watch a socket for what arrives, and for errors.
@@ -15,9 +16,14 @@ pub const ARRIVALS_AND_ERRORS: Interest = Interest::READABLE.add(Interest::ERROR
 /// thread would be woken as often as it sends.
 pub fn watch_arrivals(socket: UdpSocket) -> io::Result<AsyncFd<UdpSocket>> {
     socket.set_nonblocking(true)?;
+    watch(socket, ARRIVALS_AND_ERRORS)
+}
+
+/// Has the runtime watch something for `interest` alone.
+pub(crate) fn watch<T: AsRawFd>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     #[expect(
         deprecated,
-        reason = "its successor is unsafe and asks that the descriptor stays the same, as that of a UdpSocket does"
+        reason = "its successor is unsafe and asks that the descriptor stays the same, as that of a socket does"
     )]
-    AsyncFd::with_interest(socket, ARRIVALS_AND_ERRORS)
+    AsyncFd::with_interest(socket, interest)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bridge_kit::config::Vdp;
 use bridge_kit::vdp::{Endpoint, Link, Peer, Received, SealedPeer};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use vdp_proto::sealed::{Aead, Role, ShareSecret};
 
@@ -15,14 +15,14 @@ const VOICE: [u8; 160] = [0x48; 160];
 const ROOMS: u64 = 40;
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Listens on the thread of the test, since allocations are counted by thread. Must be called within a runtime.
+/// Is attended by the thread of the test, since allocations are counted by thread.
 fn endpoint() -> Endpoint {
     let calm = Vdp {
         keep_alive: Duration::from_mins(1),
         broken_after: Duration::from_mins(3),
         ..Vdp::loopback(0)
     };
-    Endpoint::bind_within(&calm, &Handle::current()).expect("a port")
+    Endpoint::bind_unattended(&calm).expect("a port")
 }
 
 fn sealed(role: Role, channel: u64, address: SocketAddr) -> Peer {
@@ -58,6 +58,7 @@ fn connect(endpoint: &Endpoint, room: &str, peer: Peer, hear: impl FnMut(Receive
 struct Chain {
     speaker: Vec<Link>,
     heard: Arc<AtomicUsize>,
+    endpoints: [Endpoint; 4],
     _kept: Vec<Link>,
 }
 
@@ -95,8 +96,13 @@ impl Chain {
         Self {
             speaker,
             heard,
+            endpoints: [near, in_, out, far],
             _kept: kept,
         }
+    }
+
+    fn attend(&self) {
+        self.endpoints.iter().for_each(Endpoint::attend);
     }
 
     /// Says something in each room, so many times, and waits until all of it was heard.
@@ -110,6 +116,7 @@ impl Chain {
             }
             while self.heard.load(Ordering::Relaxed) < before + said {
                 assert!(Instant::now() < deadline, "waited in vain");
+                self.attend();
                 tokio::task::yield_now().await;
             }
         }
@@ -133,7 +140,10 @@ fn a_packet_is_taken_in_and_sent_on_without_allocation() {
         };
         // The addresses prove themselves, and each thread makes its buffers.
         runtime.block_on(async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            for _ in 0..30 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                chain.attend();
+            }
             chain.speak(20).await;
         });
         assert!(chain.heard.load(Ordering::Relaxed) >= 20 * chain.speaker.len());
@@ -174,6 +184,7 @@ fn a_packet_that_is_refused_costs_no_allocation() {
                 }
                 while dropped() < before + time * forgeries.len() as u64 {
                     assert!(Instant::now() < deadline, "waited in vain: {:?}", endpoint.drops());
+                    endpoint.attend();
                     tokio::task::yield_now().await;
                 }
             }

@@ -16,6 +16,13 @@ pub struct Waits {
     missed: usize,
     /// Nothing came for a while, and what was held up may still stand.
     stalled: bool,
+    guard: Duration,
+    /// Whether the guard follows what was seen.
+    learns: bool,
+    /// The least wait of the last whole second.
+    last: Option<Duration>,
+    /// By how many microseconds that grows a second, averaged over some: a clock that is off.
+    growth: i64,
 }
 
 impl Default for Waits {
@@ -25,14 +32,22 @@ impl Default for Waits {
             noted: 0,
             missed: 0,
             stalled: false,
+            guard: Self::GUARD,
+            learns: false,
+            last: None,
+            growth: 0,
         }
     }
 }
 
 impl Waits {
-    /// What a packet is to wait at least. WebRTC's audio devices work in steps of 10 ms, so packets of an otherwise perfect
-    /// network come up to this much late.
+    /// What a packet is to wait at least, as long as nothing is known of its network. WebRTC's audio devices work in steps of
+    /// 10 ms, so packets of an otherwise perfect network come up to this much late.
     pub const GUARD: Duration = Duration::from_millis(10);
+    /// What it is to wait at least on a network that is known to be calm, or hoped to be.
+    pub const CALM: Duration = Duration::from_millis(2);
+    /// What the guard gives back with each packet that has not needed it: a millisecond a second.
+    const EASE: Duration = Duration::from_micros(20);
 
     /// Ticks after which a small surplus is known to be one: jitter that comes once a second still finds its room.
     const LONG: usize = 50;
@@ -47,6 +62,21 @@ impl Waits {
     /// another pause; so much more than a tick may be waited in speech, until there is one.
     const DRIFT: Duration = Duration::from_millis(6);
 
+    /// Waits whose guard begins with `guard` and follows the spread of what is seen, from [`Self::CALM`] to [`Self::GUARD`]. More
+    /// than that is no matter of a guard: the buffer grows by a tick.
+    pub fn learning(guard: Duration) -> Self {
+        Self {
+            guard,
+            learns: true,
+            ..Self::default()
+        }
+    }
+
+    /// What a packet is to wait at least.
+    pub fn guard(&self) -> Duration {
+        self.guard
+    }
+
     /// A packet that was played at a tick had waited this long; one that came too late for its tick, not at all.
     pub fn note(&mut self, wait: Duration) {
         if let Some(slot) = self.recent.get_mut(self.noted % Self::LONG) {
@@ -55,11 +85,46 @@ impl Waits {
         self.noted += 1;
         self.missed = if wait.is_zero() { self.missed + 1 } else { 0 };
         self.stalled |= self.missed >= Self::STALL;
+        if self.noted.is_multiple_of(Self::LONG) {
+            self.note_growth();
+        }
+        // What a stall does to waits says nothing of jitter.
+        if self.learns && !wait.is_zero() && !self.stalled {
+            self.learn();
+        }
+    }
+
+    fn note_growth(&mut self) {
+        let least = self.least(Self::LONG);
+        if let (Some(last), Some(least)) = (self.last, least) {
+            let micros = |wait: Duration| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+            self.growth = (self.growth * 3 + micros(least) - micros(last)) / 4;
+        }
+        self.last = least;
+    }
+
+    fn learn(&mut self) {
+        let known = self.noted.min(Self::LONG);
+        let (Some(least), Some(most)) = (self.least(known), self.most(known)) else {
+            return;
+        };
+        let spread = most.saturating_sub(least);
+        if known >= Self::SHORT && spread > self.guard {
+            self.guard = spread.min(Self::GUARD);
+        } else if known == Self::LONG {
+            self.guard = self.guard.saturating_sub(Self::EASE).max(spread).max(Self::CALM);
+        }
+    }
+
+    /// Whether a slow clock eats up what packets wait: by 100 ppm or more.
+    const fn is_falling(&self) -> bool {
+        self.growth <= -100
     }
 
     /// Begins to observe anew, because what is waited for has changed.
     pub fn restart(&mut self) {
         self.noted = 0;
+        self.last = None;
     }
 
     /// Packets that can go without anybody missing them: `audibly` those that a stall left, else also one that a fast clock
@@ -79,7 +144,7 @@ impl Waits {
             _ => return 0,
         };
         self.stalled &= long.is_none_or(|least| least.is_zero());
-        let ticks = least.saturating_sub(Self::GUARD + leeway).as_millis() / FRAME.as_millis();
+        let ticks = least.saturating_sub(self.floor() + leeway).as_millis() / FRAME.as_millis();
         if ticks > 0 {
             self.restart();
         }
@@ -89,19 +154,35 @@ impl Waits {
     /// Whether packets come ever closer to being late, as those of a slow clock do. Asking starts the observation anew if
     /// they do.
     pub fn is_scarce(&mut self) -> bool {
-        let scarce = self.least(Self::LONG).is_some_and(|least| least < Self::DRIFT);
+        let enough = if self.is_falling() { Self::DRIFT } else { self.guard / 2 };
+        let scarce = self.least(Self::LONG).is_some_and(|least| least < enough);
         if scarce {
             self.restart();
         }
         scarce
     }
 
+    /// What is left to the packet that waits least, where others go.
+    fn floor(&self) -> Duration {
+        if self.is_falling() {
+            self.guard.max(Self::DRIFT)
+        } else {
+            self.guard
+        }
+    }
+
     fn least(&self, ticks: usize) -> Option<Duration> {
+        self.last_of(ticks)?.min()
+    }
+
+    fn most(&self, ticks: usize) -> Option<Duration> {
+        self.last_of(ticks)?.max()
+    }
+
+    /// The last waits; none if there were not so many.
+    fn last_of(&self, ticks: usize) -> Option<impl Iterator<Item = Duration>> {
         let first = self.noted.checked_sub(ticks)?;
-        (first..self.noted)
-            .filter_map(|tick| self.recent.get(tick % Self::LONG))
-            .min()
-            .copied()
+        Some((first..self.noted).filter_map(|tick| self.recent.get(tick % Self::LONG).copied()))
     }
 }
 
@@ -165,8 +246,63 @@ mod tests {
 
     #[test]
     fn who_is_nearly_late_is_told_of_before_he_is() {
-        assert!(!noted((0..50).map(|_| 6)).is_scarce());
-        assert!(noted((0..50).map(|tick| if tick == 20 { 5 } else { 15 })).is_scarce());
+        assert!(!noted((0..50).map(|_| 5)).is_scarce());
+        assert!(noted((0..50).map(|tick| if tick == 20 { 4 } else { 15 })).is_scarce());
         assert!(!noted((0..49).map(|_| 1)).is_scarce());
+    }
+
+    /// Waits in microseconds, of a line that is hoped to be calm.
+    fn learned(waits: impl Iterator<Item = u64>) -> Waits {
+        let mut learned = Waits::learning(Waits::CALM);
+        waits.for_each(|wait| learned.note(Duration::from_micros(wait)));
+        learned
+    }
+
+    #[test]
+    fn the_guard_follows_jitter_at_once_and_calm_slowly() {
+        let jitter = |tick: u64| 12_000 + tick % 2 * 7_000;
+        assert_eq!(learned((0..9).map(jitter)).guard(), Waits::CALM, "too few to tell");
+        let mut waits = learned((0..10).map(jitter));
+        assert_eq!(waits.guard(), Duration::from_millis(7));
+        (0..50 + 100).for_each(|_| waits.note(Duration::from_millis(12)));
+        let eased = waits.guard();
+        assert!((4..=6).contains(&eased.as_millis()), "{eased:?} after three seconds");
+        (0..500).for_each(|_| waits.note(Duration::from_millis(12)));
+        assert_eq!(waits.guard(), Waits::CALM);
+        assert_eq!(
+            learned((0..20).map(|tick| tick % 2 * 50_000 + 1)).guard(),
+            Waits::GUARD,
+            "and no more"
+        );
+        assert_eq!(
+            noted((0..50).map(|tick| 10 + tick % 2)).guard(),
+            Waits::GUARD,
+            "only where it is to learn"
+        );
+    }
+
+    #[test]
+    fn a_stall_says_nothing_of_jitter() {
+        let steady = (0..60).map(|_| 8_000);
+        let stall = (0..15).map(|_| 0).chain((0..10).map(|_| 200_000));
+        assert_eq!(learned(steady.chain(stall)).guard(), Waits::CALM);
+        let late = (0..30).map(|tick| if tick == 20 { 0 } else { 8_000 });
+        assert_eq!(learned(late).guard(), Duration::from_millis(8), "one that is late does");
+    }
+
+    #[test]
+    fn a_slow_clock_needs_more_room_than_one_that_is_right() {
+        // 300 ppm, from 8 ms down to 3.2 ms, of which the last second has 3.5 ms.
+        let slow = (0..800).map(|tick| 8_000 - tick * 6);
+        let mut waits = learned(slow.clone());
+        assert!(waits.is_scarce(), "soon it is late");
+        let mut right = learned((0..800).map(|_| 3_200));
+        assert!(!right.is_scarce());
+        // What was made up for stays.
+        let mut made_up = learned(slow.chain((0..50).map(|tick| 23_200 - tick * 6)));
+        assert_eq!(made_up.surplus(false), 0);
+        right.restart();
+        (0..50).for_each(|_| right.note(Duration::from_micros(23_200)));
+        assert_eq!(right.surplus(false), 1);
     }
 }

@@ -18,6 +18,9 @@ use crate::vdp;
 /// What rooms send while a thread works them off one after the other leaves in one call, unless that takes longer.
 const LONGEST_GATHERING: Duration = Duration::from_micros(200);
 
+/// How long a thread sleeps at most while it looks whether it is in time: of what it does anyway each frame tells as much.
+const BEAT: Duration = FRAME.saturating_mul(4);
+
 /// How long a thread goes on to look whether it is in time after there was something to do.
 const WATCHFUL: Duration = Duration::from_secs(1);
 
@@ -29,11 +32,13 @@ pub(super) struct Worker {
     lateness: metrics::Histogram,
     late: metrics::Counter,
     punctuality: Arc<Punctuality>,
-    /// When the thread looks the next time whether it is in time.
+    /// When the thread wakes by itself to see whether it is in time.
     beat: Option<Instant>,
+    /// When it noted last whether it was.
+    noted: Instant,
     /// Until when it goes on to.
     watchful_until: Instant,
-    /// The longest that anything had to wait for the thread since the last beat.
+    /// The longest that anything had to wait for the thread since then.
     longest: Duration,
 }
 
@@ -47,6 +52,7 @@ impl Worker {
             late: measures::late(),
             punctuality,
             beat: None,
+            noted: now,
             watchful_until: now,
             longest: Duration::ZERO,
         }
@@ -129,21 +135,22 @@ impl Worker {
         self.lateness.record(wait.as_secs_f64());
         self.longest = self.longest.max(wait);
         self.watchful_until = now + WATCHFUL;
-        self.beat.get_or_insert(now + FRAME);
+        self.beat.get_or_insert(now + BEAT);
     }
 
-    /// Notes once a frame whether the thread was in time. A beat that is late itself counts: a process that gets no time
-    /// takes packets in late, too, and to those it does not seem that they waited.
+    /// Notes, once a frame at most, whether the thread was in time. A beat that is late itself counts: a process that gets no
+    /// time takes packets in late, too, and to those it does not seem that they waited.
     fn note_punctuality(&mut self, now: Instant) {
-        let Some(beat) = self.beat.filter(|beat| *beat <= now) else {
+        let Some(beat) = self.beat.filter(|beat| now >= (self.noted + FRAME).min(*beat)) else {
             return;
         };
         let behind = now.saturating_duration_since(beat).max(self.longest);
         if self.punctuality.note(now, behind) {
             self.late.increment(1);
         }
+        self.noted = now;
         self.longest = Duration::ZERO;
-        self.beat = (now < self.watchful_until).then_some(now + FRAME);
+        self.beat = (now < self.watchful_until).then_some(now + BEAT);
     }
 
     /// Does something with a room's engine, and notes when it wants to be woken next, or ends it.

@@ -4,9 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
-use super::attention::Attention;
 use super::drops::Drops;
 use super::ports::{BindError, Ports, ReserveError};
 use super::reservation::Reservation;
@@ -19,23 +16,27 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Binds the shared port, to be listened to on a thread of its own. Links have to be opened within a tokio runtime.
+    /// Binds the shared port. This, and all that opens links, has to be called within a tokio runtime.
     pub fn bind(config: &Vdp) -> Result<Self, BindError> {
-        Self::attended(config, Attention::on_a_thread())
+        Self::listening(config, Ports::bind)
     }
 
-    /// The same, but listens within a runtime that is there already.
-    pub fn bind_within(config: &Vdp, runtime: &Handle) -> Result<Self, BindError> {
-        Self::attended(config, Ok(Attention::within(runtime.clone())))
+    /// The same without anything that listens: what arrives waits for [`attend`](Self::attend).
+    pub fn bind_unattended(config: &Vdp) -> Result<Self, BindError> {
+        Self::listening(config, Ports::bind_unattended)
     }
 
-    fn attended(config: &Vdp, attention: io::Result<Attention>) -> Result<Self, BindError> {
-        let ports = attention.and_then(|attention| Ports::bind(config, attention));
-        let ports = ports.map_err(|source| BindError {
+    fn listening(config: &Vdp, bind: impl FnOnce(&Vdp) -> io::Result<Ports>) -> Result<Self, BindError> {
+        let ports = bind(config).map_err(|source| BindError {
             address: config.listen,
             source,
         })?;
         Ok(Self { ports: Arc::new(ports) })
+    }
+
+    /// Takes in what has arrived on the shared port, where nothing else listens to it.
+    pub fn attend(&self) {
+        self.ports.shared().attend();
     }
 
     /// The shared port at the advertised address.

@@ -6,7 +6,6 @@
 //! told apart by the packets' room id, and what comes from anywhere but the negotiated address is dropped and counted;
 //! in the sealed form by the channel id, and what does not open is (requirement B6).
 
-mod attention;
 mod channel;
 mod datagrams;
 mod drops;

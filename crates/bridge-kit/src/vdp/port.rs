@@ -1,45 +1,37 @@
-//! A local UDP port and the task that listens to it.
+//! A local UDP port and the thread that listens to it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::runtime::Handle;
 use vdp_proto::sealed::channel_of;
 use vdp_proto::{ChannelTable, Packet, Refusal, Route, Taken};
 
-use super::datagrams::{Arrivals, BATCH, MOST_TRIES};
+use super::datagrams::{self, Arrivals, MOST_TRIES, Wait};
 use super::drops::{DropCounts, Reason};
 use super::ear::Ear;
-use super::icmp;
+use super::icmp::{self, Undelivered};
 use super::outbox;
 use super::queue;
 use super::sealed_ear::SealedEar;
 use crate::supervise::{self, Task};
-use crate::udp::{ARRIVALS_AND_ERRORS, watch_arrivals};
-
-/// Batches of datagrams read in a row before other tasks have their turn.
-const BUDGET: usize = 2;
 
 thread_local! {
     /// What the listeners of this thread read with.
     static ARRIVALS: RefCell<Arrivals> = RefCell::new(Arrivals::new());
 }
 
-/// A bound port. Dropping it ends its task and frees the port.
+/// A bound port. Dropping it ends what listens, and frees the port.
 #[derive(Debug)]
 pub(super) struct Port {
-    number: u16,
     local: IpAddr,
-    /// Sends without asking the runtime whether it may: a socket that cannot take a datagram now loses it.
-    sender: UdpSocket,
-    rooms: Arc<RwLock<Rooms>>,
-    _listener: Task<()>,
+    listener: Arc<Listener>,
+    /// Reads what became of datagrams that were sent.
+    errors: Option<Task<()>>,
 }
 
 /// The rooms whose voice arrives at a port.
@@ -53,35 +45,49 @@ struct Rooms {
 }
 
 impl Port {
-    /// Binds `address` and starts to listen within `runtime`.
-    pub(super) fn bind(address: SocketAddr, runtime: &Handle, drops: Arc<DropCounts>) -> io::Result<Self> {
-        let sender = UdpSocket::bind(address)?;
-        icmp::enable(&sender)?;
-        queue::lengthen(&sender)?;
-        let local = sender.local_addr()?;
-        let number = local.port();
-        let rooms = Arc::<RwLock<Rooms>>::default();
-        let _entered = runtime.enter();
+    /// Binds `address` and starts to listen, on a thread of its own. Must be called within a tokio runtime.
+    ///
+    /// The thread waits in the call that reads, not in a runtime: to be told that there is something to read would be another
+    /// call of the system for each packet, and those are most of what a packet costs.
+    pub(super) fn bind(address: SocketAddr, drops: Arc<DropCounts>) -> io::Result<Self> {
+        let mut port = Self::bind_unattended(address, drops)?;
+        let listener = Arc::clone(&port.listener);
+        let tell = move |undelivered| listener.on_undelivered(undelivered);
+        port.errors = Some(icmp::watch(port.socket(), tell)?);
+        let listener = Arc::clone(&port.listener);
+        supervise::spawn_thread("vdp.receive", port.number(), move || listener.run())?;
+        Ok(port)
+    }
+
+    /// Binds `address`. What arrives waits for [`attend`](Self::attend).
+    pub(super) fn bind_unattended(address: SocketAddr, drops: Arc<DropCounts>) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address)?;
+        icmp::enable(&socket)?;
+        queue::lengthen(&socket)?;
+        let local = socket.local_addr()?;
         let listener = Listener {
-            number,
+            number: local.port(),
             is_ipv4: local.is_ipv4(),
-            socket: watch_arrivals(sender.try_clone()?)?,
-            rooms: Arc::clone(&rooms),
+            socket,
+            stopped: AtomicBool::new(false),
+            rooms: RwLock::default(),
             drops,
         };
-        let task = supervise::spawn_on(runtime, "vdp.receive", number, listener.run());
         Ok(Self {
-            number,
             local: local.ip(),
-            sender,
-            rooms,
-            _listener: task,
+            listener: Arc::new(listener),
+            errors: None,
         })
     }
 
+    /// Takes in what has arrived, where nothing else listens.
+    pub(super) fn attend(&self) {
+        while self.listener.read_batch(Wait::Not).is_ok() {}
+    }
+
     /// The number of the port.
-    pub(super) const fn number(&self) -> u16 {
-        self.number
+    pub(super) fn number(&self) -> u16 {
+        self.listener.number
     }
 
     /// Where datagrams for `peer` are to be sent from this socket: one that speaks IPv6 wants IPv4 addresses mapped.
@@ -98,22 +104,22 @@ impl Port {
     }
 
     /// What it sends from.
-    pub(super) const fn socket(&self) -> &UdpSocket {
-        &self.sender
+    pub(super) fn socket(&self) -> &UdpSocket {
+        &self.listener.socket
     }
 
-    /// Sends a datagram to an address that is [reachable](Self::reachable) as it is, or fails, at once.
+    /// Sends a datagram to an address that is [reachable](Self::reachable) as it is, or fails, at once: a socket that cannot
+    /// take a datagram now loses it.
     pub(super) fn send(&self, datagram: &[u8], peer: SocketAddr) -> io::Result<()> {
-        let mut outcome = self.sender.send_to(datagram, peer);
+        let send = || datagrams::send_one(self.socket(), datagram, peer);
+        let mut outcome = send();
         for _ in 1..MOST_TRIES {
             match &outcome {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    outcome = self.sender.send_to(datagram, peer);
-                }
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => outcome = send(),
                 _ => break,
             }
         }
-        outcome.map(drop)
+        outcome
     }
 
     /// Chooses the port for `room`, unless it carries the room already.
@@ -134,7 +140,7 @@ impl Port {
     /// Lets `ear` hear what `peer` sends for `room`.
     pub(super) fn open(&self, peer: SocketAddr, room: &str, ear: Arc<Ear>) -> Result<(), Taken> {
         let mut rooms = self.write();
-        rooms.open.open(Route::new(self.number, peer), room, ear)?;
+        rooms.open.open(Route::new(self.number(), peer), room, ear)?;
         if let Some(open) = rooms.carried.get_mut(room) {
             *open = true;
         }
@@ -143,7 +149,7 @@ impl Port {
 
     /// Ends [`Port::open`].
     pub(super) fn close(&self, peer: SocketAddr, room: &str) {
-        self.write().open.close(Route::new(self.number, peer), room);
+        self.write().open.close(Route::new(self.number(), peer), room);
     }
 
     /// Lets `ear` hear what is sealed for `channel`, whoever sends it.
@@ -162,83 +168,56 @@ impl Port {
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Rooms> {
-        self.rooms.write().unwrap_or_else(PoisonError::into_inner)
+        self.listener.rooms.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.listener.stopped.store(true, Ordering::Release);
+        datagrams::wake_reader(&self.listener.socket);
     }
 }
 
 /// Reads datagrams and hands each to the channel it is for.
+#[derive(Debug)]
 struct Listener {
     number: u16,
     is_ipv4: bool,
-    socket: AsyncFd<UdpSocket>,
-    rooms: Arc<RwLock<Rooms>>,
+    socket: UdpSocket,
+    /// The port is gone.
+    stopped: AtomicBool,
+    rooms: RwLock<Rooms>,
     drops: Arc<DropCounts>,
 }
 
 impl Listener {
-    async fn run(self) {
-        loop {
-            let ready = match self.socket.ready(ARRIVALS_AND_ERRORS).await {
-                Ok(guard) => guard.ready(),
-                Err(error) => {
-                    tracing::error!(%error, "the runtime no longer watches a VDP socket");
-                    return;
-                }
-            };
-            if ready.is_error() {
-                self.drain_errors();
-            }
-            if !self.drain_datagrams() {
-                // To yield takes a call of the system, and where nothing is left the next wait does so anyway.
-                tokio::task::yield_now().await;
-            }
+    fn run(&self) {
+        while !self.stopped.load(Ordering::Acquire) {
+            // An error is about a datagram that was sent, which whoever watches for those takes care of.
+            let _ = self.read_batch(Wait::ForOne);
         }
     }
 
-    /// Reads as much as the budget allows, and says whether that was all.
-    fn drain_datagrams(&self) -> bool {
-        for _ in 0..BUDGET {
-            match ARRIVALS.with_borrow_mut(|arrivals| self.read_batch(arrivals)) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                // About a datagram that was sent, not one that came.
-                Err(_) => self.drain_errors(),
-            }
-        }
-        false
-    }
-
-    /// Reads a batch and hands it on. Fails when there is no more to read.
-    fn read_batch(&self, arrivals: &mut Arrivals) -> io::Result<()> {
-        let mut count = 0;
-        let left = self.socket.try_io(Interest::READABLE, |socket| {
-            count = arrivals.receive(socket, self.is_ipv4)?;
-            // A batch that is not full says that the queue is empty: so the runtime need not be shown it by another call.
-            if count < BATCH {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
+    /// Reads what has arrived, at most a batch, and hands it on.
+    fn read_batch(&self, wait: Wait) -> io::Result<()> {
+        ARRIVALS.with_borrow_mut(|arrivals| {
+            let count = arrivals.receive(&self.socket, self.is_ipv4, wait)?;
+            let now = Instant::now();
+            // What is sent on at once leaves together too.
+            let _sending = outbox::gather();
+            arrivals.each(count, |datagram, from| self.hear(datagram, from, now));
             Ok(())
-        });
-        let now = Instant::now();
-        // What is sent on at once leaves together too.
-        let _sending = outbox::gather();
-        arrivals.each(count, |datagram, from| self.hear(datagram, from, now));
-        left
+        })
     }
 
-    fn drain_errors(&self) {
-        // The runtime is told that nothing is left, or it would report the same error for ever.
-        let _ = self.socket.try_io(Interest::ERROR, |socket| {
-            while let Some(undelivered) = icmp::next(socket) {
-                let rooms = self.read();
-                let plain = rooms.open.of_peer(undelivered.destination).map(|ear| &**ear);
-                let sealed = rooms.sealed.values();
-                for ear in plain.chain(sealed.filter_map(|ear| ear.of_peer(undelivered.destination))) {
-                    ear.undelivered(undelivered.kind);
-                }
-            }
-            io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
-        });
+    fn on_undelivered(&self, undelivered: Undelivered) {
+        let rooms = self.read();
+        let plain = rooms.open.of_peer(undelivered.destination).map(|ear| &**ear);
+        let sealed = rooms.sealed.values();
+        for ear in plain.chain(sealed.filter_map(|ear| ear.of_peer(undelivered.destination))) {
+            ear.undelivered(undelivered.kind);
+        }
     }
 
     fn hear(&self, datagram: &mut [u8], from: SocketAddr, now: Instant) {

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use vdp_proto::MAX_ROOM_ID;
 
-use super::attention::Attention;
 use super::drops::{DropCounts, Drops};
 use super::port::Port;
 use super::quarantine::Quarantine;
@@ -48,8 +47,6 @@ pub(super) struct Ports {
     drops: Arc<DropCounts>,
     shared: Arc<Port>,
     further: Mutex<Further>,
-    /// Listens to all of them.
-    attention: Attention,
 }
 
 /// The ports beside the shared one, and who used which.
@@ -61,15 +58,23 @@ struct Further {
 
 impl Ports {
     /// Binds the shared port.
-    pub(super) fn bind(config: &Vdp, attention: Attention) -> io::Result<Self> {
+    pub(super) fn bind(config: &Vdp) -> io::Result<Self> {
+        Self::beside(config, Port::bind)
+    }
+
+    /// Binds the shared port, and lets nothing listen to it.
+    pub(super) fn bind_unattended(config: &Vdp) -> io::Result<Self> {
+        Self::beside(config, Port::bind_unattended)
+    }
+
+    fn beside(config: &Vdp, bind: impl FnOnce(SocketAddr, Arc<DropCounts>) -> io::Result<Port>) -> io::Result<Self> {
         let drops = Arc::new(DropCounts::new());
-        let shared = Port::bind(config.listen, attention.runtime(), Arc::clone(&drops))?;
+        let shared = bind(config.listen, Arc::clone(&drops))?;
         Ok(Self {
             config: config.clone(),
             drops,
             shared: Arc::new(shared),
             further: Mutex::default(),
-            attention,
         })
     }
 
@@ -135,7 +140,7 @@ impl Ports {
                 continue;
             }
             let address = SocketAddr::new(self.config.listen.ip(), number);
-            match Port::bind(address, self.attention.runtime(), Arc::clone(&self.drops)) {
+            match Port::bind(address, Arc::clone(&self.drops)) {
                 Ok(port) if further.quarantine.allows(room, port.number(), now) => {
                     let port = Arc::new(port);
                     port.reserve(room);

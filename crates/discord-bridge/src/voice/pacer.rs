@@ -8,8 +8,10 @@
 //!
 //! The first packet of a spurt that comes just before a tick would leave no room for jitter: the second one, a millisecond
 //! late, would miss its tick, and the listener would hear a concealed frame where nothing was lost. So a spurt starts
-//! only when its first packet has waited [`Waits::GUARD`], or its second one is there. The wait that results is 10 to 30 ms,
-//! by the phase of the tick, and stays for the spurt.
+//! only when its first packet has waited for a guard, or its second one is there. The wait that results is the guard and up to
+//! 20 ms more, by the phase of the tick, and stays for the spurt. The guard is what packets of the last second were apart
+//! ([`Waits::learning`]): 2 ms at first and on a calm network, 10 ms for a browser whose microphone works in such steps, which
+//! costs a concealed frame until it is known.
 //!
 //! A packet that comes later than that is concealed for a tick and then played, not thrown away: the buffer has grown by
 //! a tick, which is what that network needs. It shrinks again when it is shown not to be needed, that is when even the
@@ -104,6 +106,8 @@ pub(crate) struct Pacer {
     frames: HeapCons<Frame>,
     leaving: Option<Frame>,
     spurt: Option<Spurt>,
+    /// What the next spurt begins with.
+    guard: Duration,
     counters: Arc<SendCounters>,
 }
 
@@ -122,6 +126,7 @@ impl Pacer {
             frames,
             leaving: None,
             spurt: None,
+            guard: Waits::CALM,
             counters,
         }
     }
@@ -145,10 +150,10 @@ impl Pacer {
             return Tick::Pause;
         };
         let waited = now.saturating_duration_since(head.arrived);
-        if waited < Waits::GUARD && self.frames.occupied_len() < 2 {
+        if waited < self.guard && self.frames.occupied_len() < 2 {
             return Tick::Silence;
         }
-        self.send_next(now, Waits::default())
+        self.send_next(now, Waits::learning(self.guard))
     }
 
     fn go_on(&mut self, now: Instant, mut spurt: Spurt) -> Tick<'_> {
@@ -194,6 +199,7 @@ impl Pacer {
             return Tick::Silence;
         };
         waits.note(now.saturating_duration_since(frame.arrived));
+        self.guard = waits.guard();
         self.counters.sent();
         let toc = frame.opus().first().copied().unwrap_or_default();
         self.spurt = Some(Spurt {

@@ -5,9 +5,12 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd as _, RawFd};
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg, sendmmsg};
+use nix::sys::socket::{
+    MsgFlags, MultiHeaders, Shutdown, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage, recvmmsg, sendmmsg,
+    sendto, shutdown,
+};
 
-use super::{BATCH, Letters, Slot, send_all, slots};
+use super::{BATCH, Letters, Slot, Wait, send_all, slots};
 
 /// Headers of the calls for each family, since the system leaves the length of the addresses of one in them.
 struct Headers {
@@ -42,12 +45,16 @@ impl Arrivals {
     }
 
     /// Reads what has arrived, at most [`BATCH`] datagrams, and says how many. Fewer mean that there are no more.
-    pub(in super::super) fn receive(&mut self, socket: &UdpSocket, is_ipv4: bool) -> io::Result<usize> {
+    pub(in super::super) fn receive(&mut self, socket: &UdpSocket, is_ipv4: bool, wait: Wait) -> io::Result<usize> {
         let Self { headers, slots, found } = self;
+        let flags = match wait {
+            Wait::ForOne => MsgFlags::MSG_WAITFORONE,
+            Wait::Not => MsgFlags::MSG_DONTWAIT,
+        };
         if is_ipv4 {
-            receive(socket.as_raw_fd(), &mut headers.v4, slots, found)
+            receive(socket.as_raw_fd(), flags, &mut headers.v4, slots, found)
         } else {
-            receive(socket.as_raw_fd(), &mut headers.v6, slots, found)
+            receive(socket.as_raw_fd(), flags, &mut headers.v6, slots, found)
         }
     }
 
@@ -80,6 +87,7 @@ impl Address for SockaddrIn6 {
 
 fn receive<A: Address>(
     socket: RawFd,
+    flags: MsgFlags,
     headers: &mut MultiHeaders<A>,
     slots: &mut [Slot],
     found: &mut [Option<(usize, SocketAddr)>; BATCH],
@@ -87,13 +95,29 @@ fn receive<A: Address>(
     let mut free = slots.iter_mut();
     let mut slices: [_; BATCH] =
         array::from_fn(|_| [IoSliceMut::new(free.next().map_or(&mut [][..], |slot| &mut slot[..]))]);
-    let messages = recvmmsg(socket, headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+    let messages = recvmmsg(socket, headers, slices.iter_mut(), flags, None)?;
     let mut count = 0;
     for (message, found) in messages.zip(found) {
         *found = message.address.map(|from| (message.bytes, from.of_system()));
         count += 1;
     }
     Ok(count)
+}
+
+/// Sends one datagram or fails, at once.
+pub(in super::super) fn send_one(socket: &UdpSocket, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+    sendto(
+        socket.as_raw_fd(),
+        datagram,
+        &SockaddrStorage::from(to),
+        MsgFlags::MSG_DONTWAIT,
+    )?;
+    Ok(())
+}
+
+/// Wakes whoever waits to read from a socket, for good. Linux complains that the socket has no peer, and does it all the same.
+pub(in super::super) fn wake_reader(socket: &UdpSocket) {
+    let _ = shutdown(socket.as_raw_fd(), Shutdown::Read);
 }
 
 /// What datagrams are sent with.

@@ -15,12 +15,21 @@ use std::net::SocketAddr;
 use vdp_proto::MAX_DATAGRAM;
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{Arrivals, Departures};
+pub(super) use linux::{Arrivals, Departures, send_one, wake_reader};
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::{Arrivals, Departures};
+pub(super) use portable::{Arrivals, Departures, send_one, wake_reader};
 
 /// Most datagrams that one call reads or sends.
 pub(super) const BATCH: usize = 32;
+
+/// Whether a call that reads waits where nothing has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Until something has.
+    ForOne,
+    /// It fails at once.
+    Not,
+}
 
 /// A buffer for a datagram. It has one byte more than a datagram may have, so that one that is too long shows.
 pub(super) type Slot = [u8; MAX_DATAGRAM + 1];
@@ -153,11 +162,7 @@ mod tests {
     }
 
     fn sockets(address: &str) -> [UdpSocket; 2] {
-        [(); 2].map(|()| {
-            let socket = UdpSocket::bind(address).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            socket
-        })
+        [(); 2].map(|()| UdpSocket::bind(address).unwrap())
     }
 
     #[test]
@@ -179,7 +184,7 @@ mod tests {
             departures.send(&near, &letters, |_, outcome| outcome.unwrap());
             let (mut came, from) = (Vec::new(), near.local_addr().unwrap());
             for _ in 0..100 {
-                let Ok(count) = arrivals.receive(&far, from.is_ipv4()) else {
+                let Ok(count) = arrivals.receive(&far, from.is_ipv4(), Wait::Not) else {
                     continue;
                 };
                 arrivals.each(count, |datagram, sender| {
@@ -192,7 +197,7 @@ mod tests {
                 .collect();
             assert_eq!(came, sent);
             assert_eq!(
-                arrivals.receive(&far, from.is_ipv4()).unwrap_err().kind(),
+                arrivals.receive(&far, from.is_ipv4(), Wait::Not).unwrap_err().kind(),
                 io::ErrorKind::WouldBlock
             );
         }
@@ -203,9 +208,20 @@ mod tests {
         let [near, far] = sockets("127.0.0.1:0");
         near.send_to(&[7; 3_000], far.local_addr().unwrap()).unwrap();
         let mut arrivals = Arrivals::new();
-        let count = arrivals.receive(&far, true).unwrap();
+        let count = arrivals.receive(&far, true, Wait::ForOne).unwrap();
         let mut lengths = Vec::new();
         arrivals.each(count, |datagram, _| lengths.push(datagram.len()));
         assert_eq!(lengths, [MAX_DATAGRAM + 1]);
+    }
+
+    #[test]
+    fn whoever_waits_for_a_datagram_is_woken_without_one() {
+        let [near, _] = sockets("127.0.0.1:0");
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| Arrivals::new().receive(&near, true, Wait::ForOne).map(|_| ()));
+            // It may not wait yet: what is woken once does not wait any more.
+            wake_reader(&near);
+            let _ = reader.join().unwrap();
+        });
     }
 }

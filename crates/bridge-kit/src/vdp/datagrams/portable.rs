@@ -2,8 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
 
-use super::{BATCH, Letters, Slot, send_all, slots};
+use super::{BATCH, Letters, Slot, Wait, send_all, slots};
+
+/// How long a call that reads waits at most.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Datagrams that were read.
 #[derive(Debug)]
@@ -22,9 +26,12 @@ impl Arrivals {
     }
 
     /// Reads what has arrived, at most [`BATCH`] datagrams, and says how many. Fewer mean that there are no more.
-    pub(in super::super) fn receive(&mut self, socket: &UdpSocket, _is_ipv4: bool) -> io::Result<usize> {
+    pub(in super::super) fn receive(&mut self, socket: &UdpSocket, _is_ipv4: bool, wait: Wait) -> io::Result<usize> {
         self.found.clear();
+        // What waits does so for a while only, since nothing wakes it.
+        socket.set_read_timeout(Some(PATIENCE))?;
         for slot in &mut self.slots {
+            socket.set_nonblocking(wait == Wait::Not || !self.found.is_empty())?;
             match socket.recv_from(slot) {
                 Ok(found) => self.found.push(found),
                 Err(error) if self.found.is_empty() => return Err(error),
@@ -41,6 +48,14 @@ impl Arrivals {
         }
     }
 }
+
+/// Sends one datagram or fails, at once.
+pub(in super::super) fn send_one(socket: &UdpSocket, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+    socket.send_to(datagram, to).map(drop)
+}
+
+/// Whoever waits to read looks every now and then whether he is still to.
+pub(in super::super) fn wake_reader(_socket: &UdpSocket) {}
 
 /// What datagrams are sent with.
 #[derive(Debug)]

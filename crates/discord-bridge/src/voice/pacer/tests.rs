@@ -126,8 +126,8 @@ fn regular_packets_leave_untouched_one_a_tick_at_any_phase() {
 fn a_spurt_waits_for_room_for_jitter_and_no_longer() {
     for (first_ms, expected) in [
         (5, Sent::Packet(packet(0))),
-        (10, Sent::Packet(packet(0))),
-        (12, Sent::Silence),
+        (18, Sent::Packet(packet(0))),
+        (19, Sent::Silence),
     ] {
         let mut bench = Bench::new();
         bench.push(first_ms, 0, &packet(0));
@@ -139,16 +139,17 @@ fn a_spurt_waits_for_room_for_jitter_and_no_longer() {
 }
 
 #[test]
-fn jitter_below_the_guard_is_never_heard() {
+fn jitter_below_the_guard_is_not_heard_once_it_is_known() {
     for phase in 0..20 {
         let mut bench = Bench::new();
-        // The first packet is on time, every second one after it late by 9 ms.
-        let arrivals: Vec<u64> = (0..100)
-            .map(|n| n * 20 + phase + if n % 2 == 1 { 9 } else { 0 })
-            .collect();
+        // The first packet of a spurt is on time, every second one after it late by 9 ms.
+        let spurt = |begin: u64| (0..100).map(move |n| begin + n * 20 + phase + if n % 2 == 1 { 9 } else { 0 });
+        let arrivals: Vec<u64> = spurt(0).chain(spurt(4_000)).collect();
         let sent = bench.run(&arrivals);
-        assert_eq!(packets_of(&sent).len(), 100);
-        assert_eq!(holes(&sent), 0, "phase {phase}");
+        assert_eq!(packets_of(&sent).len(), 200);
+        let (first, second) = sent.split_at(150);
+        assert!(holes(first) <= 1, "{} at phase {phase}", holes(first));
+        assert_eq!(holes(second), 0, "phase {phase}");
     }
 }
 
@@ -233,7 +234,7 @@ fn a_slow_sender_is_followed_with_one_hole_for_each_packet_missing() {
 #[test]
 fn an_hour_of_drift_is_followed_in_pauses_alone() {
     const HOUR: u64 = 180_000;
-    let target = Waits::GUARD + FRAME / 2;
+    let target = Waits::CALM + FRAME / 2;
     for ppm in [300_i64, -300] {
         let mut bench = Bench::new();
         let period = u64::try_from(20_000_000 - 20 * ppm).unwrap();
