@@ -15,9 +15,8 @@ mod log;
 mod rooms;
 mod rtc;
 
-use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use bridge_kit::cli::{Program, Role};
@@ -40,19 +39,14 @@ fn program(name: &'static str, role: Role, bot: &'static str) -> Program {
     }
 }
 
-/// A TCP port that is free, and that nobody here was given before: the system may name one twice.
+/// A TCP port that is free, and stays so until it is used: below those that the system gives to whoever asks for any, and given
+/// to nobody here before.
 fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let port = || {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.local_addr().expect("an address").port()
-    };
-    let port = std::iter::repeat_with(port)
-        .find(|port| given.insert(*port))
-        .expect("no end of ports");
-    drop(given);
-    port
+    static NEXT: AtomicU16 = AtomicU16::new(21_000);
+    std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed))
+        .take_while(|port| *port < 32_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// The settings of a bridge at a homeserver.
