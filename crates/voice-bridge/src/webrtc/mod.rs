@@ -7,6 +7,8 @@ mod arrivals;
 mod candidates;
 mod config;
 mod connection;
+#[cfg(test)]
+mod cost_tests;
 mod departures;
 #[cfg(test)]
 mod forwarding_tests;

@@ -194,3 +194,21 @@ fn a_pull_never_blocks() {
     }
     assert!(start.elapsed() < Duration::from_secs(1));
 }
+
+#[test]
+fn b20_nothing_is_allocated_for_a_packet_on_its_way_to_songbird() {
+    let mut bench = Bench::new();
+    let mut buffer = [0; 1024];
+    // With two in the queue the spurt begins at once, and goes on.
+    bench.send(&VOICE);
+    bench.send(&VOICE);
+    assert!(bench.source.read(&mut buffer).unwrap() > 0);
+    let allocated = allocation_counter::measure(|| {
+        for _ in 0..100 {
+            bench.send(&VOICE);
+            assert!(bench.source.read(&mut buffer).unwrap() > 0);
+        }
+    });
+    assert_eq!(allocated.count_total, 0);
+    assert_eq!(bench.stats().sent, 101);
+}
