@@ -45,7 +45,7 @@ impl Member {
     /// The state key of somebody whose ghost this is.
     ///
     /// A key that is a user id can be set by that very user alone (the rooms' authorisation rules), and a ghost is not even
-    /// in the room; hence the `_`, as state events of MatrixRTC have it.
+    /// in the room; hence the `_`, as state events of `MatrixRTC` have it.
     pub fn state_key(user_id: &str) -> String {
         format!("_{user_id}")
     }

@@ -406,7 +406,7 @@ async fn offers_that_cannot_be_answered_are_errors() {
 /// B7: of mixes for a bad way each packet repeats the one before, so it is to be known how bad it is.
 #[tokio::test]
 async fn what_gets_lost_on_the_way_to_the_peer_is_known() {
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_mins(1);
     let port = port().await;
     let mut pair = Pair::connected(&port).await;
     let reception = pair.connection.reception.subscribe();

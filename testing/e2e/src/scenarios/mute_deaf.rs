@@ -94,15 +94,18 @@ async fn comes(bench: &mut Bench, stack: &Stack, room: &BridgedRoom, ada: &str) 
     Ok(())
 }
 
+/// Sets one of the switches.
+type Set = fn(&mut VoiceFlags, bool);
+
 /// Each switch is shown, and shown to be off again.
 async fn changes(bench: &mut Bench, stack: &Stack, room: &BridgedRoom, ada: &str) -> Result<()> {
     let control = &stack.standin()?.control;
-    let flags = |set: fn(&mut VoiceFlags, bool), on: bool| {
+    let flags = |set: Set, on: bool| {
         let mut flags = VoiceFlags::default();
         set(&mut flags, on);
         flags
     };
-    let switches: [(&str, fn(&mut VoiceFlags, bool)); 4] = [
+    let switches: [(&str, Set); 4] = [
         ("self_mute", |flags, on| flags.self_mute = Some(on)),
         ("self_deaf", |flags, on| flags.self_deaf = Some(on)),
         ("server_mute", |flags, on| flags.mute = Some(on)),
