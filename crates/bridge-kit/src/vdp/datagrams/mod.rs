@@ -217,11 +217,13 @@ mod tests {
     #[test]
     fn whoever_waits_for_a_datagram_is_woken_without_one() {
         let [near, _] = sockets("127.0.0.1:0");
+        // Only for failures: whoever is not woken gives up then, with an error.
+        near.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| Arrivals::new().receive(&near, true, Wait::ForOne).map(|_| ()));
             // It may not wait yet: what is woken once does not wait any more.
             wake_reader(&near);
-            let _ = reader.join().unwrap();
+            reader.join().unwrap().expect("woken");
         });
     }
 }
