@@ -3,9 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::error::EventError;
-use super::fields::Fields;
 use super::json::Content;
-use super::state::without_answer;
+use super::state::read_or_none;
 use super::{PersonId, names};
 
 /// Somebody in a voice channel, as the room's state shows him (requirement S12).
@@ -57,13 +56,8 @@ impl Member {
 
     /// Reads the content; none where he is not there any more.
     pub fn from_json(content: &Value) -> Result<Option<Self>, EventError> {
-        let read = || {
-            let fields = Fields::of(content)?;
-            if fields.is_empty() {
-                return Ok(None);
-            }
-            fields.version()?;
-            Ok(Some(Self {
+        read_or_none(names::MEMBER, content, |fields| {
+            Ok(Self {
                 id: fields.person_id("id")?,
                 user_id: fields.string("user_id")?.to_owned(),
                 display_name: fields.label("display_name")?.unwrap_or_default(),
@@ -76,9 +70,8 @@ impl Member {
                 server_deaf: fields.flag("server_deaf")?,
                 suppressed: fields.flag("suppressed")?,
                 since: fields.moment("since")?,
-            }))
-        };
-        read().map_err(|problem| without_answer(names::MEMBER, problem))
+            })
+        })
     }
 
     /// The content.

@@ -65,20 +65,14 @@ impl ChannelRecord {
 
     /// Reads the content of a record; none where no channel is open.
     pub fn from_json(content: &Value) -> Result<Option<Self>, EventError> {
-        let read = || {
-            let fields = Fields::of(content)?;
-            if fields.is_empty() {
-                return Ok(None);
-            }
-            fields.version()?;
-            Ok(Some(Self {
-                header: read_header(&fields)?,
+        read_or_none(names::CHANNEL, content, |fields| {
+            Ok(Self {
+                header: read_header(fields)?,
                 channel: fields.channel()?,
                 answerer: fields.object("answerer")?.address()?,
                 asker: fields.object("asker")?.address()?,
-            }))
-        };
-        read().map_err(|problem| without_answer(names::CHANNEL, problem))
+            })
+        })
     }
 
     /// The record's content.
@@ -96,8 +90,25 @@ impl ChannelRecord {
     }
 }
 
+/// Reads the content of a state event; none where it is empty, by which state is taken back.
+pub(super) fn read_or_none<T>(
+    kind: &'static str,
+    content: &Value,
+    read: impl FnOnce(&Fields<'_>) -> Result<T, Problem>,
+) -> Result<Option<T>, EventError> {
+    let read_versioned = || {
+        let fields = Fields::of(content)?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        fields.version()?;
+        read(&fields).map(Some)
+    };
+    read_versioned().map_err(|problem| without_answer(kind, problem))
+}
+
 /// Nobody waits for an answer to a state event.
-pub(super) const fn without_answer(kind: &'static str, problem: Problem) -> EventError {
+const fn without_answer(kind: &'static str, problem: Problem) -> EventError {
     EventError {
         kind,
         problem,
