@@ -71,6 +71,8 @@ fn list(names: &[&str]) -> String {
 fn place(error: &figment::Error) -> String {
     match &error.metadata {
         Some(metadata) => match &metadata.source {
+            // As it was given; figment would show it relative to the folder that the program runs in.
+            Some(figment::Source::File(path)) => format!(" (in {})", path.display()),
             Some(source) => format!(" (in {source})"),
             None => format!(" (in {})", metadata.name),
         },

@@ -330,6 +330,17 @@ fn the_example_is_what_the_defaults_are() {
 }
 
 #[test]
+fn a_mistake_in_a_file_names_the_file_as_it_was_given() {
+    let directory = tempfile::tempdir_in(".").expect("a directory");
+    let path = std::path::absolute(directory.path().join("bridge.toml")).expect("a path");
+    std::fs::write(&path, COMPLETE.replace("[vdp]", "[vdp]\nlisten = 5")).expect("written");
+    let config = Reader::open::<()>(&voice(), Some(&path)).and_then(|reader| Config::<()>::read(&reader));
+    let error = config.expect_err("5 is no address").to_string();
+    assert!(error.starts_with("vdp.listen: "), "{error}");
+    assert!(error.ends_with(&format!("(in {})", path.display())), "{error}");
+}
+
+#[test]
 fn a_registration_agrees_with_the_configuration() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name);
