@@ -70,7 +70,8 @@ pub(crate) fn run_for_benches() -> Result<()> {
 
 /// Installs what `docker-compose.yml` needs and is missing, but for its base images.
 pub(crate) fn run_for_docker() -> Result<()> {
-    debian_packages(&DEBIAN_PACKAGES_FOR_DOCKER)
+    debian_packages(&DEBIAN_PACKAGES_FOR_DOCKER)?;
+    livekit().context("LiveKit")
 }
 
 fn debian_packages(packages: &[DebianPackage]) -> Result<()> {

@@ -1,6 +1,8 @@
-//! What the image of the demonstration runs beside the local Discord: the page, for the stack of `docker-compose.yml`.
+//! What the image of the demonstration runs beside the local Discord: the page, for the stack of `docker-compose.yml`, and in
+//! tests the service that lets people into its LiveKit.
 
 use crate::audio::Speech;
+use crate::authorisation::{self, Homeserver, Sfu};
 use crate::dev::{GUEST, TALK, TALKERS_VOICE, talk_on};
 use crate::interruption::Interruption;
 use crate::page::{PageServer, Site};
@@ -13,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// How long both bridges may take to come into the room that they are invited to.
 const BOTS_JOIN_WITHIN: Duration = Duration::from_mins(1);
@@ -120,6 +123,50 @@ async fn start(page: Page) -> Result<PageServer> {
 async fn standin(host: &str) -> Option<String> {
     let mut addresses = tokio::net::lookup_host(host).await.ok()?;
     Some(format!("http://{}", addresses.next()?))
+}
+
+/// Where the authorisation service is, what it opens and to whom, by the variables of lk-jwt-service, in whose place it is.
+#[derive(Debug, clap::Args)]
+pub struct Authorisation {
+    /// Where it listens; a port alone, as in `:8080`, is that of every address.
+    #[arg(long, env = "LIVEKIT_JWT_BIND")]
+    listen: String,
+    /// The SFU, as clients and this service reach it.
+    #[arg(long, env = "LIVEKIT_URL")]
+    sfu: String,
+    /// File with the name of the SFU's key, a colon and the key.
+    #[arg(long, env = "LIVEKIT_KEY_FILE")]
+    keys: PathBuf,
+    /// The name of the homeserver whose people are let in.
+    #[arg(long, env = "LIVEKIT_FULL_ACCESS_HOMESERVERS")]
+    server_name: String,
+    /// Where that homeserver tells whose an OpenID token is.
+    #[arg(long)]
+    homeserver: String,
+}
+
+/// Lets people into LiveKit until it is told to end.
+pub async fn let_in(service: Authorisation) -> Result<()> {
+    let mut interruption = Interruption::new()?;
+    let keys = std::fs::read_to_string(&service.keys).with_context(|| service.keys.display().to_string())?;
+    let (key, secret) = keys.split_once(':').context("no `key: secret` in the file of keys")?;
+    let sfu = Sfu {
+        api: service.sfu.replacen("ws", "http", 1),
+        url: service.sfu,
+        key: key.trim().to_owned(),
+        secret: secret.trim().to_owned(),
+        lets_set_attributes: Arc::new(true.into()),
+    };
+    let homeserver = Homeserver {
+        name: service.server_name,
+        url: service.homeserver,
+    };
+    let everywhere = if service.listen.starts_with(':') { "0.0.0.0" } else { "" };
+    let listener = TcpListener::bind(format!("{everywhere}{}", service.listen)).await?;
+    tokio::select! {
+        outcome = authorisation::serve(listener, homeserver, sfu) => Ok(outcome?),
+        () = interruption.wait() => Ok(()),
+    }
 }
 
 /// Makes what the talker of the local Discord says, for the image.

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
-use e2e::container::{self, Page};
+use e2e::container::{self, Authorisation, Page};
 use e2e::dev::{self, RealDiscord};
 use e2e::docker;
 use e2e::interruption::Interruption;
@@ -33,6 +33,8 @@ enum Command {
     BaseImages,
     /// Serve the page for the stack of docker-compose.yml, in a container.
     Page(Box<Page>),
+    /// Let people into the LiveKit of docker-compose.yml where lk-jwt-service is not to be had, in a container.
+    Authorisation(Authorisation),
     /// Make what the talker of the local Discord says.
     Speech {
         /// The WAV file to write.
@@ -85,6 +87,7 @@ async fn run(command: Command) -> Result<()> {
         }
         Command::BaseImages => docker::make_base_images().await,
         Command::Page(page) => container::serve(*page).await,
+        Command::Authorisation(service) => container::let_in(service).await,
         Command::Speech { path } => container::make_speech(&path),
         Command::Dev {
             port,

@@ -24,6 +24,7 @@ use request::{Entry, OpenIdToken};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// The homeserver whose people are let in.
@@ -45,15 +46,10 @@ pub struct AuthorisationService {
 impl AuthorisationService {
     /// Serves on a free port of 127.0.0.1. Neither the homeserver nor the SFU has to run yet.
     pub async fn start(homeserver: Homeserver, sfu: Sfu) -> Result<Self> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let door = Arc::new(Door {
-            client: reqwest::Client::new(),
-            homeserver,
-            sfu,
-        });
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router(door)).await {
+            if let Err(error) = serve(listener, homeserver, sfu).await {
                 tracing::error!(%error, "the authorisation service cannot be served any more");
             }
         });
@@ -70,6 +66,16 @@ impl Drop for AuthorisationService {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Serves until that fails. Neither the homeserver nor the SFU has to run yet.
+pub async fn serve(listener: TcpListener, homeserver: Homeserver, sfu: Sfu) -> std::io::Result<()> {
+    let door = Door {
+        client: reqwest::Client::new(),
+        homeserver,
+        sfu,
+    };
+    axum::serve(listener, router(Arc::new(door))).await
 }
 
 fn router(door: Arc<Door>) -> Router {

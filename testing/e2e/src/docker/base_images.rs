@@ -1,9 +1,10 @@
 //! The images that `Dockerfile` and `docker-compose.yml` start from, made on this machine for where they cannot be pulled:
-//! from Debian's packages, from PyPI, and from the Rust and the Node.js that are installed here.
+//! from Debian's packages, from PyPI, and from the Rust, the Node.js and the LiveKit that are installed here.
 
 use super::engine::Engine;
 use super::{output, root, shown};
 use crate::scenarios::print;
+use crate::stack::{LIVEKIT_MISSING, LiveKit};
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
@@ -19,11 +20,13 @@ const NOT_IN_DEBIAN: [&str; 6] = [
     "./var/cache/apt/*",
     "./var/lib/apt/lists/*",
 ];
+const SYNAPSE: &str = "matrixdotorg/synapse:v1.163.2";
 /// The others, each with its file in `testing/docker`.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
     ("rust:1.95-bookworm", "rust.Dockerfile"),
     ("node:20-bookworm-slim", "node.Dockerfile"),
-    ("matrixdotorg/synapse:v1.163.2", "synapse.Dockerfile"),
+    (SYNAPSE, "synapse.Dockerfile"),
+    ("livekit/livekit-server:v1.13.5", "livekit.Dockerfile"),
 ];
 
 /// Makes those that are not there. Images that were pulled stay.
@@ -120,6 +123,7 @@ async fn fill(context: &Path, file: &str) -> Result<()> {
             copy(Path::new(&program), &bin).await?;
             copy(&PathBuf::from(packages).join("npm"), &lib).await?;
         }
+        "livekit.Dockerfile" => copy(&LiveKit::installed().context(LIVEKIT_MISSING)?, context).await?,
         _ => copy(&root().join("testing/requirements.txt"), context).await?,
     }
     Ok(())
@@ -158,7 +162,7 @@ mod tests {
             let made = base == DEBIAN || OTHERS.iter().any(|(name, _)| *name == base);
             assert!(made || own.contains(&base), "{base}");
         }
-        let synapse = OTHERS[2].0.rsplit_once(":v").unwrap().1;
+        let synapse = SYNAPSE.rsplit_once(":v").unwrap().1;
         assert!(read("testing/requirements.txt").contains(&format!("matrix-synapse=={synapse}\n")));
     }
 }

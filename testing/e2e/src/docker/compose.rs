@@ -10,10 +10,12 @@ use tokio::process::Command;
 
 /// What this machine sets apart from the same stack of a person.
 const PROJECT: &str = "vdp-e2e";
-/// What is left out or added for the tests.
+/// What is changed for the tests.
 const OVERRIDE: &str = "testing/docker/docker-compose.e2e.yml";
-/// Services of the demonstration that stay.
+/// Services of the demonstration that say whether they are well.
 pub(crate) const SERVICES: [&str; 5] = ["synapse", "voice-bridge", "discord-bridge", "discord-standin", "page"];
+/// Services of it that are images of others, without a health check.
+pub(crate) const SERVICES_OF_OTHERS: [&str; 2] = ["livekit", "authorisation"];
 /// Images that are built here.
 const IMAGES: [&str; 3] = ["vdp/voice-bridge", "vdp/discord-bridge", "vdp/demo"];
 
@@ -157,13 +159,14 @@ impl Compose {
             .env("LISTEN_ADDRESS", "127.0.0.1")
             .env("HOST_ADDRESS", "127.0.0.1")
             .env("SERVER_NAME", "localhost")
-            .env("LIVEKIT_SERVICE_URL", "");
+            .env("LIVEKIT_SERVICE_URL", "http://rtc.localhost:8080");
         // These have their defaults where they are empty.
         for name in [
             "DISCORD_TOKEN",
             "DISCORD_GUILD",
             "DISCORD_CHANNEL",
             "HOMESERVER_URL",
+            "LIVEKIT_URL",
             "PEOPLE",
         ] {
             command.env(name, "");

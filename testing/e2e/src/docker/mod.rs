@@ -5,7 +5,7 @@ mod compose;
 mod engine;
 
 pub use base_images::make as make_base_images;
-pub(crate) use compose::{Compose, SERVICES};
+pub(crate) use compose::{Compose, SERVICES, SERVICES_OF_OTHERS};
 pub(crate) use engine::{Engine, MISSING};
 
 use anyhow::{Context as _, Result, ensure};
