@@ -31,7 +31,7 @@ fn sealed(role: Role, channel: u64, address: SocketAddr) -> Peer {
         Role::Asking => (1, 2),
         Role::Answering => (2, 1),
     };
-    let keys = secret(own).agree(&secret(peer).share(), &[3; 32], b"").unwrap();
+    let keys = secret(own).agree(&secret(peer).share(), &[3; 32], b"").expect("keys");
     let (sealer, opener) = keys.into_ends(role, Aead::Aes256Gcm, channel);
     SealedPeer {
         address,
@@ -49,7 +49,7 @@ fn connect(endpoint: &Endpoint, room: &str, peer: Peer, hear: impl FnMut(Receive
     };
     let (events, _) = mpsc::channel(1);
     reservation
-        .unwrap()
+        .expect("there is room")
         .connect(peer, Box::new(hear), events)
         .expect("the peer can be sent to")
 }

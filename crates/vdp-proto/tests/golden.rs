@@ -208,18 +208,18 @@ fn sealed_vectors_are_written_exactly_so_and_opened() {
 fn sealed_by(aead: Aead, key: &[u8], packet: Packet<'_>) -> Vec<u8> {
     let header = [&[0xc1, 1][..], &CHANNEL.to_be_bytes(), &[0; 8]].concat();
     let mut plain = [0; 64];
-    let length = packet.encode(&mut plain).unwrap();
-    let body = &mut plain[..length];
+    let length = packet.encode(&mut plain).expect("there is room");
+    let (body, _) = plain.split_at_mut(length);
     let tag: [u8; 16] = match aead {
         Aead::Aes256Gcm => {
             let cipher = Aes256Gcm::new_from_slice(key).expect("32 bytes");
             let tag = cipher.encrypt_inout_detached(&[0; 12].into(), &header, (&mut *body).into());
-            tag.unwrap().into()
+            tag.expect("so little is sealed").into()
         }
         Aead::ChaCha20Poly1305 => {
             let cipher = ChaCha20Poly1305::new_from_slice(key).expect("32 bytes");
             let tag = cipher.encrypt_inout_detached(&[0; 12].into(), &header, (&mut *body).into());
-            tag.unwrap().into()
+            tag.expect("so little is sealed").into()
         }
     };
     [&header[..], body, &tag].concat()

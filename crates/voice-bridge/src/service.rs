@@ -89,7 +89,7 @@ enum Wakeup {
 impl Bridge {
     async fn start(kit: &Kit<Settings>) -> anyhow::Result<(Self, Inlets)> {
         let config = &kit.config;
-        let port = Arc::new(Port::bind(&config.own.webrtc).await?);
+        let port = Arc::new(Port::bind(&config.own.webrtc)?);
         let endpoint = Endpoint::bind(&config.vdp)?;
         let pool = MediaPool::configured(&config.media).context("media.threads: the threads cannot be started")?;
         let (matrix, MatrixFeed { events, incoming }) =

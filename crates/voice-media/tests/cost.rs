@@ -82,7 +82,8 @@ impl Room {
         while self.now < end {
             for speaker in 0..speakers {
                 let place = usize::try_from(self.sent).expect("small") % voice.opus.len();
-                self.hear(voice, speaker, self.sent, &voice.opus[place]);
+                let opus = voice.opus.get(place).expect("a packet");
+                self.hear(voice, speaker, self.sent, opus);
             }
             self.sent += 1;
             handed += self.pass(Duration::from_micros(u64::from(voice.samples) * 1_000 / 48));

@@ -50,11 +50,11 @@ pub fn choose(names: &[String], quick: bool) -> Result<Vec<(&'static Bench, Plan
         let whole = |bench| (bench, Plan { quick, only: None });
         return Ok(BENCHES.iter().map(whole).collect());
     }
-    let named = names.iter().map(|name| {
+    let chosen = names.iter().map(|name| {
         let (bench, plan) = Plan::parse(name, quick);
         Ok((find(bench)?, plan))
     });
-    named.collect()
+    chosen.collect()
 }
 
 /// This program, to be started anew for a part of a bench: its [`Bench::part`] gets the arguments that are added.

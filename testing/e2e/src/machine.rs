@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn what_a_jitter_buffer_hides_is_no_stall() {
         let mut stalls = Stalls::default();
-        stalls.add(HEARD - TICK);
+        stalls.add(HEARD.saturating_sub(TICK));
         assert!(!stalls.are_heard());
         stalls.add(HEARD);
         stalls.add(HEARD * 3);

@@ -85,7 +85,7 @@ impl Board {
             show,
             ignored,
             directory,
-            ghosts: Ghosts::new(matrix.clone(), pictures),
+            ghosts: Ghosts::new(&matrix, pictures),
             reader: Reader::new(matrix.clone(), links),
             // A request that fails is not repeated as it was: by then there may be another wish.
             matrix: matrix.impatient(),
@@ -161,36 +161,36 @@ impl Board {
                     self.reader.read(room);
                 }
             }
-            Found::Room(room, facts) => self.on_room(room, facts),
+            Found::Room(room, facts) => self.on_room(&room, facts),
             Found::Nothing => {}
         }
     }
 
-    fn on_room(&mut self, room: OwnedRoomId, facts: RoomFacts) {
+    fn on_room(&mut self, room: &RoomId, facts: RoomFacts) {
         let RoomFacts {
             target,
             power,
             left_over,
         } = facts;
         match target {
-            Some(target) => self.linked.insert(room.clone(), target),
-            None => self.linked.remove(&room),
+            Some(target) => self.linked.insert(room.to_owned(), target),
+            None => self.linked.remove(room),
         };
         if power {
-            if self.powerless.remove(&room) {
-                for spot in self.spots(&room) {
+            if self.powerless.remove(room) {
+                for spot in self.spots(room) {
                     self.states.ledger.retry(Instant::now(), spot);
                 }
             }
         } else {
-            self.powerless.insert(room.clone());
+            self.powerless.insert(room.to_owned());
         }
-        if self.read.insert(room.clone()) {
+        if self.read.insert(room.to_owned()) {
             for one in left_over {
-                self.take_over(&room, one);
+                self.take_over(room, one);
             }
         }
-        self.look(&room);
+        self.look(room);
     }
 
     /// Somebody was shown before the bridge was started.

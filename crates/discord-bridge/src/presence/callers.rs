@@ -120,10 +120,10 @@ pub(super) fn status(names: &[String], callers: usize) -> String {
         let plain = |character: char| if character.is_control() { ' ' } else { character };
         name.chars().take(LONGEST_NAME).map(plain).collect()
     };
-    let named: Vec<String> = names.iter().take(NAMED).map(shown).collect();
-    let text = match callers.saturating_sub(named.len()) {
-        0 => format!("In the Matrix call: {}", named.join(", ")),
-        more => format!("In the Matrix call: {} and {more} more", named.join(", ")),
+    let listed: Vec<String> = names.iter().take(NAMED).map(shown).collect();
+    let text = match callers.saturating_sub(listed.len()) {
+        0 => format!("In the Matrix call: {}", listed.join(", ")),
+        more => format!("In the Matrix call: {} and {more} more", listed.join(", ")),
     };
     text.chars().take(LONGEST).collect()
 }

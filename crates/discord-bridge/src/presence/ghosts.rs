@@ -40,7 +40,7 @@ pub(super) struct Ghosts {
 }
 
 impl Ghosts {
-    pub(super) fn new(matrix: MatrixClient, pictures: Url) -> Self {
+    pub(super) fn new(matrix: &MatrixClient, pictures: Url) -> Self {
         let http = reqwest::Client::builder().timeout(PATIENCE).build();
         Self {
             matrix: matrix.impatient(),

@@ -22,10 +22,10 @@ pub(super) fn changes(before: &Crowd, now: &Crowd) -> Option<String> {
 }
 
 /// Who is in one crowd and not in the other.
-fn part(verb: &str, these: &Crowd, those: &Crowd) -> Option<String> {
-    let names: Vec<String> = these
+fn part(verb: &str, crowd: &Crowd, other: &Crowd) -> Option<String> {
+    let names: Vec<String> = crowd
         .iter()
-        .filter(|(user, _)| !those.contains_key(user))
+        .filter(|(user, _)| !other.contains_key(user))
         .map(|(_, name)| shown(name))
         .collect();
     let names = match names.as_slice() {
@@ -33,9 +33,9 @@ fn part(verb: &str, these: &Crowd, those: &Crowd) -> Option<String> {
         [one] => one.clone(),
         [most @ .., last] if names.len() <= NAMED => format!("{} and {last}", most.join(", ")),
         more => {
-            let (named, rest) = more.split_at(NAMED);
+            let (listed, rest) = more.split_at(NAMED);
             let others = if rest.len() == 1 { "other" } else { "others" };
-            format!("{} and {} {others}", named.join(", "), rest.len())
+            format!("{} and {} {others}", listed.join(", "), rest.len())
         }
     };
     Some(format!("{names} {verb} voice on Discord"))

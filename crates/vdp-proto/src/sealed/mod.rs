@@ -171,32 +171,16 @@ impl std::fmt::Debug for Opener {
 }
 
 fn header_of(channel: u64, counter: u64) -> [u8; HEADER] {
-    let [a, b, c, d, e, f, g, h] = channel.to_be_bytes();
-    let [i, j, k, l, m, n, o, p] = counter.to_be_bytes();
-    [
-        SEALED_MARK,
-        SEALED_VERSION,
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        h,
-        i,
-        j,
-        k,
-        l,
-        m,
-        n,
-        o,
-        p,
-    ]
+    let mut header = [0; HEADER];
+    let [mark, version, numbers @ ..] = &mut header;
+    *mark = SEALED_MARK;
+    *version = SEALED_VERSION;
+    *numbers = (u128::from(channel) << 64 | u128::from(counter)).to_be_bytes();
+    header
 }
 
 /// Four zero bytes, then the counter.
 fn nonce(counter: u64) -> Nonce {
-    let [a, b, c, d, e, f, g, h] = counter.to_be_bytes();
-    [0, 0, 0, 0, a, b, c, d, e, f, g, h]
+    let [_, _, _, _, nonce @ ..] = u128::from(counter).to_be_bytes();
+    nonce
 }

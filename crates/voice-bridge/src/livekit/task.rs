@@ -137,7 +137,7 @@ impl SessionTask {
     async fn perform(&mut self) {
         while let Some(action) = self.actions.pop_front() {
             let reply = match action {
-                Action::Prepare => self.prepare().await,
+                Action::Prepare => self.prepare(),
                 Action::Close => {
                     self.close().await;
                     None
@@ -212,9 +212,9 @@ impl SessionTask {
         }
     }
 
-    async fn prepare(&mut self) -> Option<Input> {
+    fn prepare(&mut self) -> Option<Input> {
         let (hall, reception) = (self.hall.clone(), self.reception.clone());
-        match Transports::open(&self.webrtc, hall, self.machine.notes(), reception).await {
+        match Transports::open(&self.webrtc, hall, self.machine.notes(), reception) {
             Ok(transports) => {
                 self.transports = Some(transports);
                 None

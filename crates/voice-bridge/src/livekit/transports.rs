@@ -31,7 +31,7 @@ struct Way {
 impl Transports {
     /// Opens the ports, on any number that is free.
     /// With `notes` there can be words beside our voice.
-    pub(super) async fn open(
+    pub(super) fn open(
         config: &WebRtc,
         hall: Hall,
         notes: bool,
@@ -41,7 +41,7 @@ impl Transports {
             listen: SocketAddr::new(config.listen.ip(), 0),
             advertise: config.advertise.clone(),
         };
-        let (publisher, subscriber) = (Port::bind(&free).await?, Port::bind(&free).await?);
+        let (publisher, subscriber) = (Port::bind(&free)?, Port::bind(&free)?);
         let voice = Connection::new(&publisher).reporting(reception);
         Ok(Self {
             publisher: Way {

@@ -127,7 +127,8 @@ impl Hub {
             Some(Followed::Reading { missed, .. }) if missed.len() < MAX_MISSED => missed.push(event.clone()),
             Some(Followed::Reading { again, .. }) => *again = true,
             Some(Followed::Running(session)) => {
-                if session.handle(event).is_err() {
+                let overrun = session.handle(event).is_err();
+                if overrun {
                     self.follow(room);
                 }
             }

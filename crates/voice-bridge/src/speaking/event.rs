@@ -18,17 +18,13 @@ pub fn attribute(speakers: &[Speaker]) -> String {
 }
 
 fn list(speakers: &[Speaker]) -> Value {
-    let speaker = |speaker: &Speaker| {
-        let mut object = json!({ "id": speaker.id });
-        if let Some(name) = &speaker.name {
-            object["name"] = name.as_str().into();
-        }
-        if let Some(avatar) = &speaker.avatar {
-            object["avatar"] = avatar.as_str().into();
-        }
-        object
+    let entry = |speaker: &Speaker| {
+        let id = ("id", Some(&speaker.id));
+        let known = [id, ("name", speaker.name.as_ref()), ("avatar", speaker.avatar.as_ref())];
+        let field = |(name, value): (&str, Option<&String>)| Some((name.to_owned(), value?.as_str().into()));
+        Value::Object(known.into_iter().filter_map(field).collect())
     };
-    speakers.iter().map(speaker).collect()
+    speakers.iter().map(entry).collect()
 }
 
 #[cfg(test)]

@@ -165,20 +165,16 @@ mod tests {
         Speakers::of(&people.collect::<Vec<_>>())
     }
 
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn s11_a_speaker_is_told_of_at_once_and_taken_back_when_he_has_been_missing_for_100_ms() {
         let mut bench = Bench::new();
         assert_eq!((bench.told(0), bench.due()), (None, None));
         bench.hear(10, ADA);
-        assert_eq!(bench.told(10), some("a"));
+        assert_eq!(bench.told(10).as_deref(), Some("a"));
         assert_eq!((bench.told(10), bench.due()), (None, None));
         bench.hear(500, 0);
         assert_eq!((bench.told(599), bench.due()), (None, Some(600)));
-        assert_eq!(bench.told(600), some(""));
+        assert_eq!(bench.told(600).as_deref(), Some(""));
         assert_eq!((bench.told(600), bench.due()), (None, None));
     }
 
@@ -186,7 +182,7 @@ mod tests {
     fn s11_a_short_absence_is_not_told() {
         let mut bench = Bench::new();
         bench.hear(0, ADA | BOB);
-        assert_eq!(bench.told(0), some("ab"));
+        assert_eq!(bench.told(0).as_deref(), Some("ab"));
         for turn in 1..50 {
             bench.hear(turn * 100, BOB);
             bench.hear(turn * 100 + 99, ADA | BOB);
@@ -194,9 +190,9 @@ mod tests {
         }
         bench.hear(6_000, BOB);
         bench.hear(6_050, 0);
-        assert_eq!(bench.told(6_100), some("b"), "each has his own time");
+        assert_eq!(bench.told(6_100).as_deref(), Some("b"), "each has his own time");
         assert_eq!(bench.due(), Some(6_200));
-        assert_eq!(bench.told(6_200), some(""));
+        assert_eq!(bench.told(6_200).as_deref(), Some(""));
     }
 
     #[test]
@@ -225,13 +221,13 @@ mod tests {
     fn s11_what_did_not_arrive_is_told_again() {
         let mut bench = Bench::new();
         bench.hear(0, ADA);
-        assert_eq!(bench.told(0), some("a"));
+        assert_eq!(bench.told(0).as_deref(), Some("a"));
         bench.tracker.not_told();
-        assert_eq!(bench.told(1), some("a"));
+        assert_eq!(bench.told(1).as_deref(), Some("a"));
         bench.hear(10, 0);
-        assert_eq!(bench.told(110), some(""));
+        assert_eq!(bench.told(110).as_deref(), Some(""));
         bench.tracker.not_told();
-        assert_eq!(bench.told(120), some(""), "also that nobody speaks");
+        assert_eq!(bench.told(120).as_deref(), Some(""), "also that nobody speaks");
     }
 
     #[test]
@@ -241,8 +237,8 @@ mod tests {
         bench.hear(0, ADA);
         assert_eq!((bench.told(0), bench.due()), (None, None));
         bench.tracker.announce(people());
-        assert_eq!(bench.told(50), some("a"));
+        assert_eq!(bench.told(50).as_deref(), Some("a"));
         bench.hear(60, 1 << 40);
-        assert_eq!(bench.told(160), some(""));
+        assert_eq!(bench.told(160).as_deref(), Some(""));
     }
 }

@@ -16,8 +16,8 @@ use super::*;
 use crate::notice::Notice;
 use crate::ports::Admission;
 use crate::testing::{Asked, FakeHomeserver, PATIENCE, Recorder, World, room, until};
+use crate::webrtc::Port;
 use crate::webrtc::testing::{Caller, Said};
-use crate::webrtc::{Port, WebRtc};
 
 const BOT: &str = "@voicebridge:hs";
 const ALICE: &str = "@alice:hs";
@@ -30,13 +30,9 @@ struct Desk {
 }
 
 impl Desk {
-    async fn new(admission: Option<Admission>) -> Self {
+    fn new(admission: Option<Admission>) -> Self {
         let world = World::with(FakeHomeserver::admitting(admission));
-        let config = WebRtc {
-            listen: "127.0.0.1:0".parse().expect("address"),
-            advertise: Vec::new(),
-        };
-        let port = Arc::new(Port::bind(&config).await.expect("port"));
+        let port = Arc::new(Port::on_loopback());
         let identity = Identity {
             user_id: BOT.try_into().expect("user"),
             peer: "@discordbridge:hs".try_into().expect("user"),
@@ -148,7 +144,7 @@ async fn turn_until(caller: &mut Caller, mut done: impl FnMut() -> bool) {
 
 #[tokio::test]
 async fn b2_s9_a_call_carries_voice_both_ways_and_leaves_nothing_behind() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let (mut caller, asked) = connected(&mut desk, "c1").await;
 
     let to_discord = Recorder::default();
@@ -198,7 +194,7 @@ async fn b2_s9_a_call_carries_voice_both_ways_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn b2_a_clients_ice_restart_is_answered_by_negotiate() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let (mut caller, _asked) = connected(&mut desk, "c1").await;
     let offer = caller.offer_restart();
     let negotiate = json!({"lifetime": 60000, "description": {"type": "offer", "sdp": offer}});
@@ -217,7 +213,7 @@ async fn b2_a_clients_ice_restart_is_answered_by_negotiate() {
 
 #[tokio::test]
 async fn s8_the_other_sides_end_hangs_up() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let (_caller, asked) = connected(&mut desk, "c1").await;
     asked
         .say(SessionEvent::Closed {
@@ -233,7 +229,7 @@ async fn s8_the_other_sides_end_hangs_up() {
 
 #[tokio::test]
 async fn b2_leaving_the_room_ends_the_call() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let (_caller, asked) = connected(&mut desk, "c1").await;
     desk.switchboard.handle(&left("@bob:hs"));
     desk.switchboard.handle(&left(ALICE));
@@ -243,7 +239,7 @@ async fn b2_leaving_the_room_ends_the_call() {
 
 #[tokio::test]
 async fn b2_a_device_that_calls_again_replaces_its_lost_call() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let (_caller, first) = connected(&mut desk, "c1").await;
     let offer = Caller::new().await.offer(false);
     desk.send(ALICE, "m.call.invite", invite("c2", &offer, Some(BOT)));
@@ -272,7 +268,7 @@ async fn s6_rooms_that_cannot_be_bridged_are_told_and_only_the_bots_own_invites_
         (Admission::Unknown, None),
     ] {
         for (invitee, rejected) in [(Some(BOT), true), (None, false)] {
-            let mut desk = Desk::new(Some(admission)).await;
+            let mut desk = Desk::new(Some(admission));
             desk.send(ALICE, "m.call.invite", invite("c1", "x", invitee));
             desk.until_idle().await;
             assert!(desk.world.nobody_asks());
@@ -286,7 +282,7 @@ async fn s6_rooms_that_cannot_be_bridged_are_told_and_only_the_bots_own_invites_
 
 #[tokio::test]
 async fn b2_what_is_not_for_us_starts_nothing() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let mut old = event(ALICE, "m.call.invite", invite("c1", "x", Some(BOT)));
     old.age_ms = Some(60_000);
     desk.switchboard.handle(&old);
@@ -300,7 +296,7 @@ async fn b2_what_is_not_for_us_starts_nothing() {
 
 #[tokio::test]
 async fn b2_an_ended_call_is_not_brought_back_by_its_invite() {
-    let mut desk = Desk::new(Some(Admission::NotBridged)).await;
+    let mut desk = Desk::new(Some(Admission::NotBridged));
     for _ in 0..2 {
         desk.send(ALICE, "m.call.invite", invite("c1", "x", None));
     }
@@ -312,7 +308,7 @@ async fn b2_an_ended_call_is_not_brought_back_by_its_invite() {
 
 #[tokio::test]
 async fn b2_a_hangup_that_overtakes_its_invite_still_counts() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     desk.send(ALICE, "m.call.hangup", of_call("c1", &json!({})));
     desk.send(ALICE, "m.call.invite", invite("c1", "x", None));
     desk.until_idle().await;
@@ -320,7 +316,7 @@ async fn b2_a_hangup_that_overtakes_its_invite_still_counts() {
 
 #[tokio::test]
 async fn a_panic_ends_one_call_and_the_caller_is_told() {
-    let mut desk = Desk::new(None).await;
+    let mut desk = Desk::new(None);
     desk.send(ALICE, "m.call.invite", invite("c1", "x", Some(BOT)));
     desk.until_idle().await;
     let hangup = desk.world.homeserver.sent("m.call.hangup").await;
@@ -330,7 +326,7 @@ async fn a_panic_ends_one_call_and_the_caller_is_told() {
 
 #[tokio::test]
 async fn stopping_hangs_up_every_call() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let (_caller, asked) = connected(&mut desk, "c1").await;
     desk.switchboard.stop(PATIENCE).await;
     asked.closed().await;

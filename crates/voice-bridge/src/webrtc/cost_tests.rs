@@ -47,11 +47,7 @@ fn each(allocations: u64, packets: u64) -> f64 {
 #[tokio::test]
 async fn what_the_edge_to_webrtc_allocates_is_known() {
     const PACKETS: u64 = 200;
-    let config = WebRtc {
-        listen: "127.0.0.1:0".parse().expect("address"),
-        advertise: Vec::new(),
-    };
-    let port = Port::bind(&config).await.expect("port");
+    let port = Port::on_loopback();
     let (mut caller, mut connection, heard) = connected(&port).await;
 
     let mut out = 0;
@@ -77,7 +73,7 @@ async fn what_the_edge_to_webrtc_allocates_is_known() {
         said.time += 960;
         caller.say(&said);
         let _ = tokio::time::timeout(Duration::from_millis(1), caller.turn()).await;
-        into += allocation_counter::measure(|| drop(connection.next().now_or_never())).count_total;
+        into += allocation_counter::measure(|| _ = connection.next().now_or_never()).count_total;
     }
     let (out, into) = (each(out, PACKETS), each(into, heard.load(Ordering::Relaxed)));
     println!("allocations for a packet at the edge to WebRTC: {out:.1} on the way out, {into:.1} on the way in");

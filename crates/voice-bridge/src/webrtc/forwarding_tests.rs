@@ -25,14 +25,6 @@ impl Ear for Heard {
     }
 }
 
-async fn port() -> Port {
-    let config = WebRtc {
-        listen: "127.0.0.1:0".parse().expect("address"),
-        advertise: Vec::new(),
-    };
-    Port::bind(&config).await.expect("port")
-}
-
 /// Both ends of one session.
 struct Pair {
     server: Caller,
@@ -68,7 +60,7 @@ impl Pair {
 
 #[tokio::test]
 async fn b1_our_own_offer_carries_our_voice_and_can_be_made_again_for_a_new_path() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let (mouth, voice) = mpsc::channel(64);
     let mut pair = Pair::new(Caller::new().await, Connection::new(&port).speaking(voice.into()));
     let offer = pair.connection.offer().expect("offer");
@@ -98,7 +90,7 @@ async fn b1_our_own_offer_carries_our_voice_and_can_be_made_again_for_a_new_path
 
 #[tokio::test]
 async fn b1_voices_in_one_session_are_told_apart_by_their_track() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let heard = Heard::default();
     let connection = Connection::new(&port).hearing_all(Box::new(heard.clone()));
     let mut pair = Pair::new(Caller::new().await, connection);
@@ -124,7 +116,7 @@ async fn b1_voices_in_one_session_are_told_apart_by_their_track() {
 
 #[tokio::test]
 async fn b1_a_server_with_nobody_to_forward_is_answered() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let camera = Caller::new().await.offer_camera_only();
     let mut connection = Connection::new(&port).hearing_all(Box::new(Heard::default()));
     assert!(connection.accept(&camera).is_ok());

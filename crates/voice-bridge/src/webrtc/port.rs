@@ -95,7 +95,7 @@ pub struct Line {
 
 impl Port {
     /// Opens the port and begins to receive.
-    pub async fn bind(config: &WebRtc) -> Result<Self, PortError> {
+    pub fn bind(config: &WebRtc) -> Result<Self, PortError> {
         let ips = config.advertised()?;
         let failed = |source| PortError::Bind {
             address: config.listen,
@@ -115,6 +115,16 @@ impl Port {
             shared,
             _receiver: receiver,
         })
+    }
+
+    /// A port that the test's callers reach.
+    #[cfg(test)]
+    pub(crate) fn on_loopback() -> Self {
+        let config = WebRtc {
+            listen: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
+            advertise: Vec::new(),
+        };
+        Self::bind(&config).expect("a port")
     }
 
     /// Makes room for one call.
@@ -382,11 +392,7 @@ mod tests {
 
     #[tokio::test]
     async fn garbage_reaches_no_call() {
-        let config = WebRtc {
-            listen: address("127.0.0.1:0"),
-            advertise: Vec::new(),
-        };
-        let port = Port::bind(&config).await.expect("port");
+        let port = Port::on_loopback();
         let mut line = port.line();
         line.claim("abcd");
         for bytes in [&[][..], &[0], &[0, 1, 0, 0], &[0xff; 40], &RTP] {

@@ -47,14 +47,6 @@ struct Pair {
     used: u64,
 }
 
-async fn port() -> Port {
-    let config = WebRtc {
-        listen: "127.0.0.1:0".parse().expect("address"),
-        advertise: Vec::new(),
-    };
-    Port::bind(&config).await.expect("port")
-}
-
 fn connection(port: &Port, spoken: mpsc::Receiver<SpokenPacket>, heard: &Heard) -> Connection {
     Connection::new(port)
         .speaking(spoken.into())
@@ -162,7 +154,7 @@ impl Pair {
 
 #[tokio::test]
 async fn b2_voice_is_byte_exact_both_ways_with_sequence_time_and_level() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let mut pair = Pair::connected(&port).await;
 
     let said = said(30);
@@ -194,7 +186,7 @@ async fn b2_voice_is_byte_exact_both_ways_with_sequence_time_and_level() {
 
 #[tokio::test]
 async fn b2_the_answer_is_what_matrix_js_sdk_needs() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let pair = Pair::offered(&port, true).await;
     let sdp = &pair.answer.sdp;
     assert!(!sdp.contains(CALLERS_STREAM), "{sdp}");
@@ -218,7 +210,7 @@ async fn b2_the_answer_is_what_matrix_js_sdk_needs() {
 
 #[tokio::test]
 async fn b2_an_ice_restart_keeps_the_voice_and_the_mid() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let mut pair = Pair::connected(&port).await;
     pair.check_voice().await;
 
@@ -237,12 +229,12 @@ async fn b2_an_ice_restart_keeps_the_voice_and_the_mid() {
 
 #[tokio::test]
 async fn b14_a_connection_is_taken_over_from_the_last_descriptions_alone() {
-    let first = port().await;
+    let first = Port::on_loopback();
     let mut pair = Pair::connected(&first).await;
     pair.check_voice().await;
     // The second time, the caller's last description is an answer and ours an offer.
     for _ in 0..2 {
-        let another = port().await;
+        let another = Port::on_loopback();
         let lost = pair.lose_connection(&another);
         let offer = pair.connection.propose(&pair.theirs).expect("offer");
         for same in ["a=mid:", "a=msid:"] {
@@ -265,11 +257,11 @@ async fn b14_a_connection_is_taken_over_from_the_last_descriptions_alone() {
 
 #[tokio::test]
 async fn b14_a_held_call_is_taken_over_as_held() {
-    let first = port().await;
+    let first = Port::on_loopback();
     let mut pair = Pair::connected(&first).await;
     pair.theirs = pair.caller.offer_direction(Direction::SendOnly);
     pair.answer = pair.connection.accept(&pair.theirs).expect("answer");
-    let another = port().await;
+    let another = Port::on_loopback();
     let _lost = pair.lose_connection(&another);
     let offer = pair.connection.propose(&pair.theirs).expect("offer");
     let audio = offer.sdp.split("m=video").next().expect("section");
@@ -278,9 +270,9 @@ async fn b14_a_held_call_is_taken_over_as_held() {
 
 #[tokio::test]
 async fn b14_an_offer_of_ours_gives_way_to_the_callers() {
-    let first = port().await;
+    let first = Port::on_loopback();
     let mut pair = Pair::connected(&first).await;
-    let another = port().await;
+    let another = Port::on_loopback();
     let _lost = pair.lose_connection(&another);
     let ours = pair.connection.propose(&pair.theirs).expect("offer");
     let answer = pair.connection.accept(&pair.caller.offer_restart()).expect("answer");
@@ -299,7 +291,7 @@ fn line(sdp: &str, start: &str) -> String {
 
 #[tokio::test]
 async fn b2_hold_is_silent_and_unhold_is_not() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let mut pair = Pair::connected(&port).await;
     let offer = pair.caller.offer_direction(Direction::Inactive);
     let answer = pair.connection.accept(&offer).expect("answer");
@@ -318,7 +310,7 @@ async fn b2_hold_is_silent_and_unhold_is_not() {
 
 #[tokio::test]
 async fn b2_trickled_candidates_connect_and_local_names_do_not_hurt() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let mut caller = Caller::new().await;
     let (mouth, spoken) = mpsc::channel(256);
     let heard = Heard::default();
@@ -354,7 +346,7 @@ async fn b2_trickled_candidates_connect_and_local_names_do_not_hurt() {
 
 #[tokio::test]
 async fn b2_calls_on_one_port_do_not_hear_each_other() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let mut one = Pair::connected(&port).await;
     let mut two = Pair::connected(&port).await;
     assert_eq!(port.lines(), 2);
@@ -369,7 +361,7 @@ async fn b2_calls_on_one_port_do_not_hear_each_other() {
 
 #[tokio::test]
 async fn b2_a_caller_who_closes_ends_the_session() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let mut pair = Pair::connected(&port).await;
     pair.caller.close();
     pair.run_until(|pair| pair.events.last() == Some(&ConnectionEvent::Failed(Failure::Closed)))
@@ -378,7 +370,7 @@ async fn b2_a_caller_who_closes_ends_the_session() {
 
 #[tokio::test]
 async fn offers_that_cannot_be_answered_are_errors() {
-    let port = port().await;
+    let port = Port::on_loopback();
     let camera = Caller::new().await.offer_camera_only();
     let good = Caller::new().await.offer(false);
     let without = |start: &str| {
@@ -407,7 +399,7 @@ async fn offers_that_cannot_be_answered_are_errors() {
 #[tokio::test]
 async fn what_gets_lost_on_the_way_to_the_peer_is_known() {
     const LIMIT: Duration = Duration::from_mins(1);
-    let port = port().await;
+    let port = Port::on_loopback();
     let mut pair = Pair::connected(&port).await;
     let reception = pair.connection.reception.subscribe();
     let packet = spoken(1).remove(0);

@@ -37,7 +37,7 @@ fn run(_: &Plan) -> Result<Report> {
         Err(error) => report.failed(name, &format!("{error:#}")),
     };
     for work in WORK {
-        add(work.name, work.what, instructions(work));
+        add(work.name, work.what, instructions(&work));
     }
     let others = Order::others().map(|order| callgrind::instructions(NAME, order.name()));
     let dearest = others.reduce(|dearest, other| Ok(dearest?.max(other?)));
@@ -50,7 +50,7 @@ fn run(_: &Plan) -> Result<Report> {
     Ok(report)
 }
 
-fn instructions(work: Work) -> Result<f64> {
+fn instructions(work: &Work) -> Result<f64> {
     // A packet opens once only, so each round seals one first.
     let with_it = callgrind::instructions(NAME, work.name)?;
     let before = match work.after {

@@ -202,8 +202,8 @@ fn open(aead: Aead, rounds: u64) {
     let packet = packet(ROOM, &VOICE, FIRST);
     for _ in 0..rounds {
         let length = sealer.seal(black_box(&packet), black_box(&mut datagram)).unwrap_or(0);
-        let sealed = datagram.get_mut(..length).unwrap_or_default();
-        assert!(opener.open(black_box(sealed)).is_ok(), "a good packet");
+        let received = datagram.get_mut(..length).unwrap_or_default();
+        assert!(opener.open(black_box(received)).is_ok(), "a good packet");
     }
 }
 

@@ -104,11 +104,11 @@ fn through(network: &Network, system: &dyn System, talks: &[Talk], scorer: &Scor
         let said = Recording::new(talk.audio.clone(), Clock::starting_at(begins_ms));
         let heard = play(packets)?.with_context(|| format!("{} is silent", system.name()))?;
         let delay = SpeechCheck::run(&said, &heard).delay();
-        let delay_ms = delay.context("what is heard is not what was said")?.median_ms;
+        let lag_ms = delay.context("what is heard is not what was said")?.median_ms;
         let ends_ms = begins_ms + SPEECH.as_secs_f64() * 1_000.0;
-        let aligned = heard.between(begins_ms + delay_ms, ends_ms + delay_ms);
+        let aligned = heard.between(begins_ms + lag_ms, ends_ms + lag_ms);
         pairs.push(Pair::new(&said.audio, &aligned.audio));
-        delays_ms.push(delay_ms);
+        delays_ms.push(lag_ms);
     }
     Ok(Heard {
         scores: scorer.score(&pairs)?,

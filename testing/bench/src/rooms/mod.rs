@@ -157,7 +157,7 @@ fn watch(running: &Running, counts: &[Count], measured: Duration) -> Result<(f64
     let before = (cpu_time(running.process())?, heard());
     sleep(measured);
     let after = (cpu_time(running.process())?, heard());
-    let cpu = (after.0 - before.0).as_secs_f64() / measured.as_secs_f64();
+    let cpu = after.0.saturating_sub(before.0).as_secs_f64() / measured.as_secs_f64();
     Ok((cpu, after.1 - before.1))
 }
 

@@ -26,9 +26,10 @@ impl Sound {
         length: Duration,
     ) -> Result<Self> {
         let heard = decoded(packets.context("there is a far end")?)?;
+        let arrived = length.saturating_sub(ON_THE_WAY);
         let said: Vec<Recording> = talks
             .iter()
-            .map(|talk| Recording::without_clock(talk.audio.slice(Duration::ZERO, length - ON_THE_WAY)))
+            .map(|talk| Recording::without_clock(talk.audio.slice(Duration::ZERO, arrived)))
             .collect();
         if case.speakers == 1 {
             let said = said.first().context("somebody speaks")?;

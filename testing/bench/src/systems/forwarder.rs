@@ -67,13 +67,13 @@ pub fn run(parties: &[String]) -> Result<()> {
 /// Sends whatever comes to everybody else, until the process ends.
 fn forward(socket: &UdpSocket, others: &[SockaddrIn]) {
     let socket = socket.as_raw_fd();
-    let mut buffers = [[0; MAX_DATAGRAM]; BATCH];
+    let mut buffers = vec![[0; MAX_DATAGRAM]; BATCH];
     let mut lengths = [0; BATCH];
     let mut received = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let mut sent = MultiHeaders::<SockaddrIn>::preallocate(BATCH * others.len(), None);
     loop {
         let count = {
-            let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+            let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
             let Ok(results) = recvmmsg(socket, &mut received, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None) else {
                 // Of something that was sent to who is no longer there.
                 continue;

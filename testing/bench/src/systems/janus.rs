@@ -92,7 +92,7 @@ impl Janus {
         Ok(to)
     }
 
-    fn room(&self, room: usize) -> Value {
+    fn room(self, room: usize) -> Value {
         json!({
             "request": "create",
             "room": room,
@@ -105,7 +105,7 @@ impl Janus {
         })
     }
 
-    fn participant(&self, room: usize, party: SocketAddr) -> Value {
+    fn participant(self, room: usize, party: SocketAddr) -> Value {
         json!({
             "request": "join",
             "room": room,

@@ -106,7 +106,7 @@ async fn world(created: Created) -> String {
     let router = Router::new()
         .route("/_matrix/federation/v1/openid/userinfo", get(userinfo))
         .route("/twirp/livekit.RoomService/CreateRoom", route_post(create));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     url

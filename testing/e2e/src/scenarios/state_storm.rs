@@ -80,10 +80,7 @@ async fn storm(bench: &mut Bench, stack: &Stack, limiter: &Limiter) -> Result<()
     bench.check(
         "changes are coalesced",
         written < (after.changes - before.changes) * 0.8,
-        format!(
-            "{written:.0} events written, {:.0} people shown at most at once",
-            PEOPLE
-        ),
+        format!("{written:.0} events written, {PEOPLE:.0} people shown at most at once"),
     );
     bench.check(
         "the homeserver had too much at times, and was given the patience that it asked for",

@@ -120,11 +120,12 @@ impl MatrixClient {
     pub async fn set_name_in(&self, room: &RoomId, name: &str) -> Result<(), MatrixError> {
         let user = self.user().as_str();
         let member = self.state_event(room, "m.room.member", user).await?;
-        let Some(mut content) = member.map(|event| event.content) else {
+        let Some(Value::Object(mut content)) = member.map(|event| event.content) else {
             return Ok(());
         };
-        if content["membership"] == "join" && content["displayname"] != name {
-            content["displayname"] = name.into();
+        let says = |key: &str, value: &str| content.get(key).and_then(Value::as_str) == Some(value);
+        if says("membership", "join") && !says("displayname", name) {
+            content.insert("displayname".to_owned(), name.into());
             self.send_state(room, "m.room.member", user, &content).await?;
         }
         Ok(())

@@ -69,8 +69,8 @@ impl World {
         }
     }
 
-    fn take(&mut self, step: Step) {
-        match step {
+    fn take(&mut self, step: &Step) {
+        match *step {
             Step::Wish(key, wish) => {
                 let outcome = self.ledger.wish(self.now, key, wish);
                 if outcome != Wished::Full && (wish.is_some() || self.wishes.contains_key(&key)) {
@@ -169,7 +169,7 @@ proptest! {
     fn the_last_wish_wins_within_the_pace(hold in 0..500_u64, steps in prop::collection::vec(step(), 0..200)) {
         let mut world = World::new(Duration::from_millis(hold));
         for step in steps {
-            world.take(step);
+            world.take(&step);
         }
         world.settle();
         for (key, wish) in &world.wishes {

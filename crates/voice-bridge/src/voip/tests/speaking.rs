@@ -36,7 +36,7 @@ fn dora() -> Person {
 
 #[tokio::test]
 async fn s11_the_calling_device_is_told_who_speaks_and_when_it_is_over() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let (mut caller, asked) = connected(&mut desk, "c1").await;
     asked.say(SessionEvent::People(vec![dora()])).await;
     let source = asked.media.add_source(SourceSpec::new("vdp").gated());

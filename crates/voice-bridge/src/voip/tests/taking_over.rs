@@ -13,7 +13,7 @@ struct Crashed {
 impl Crashed {
     /// A call that was connected when the bridge was killed.
     async fn in_call(call_id: &str) -> Self {
-        let mut desk = Desk::new(Some(Admission::Bridged)).await;
+        let mut desk = Desk::new(Some(Admission::Bridged));
         let mut caller = Caller::new().await;
         let offer = caller.offer(true);
         let mut past = vec![event(ALICE, "m.call.invite", invite(call_id, &offer, Some(BOT)))];
@@ -70,7 +70,7 @@ fn hangup(call_id: &str) -> Value {
 #[tokio::test]
 async fn b14_a_call_that_was_answered_goes_on_in_the_next_run() {
     let mut crashed = Crashed::in_call("c1").await;
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     desk.switchboard.catch_up(&crashed.past);
     // The caller is not kept waiting for the channel.
     let negotiate = desk.world.homeserver.sent("m.call.negotiate").await;
@@ -106,7 +106,7 @@ async fn b14_a_call_that_was_answered_goes_on_in_the_next_run() {
 async fn b14_a_call_that_was_taken_over_can_be_taken_over_again() {
     let mut crashed = Crashed::in_call("c1").await;
     for _ in 0..2 {
-        let mut desk = Desk::new(Some(Admission::Bridged)).await;
+        let mut desk = Desk::new(Some(Admission::Bridged));
         desk.switchboard.catch_up(&crashed.past);
         let negotiate = desk.world.homeserver.sent("m.call.negotiate").await;
         let _asked = desk.world.asked().await;
@@ -124,7 +124,7 @@ async fn b14_an_offer_that_the_earlier_run_left_unanswered_is_answered() {
     let mut crashed = Crashed::in_call("c1").await;
     let offer = of_call("c1", &describing("offer", &crashed.caller.offer_restart()));
     let crashed = crashed.then(ALICE, "m.call.negotiate", offer);
-    let desk = &mut Desk::new(Some(Admission::Bridged)).await;
+    let desk = &mut Desk::new(Some(Admission::Bridged));
     desk.switchboard.catch_up(&crashed.past);
     let negotiate = desk.world.homeserver.sent("m.call.negotiate").await;
     assert_eq!(negotiate["description"]["type"], "answer");
@@ -145,7 +145,7 @@ async fn b14_what_the_homeserver_repeats_of_the_past_changes_nothing() {
     let crashed = crashed
         .then(ALICE, "m.call.negotiate", offer)
         .then(BOT, "m.call.negotiate", answer);
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     // Before and after: some of it may come while the timeline is still being read.
     for event in &crashed.past[1..] {
         desk.switchboard.handle(event);
@@ -169,7 +169,7 @@ async fn b14_what_the_homeserver_repeats_of_the_past_changes_nothing() {
 #[tokio::test]
 async fn b14_a_hangup_that_comes_while_the_past_is_read_ends_the_call() {
     let crashed = Crashed::in_call("c1").await;
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     desk.send(ALICE, "m.call.hangup", hangup("c1"));
     desk.switchboard.catch_up(&crashed.past);
     desk.until_idle().await;
@@ -179,7 +179,7 @@ async fn b14_a_hangup_that_comes_while_the_past_is_read_ends_the_call() {
 #[tokio::test]
 async fn b14_a_refused_channel_hangs_up_the_call_that_was_taken_over() {
     let crashed = Crashed::in_call("c1").await;
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     desk.switchboard.catch_up(&crashed.past);
     desk.world.homeserver.sent("m.call.negotiate").await;
     let closed = SessionEvent::Closed {
@@ -194,12 +194,12 @@ async fn b14_a_refused_channel_hangs_up_the_call_that_was_taken_over() {
 
 #[tokio::test]
 async fn b14_after_an_orderly_stop_nothing_is_taken_over() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let (_caller, _asked) = connected(&mut desk, "c1").await;
     desk.switchboard.stop(PATIENCE).await;
     let goodbye = desk.world.homeserver.sent("m.call.hangup").await;
     let crashed = Crashed::in_call("c1").await.then(BOT, "m.call.hangup", goodbye);
-    let mut next = Desk::new(Some(Admission::Bridged)).await;
+    let mut next = Desk::new(Some(Admission::Bridged));
     next.switchboard.catch_up(&crashed.past);
     assert_eq!(next.switchboard.calls(), 0);
 }
@@ -207,7 +207,7 @@ async fn b14_after_an_orderly_stop_nothing_is_taken_over() {
 #[tokio::test]
 async fn b14_a_call_that_this_run_could_not_hang_up_is_hung_up_later() {
     let crashed = Crashed::in_call("c1").await;
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     *desk.world.homeserver.refuses.lock().expect("lock") = true;
     desk.switchboard.catch_up(&crashed.past);
     desk.until_idle().await;
@@ -220,7 +220,7 @@ async fn b14_a_call_that_this_run_could_not_hang_up_is_hung_up_later() {
 
 #[tokio::test]
 async fn b2_b14_at_start_living_invites_are_answered_and_what_cannot_go_on_is_hung_up() {
-    let mut desk = Desk::new(Some(Admission::Bridged)).await;
+    let mut desk = Desk::new(Some(Admission::Bridged));
     let select_other = of_call("taken", &json!({"selected_party_id": "TABLET"}));
     let answer = json!({"version": "1", "call_id": "lost", "party_id": PARTY,
         "answer": {"type": "answer", "sdp": "x"}});

@@ -115,6 +115,7 @@ pub(super) async fn checks(bench: &mut Bench, call: &str, alice: &mut Browser, p
 }
 
 /// Stretches of sound; silence of less than `gap_ms` does not part them.
+#[expect(clippy::cast_precision_loss, reason = "a recording has some million samples")]
 fn sounds(recording: &Recording, gap_ms: f64) -> Vec<Span> {
     let Some(clock) = &recording.clock else {
         return Vec::new();
