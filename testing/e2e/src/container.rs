@@ -95,6 +95,10 @@ async fn start(page: Page) -> Result<PageServer> {
         voice_bridge: bridge(&page.voice_bridge),
         discord_bridge: bridge(&page.discord_bridge),
         standin: standin(&page.discord).await,
+        rtc_missing: page
+            .livekit_service
+            .is_empty()
+            .then(|| "LIVEKIT_SERVICE_URL is empty: this stack has no LiveKit".to_owned()),
     };
     let stack = Stack::attach(Path::new(""), places).await?;
     stack.bots_join(&room.id, BOTS_JOIN_WITHIN).await?;
@@ -109,11 +113,7 @@ async fn start(page: Page) -> Result<PageServer> {
         guild_id: room.guild_id,
         channel_id: room.channel_id,
     };
-    let rtc_missing = page
-        .livekit_service
-        .is_empty()
-        .then(|| "LIVEKIT_SERVICE_URL is empty: this stack has no LiveKit".to_owned());
-    let site = Site::of_containers(Arc::new(stack), room, people, page.homeserver_for_browsers, rtc_missing);
+    let site = Site::of_containers(Arc::new(stack), room, people, page.homeserver_for_browsers);
     let server = PageServer::listen(page.listen, &page.folder, site).await?;
     print(&format!("  Call from      {}", server.url()));
     Ok(server)

@@ -3,7 +3,7 @@
 use crate::browser::page::{
     PageBridge, PageChannel, PageConfig, PageDiscord, PageDiscordPerson, PageSession, PageStatus,
 };
-use crate::stack::{BridgedRoom, LIVEKIT_MISSING, Stack};
+use crate::stack::{BridgedRoom, Stack};
 use anyhow::{Context as _, Result};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -28,8 +28,6 @@ pub struct Site {
     /// The voice channel, where the room is linked to one.
     channel_id: Option<String>,
     people: Vec<String>,
-    /// Why there are no calls of MatrixRTC, where there are none.
-    rtc_missing: Option<String>,
 }
 
 impl Site {
@@ -43,18 +41,15 @@ impl Site {
         Arc::new(Self::of(stack, room_id, None, people))
     }
 
-    /// The page of a bridged room whose homeserver has another address for browsers than for this program, and whose stack
-    /// may have a LiveKit that this program does not know.
+    /// The page of a bridged room whose homeserver has another address for browsers than for this program.
     pub fn of_containers(
         stack: Arc<Stack>,
         room: BridgedRoom,
         people: Vec<String>,
         homeserver_url: String,
-        rtc_missing: Option<String>,
     ) -> Arc<Self> {
         Arc::new(Self {
             homeserver_url,
-            rtc_missing,
             ..Self::of(stack, room.id, Some(room.channel_id), people)
         })
     }
@@ -62,7 +57,6 @@ impl Site {
     fn of(stack: Arc<Stack>, room_id: String, channel_id: Option<String>, people: Vec<String>) -> Self {
         Self {
             homeserver_url: stack.synapse.url.clone(),
-            rtc_missing: stack.focus.is_none().then(|| LIVEKIT_MISSING.to_owned()),
             stack,
             room_id,
             channel_id,
@@ -207,7 +201,7 @@ async fn config(State(site): State<Arc<Site>>) -> Json<PageConfig> {
         room_name: Some("Voice".to_owned()),
         people: site.people.clone(),
         invitee: None,
-        rtc_missing: site.rtc_missing.clone(),
+        rtc_missing: site.stack.rtc_missing.clone(),
     })
 }
 

@@ -138,6 +138,7 @@ async fn a_sound_set_up_has_no_fault() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "it is one table")]
 async fn each_broken_set_up_has_a_finding_and_advice_of_its_own() {
     let mut table = Table::default();
 

@@ -101,6 +101,7 @@ impl Compose {
             voice_bridge: self.bridge("voice-bridge", 29332).await?,
             discord_bridge: self.bridge("discord-bridge", 29334).await?,
             standin: Some("http://127.0.0.1:8421".to_owned()),
+            rtc_missing: None,
         })
     }
 

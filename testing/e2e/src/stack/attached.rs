@@ -18,6 +18,8 @@ pub struct Places {
     pub discord_bridge: BridgePlace,
     /// The control interface of the local Discord, if there is one.
     pub standin: Option<String>,
+    /// Why there are no calls of MatrixRTC, where there are none.
+    pub rtc_missing: Option<String>,
 }
 
 /// Where a bridge is.
@@ -45,6 +47,7 @@ impl Stack {
             folder: folder.to_owned(),
             synapse,
             focus: None,
+            rtc_missing: places.rtc_missing,
             standin,
             voice_bridge,
             discord_bridge,

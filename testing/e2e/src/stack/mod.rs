@@ -66,8 +66,10 @@ pub struct Stack {
     pub folder: PathBuf,
     /// The homeserver.
     pub synapse: Synapse,
-    /// Where the homeserver sends the calls of MatrixRTC; nothing where LiveKit is not installed.
+    /// Where the homeserver sends the calls of MatrixRTC; nothing where LiveKit is not installed, or another has started it.
     pub focus: Option<Focus>,
+    /// Why there are no calls of MatrixRTC, where there are none.
+    pub(crate) rtc_missing: Option<String>,
     /// The local Discord, unless the real one is used.
     pub standin: Option<Standin>,
     /// Takes part in Matrix calls.
@@ -161,6 +163,7 @@ impl Stack {
         Ok(Self {
             folder,
             synapse,
+            rtc_missing: focus.is_none().then(|| LIVEKIT_MISSING.to_owned()),
             focus,
             standin,
             voice_bridge,
